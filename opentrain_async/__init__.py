@@ -1,0 +1,22 @@
+"""Publish many OpenTrain drafts at once, and know for every draft what happened."""
+
+from ._client import AsyncOpenTrain
+from ._retry import RetryPolicy
+from ._version import __version__
+from .errors import OpenTrainError
+from .models import PublishResult
+from .outcomes import OutcomeStatus, PublishOutcome, PublishReport
+from .quota import MemoryLedger, QuotaSnapshot
+
+__all__ = [
+    "AsyncOpenTrain",
+    "MemoryLedger",
+    "OpenTrainError",
+    "OutcomeStatus",
+    "PublishOutcome",
+    "PublishReport",
+    "PublishResult",
+    "QuotaSnapshot",
+    "RetryPolicy",
+    "__version__",
+]

@@ -1,0 +1,57 @@
+"""One timer for many timeouts."""
+
+import asyncio
+import math
+from typing import Protocol
+
+
+class Sleeper(Protocol):
+    """Something whose time may run out."""
+
+    def ring(self) -> None:
+        """Its time is up."""
+        ...
+
+
+class Alarm:
+    """Rings each sleeper when its time is up, exactly, with one timer of the event loop for all of them.
+
+    A timer of its own costs a request about as much as all of the quota's bookkeeping; an entry here next to
+    nothing, because almost every request ends long before its time is up, and nothing is to be done then.
+    """
+
+    def __init__(self) -> None:
+        self._due: dict[Sleeper, float] = {}
+        self._rings_at = math.inf
+        self._timer: asyncio.TimerHandle | None = None
+
+    def set(self, sleeper: Sleeper, seconds: float) -> None:
+        """Ring this sleeper in that many seconds."""
+        loop = asyncio.get_running_loop()
+        due = self._due[sleeper] = loop.time() + seconds
+        if due < self._rings_at:
+            self._arm(loop, due)
+
+    def unset(self, sleeper: Sleeper) -> None:
+        """Let this one be."""
+        self._due.pop(sleeper, None)
+
+    def close(self) -> None:
+        """Ring nobody any more."""
+        self._due.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _arm(self, loop: asyncio.AbstractEventLoop, at: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._rings_at = at
+        self._timer = loop.call_at(at, self._ring, loop)
+
+    def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer, self._rings_at = None, math.inf
+        for sleeper in [sleeper for sleeper, due in self._due.items() if due <= loop.time()]:
+            del self._due[sleeper]
+            sleeper.ring()
+        if self._due:
+            self._arm(loop, min(self._due.values()))

@@ -1,0 +1,47 @@
+"""Arguments that cannot be right are refused at the call, by name."""
+
+import math
+
+from .errors import ConfigurationError
+
+
+def number(name: str, value: object, *, above: float | None = None, at_least: float = 0.0) -> float:
+    """A finite number in its range.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    checked = _real(name, value)
+    if math.isinf(checked) or checked < at_least or (above is not None and checked <= above):
+        bound = f"above {above:g}" if above is not None else f"at least {at_least:g}"
+        raise ConfigurationError(f"{name} has to be a finite number {bound}, not {value!r}")
+    return checked
+
+
+def patience(name: str, value: object) -> float:
+    """A number of seconds from 0 up to infinity.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    checked = _real(name, value)
+    if checked < 0:
+        raise ConfigurationError(f"{name} has to be 0 or more seconds, or math.inf; not {value!r}")
+    return checked
+
+
+def whole(name: str, value: object, *, at_least: int = 1) -> int:
+    """A whole number in its range.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
+        raise ConfigurationError(f"{name} has to be a whole number from {at_least}, not {value!r}")
+    return value
+
+
+def _real(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+        raise ConfigurationError(f"{name} has to be a number, not {value!r}")
+    return float(value)

@@ -1,0 +1,250 @@
+"""The client: what a caller sees. It checks what it is given and hands it on; it has no logic of its own."""
+
+import asyncio
+import hashlib
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+
+from . import _checks
+from ._bulk import JobIds, OnOutcome, Run, publish_many
+from ._clock import Clock, SystemClock
+from ._flight import Patience
+from ._flights import Flights
+from ._publishing import Publisher
+from ._retry import Retrier, RetryPolicy
+from ._settings import Secret, masked, resolve
+from ._source import Source
+from ._stream import PublishStream
+from ._transport import Transport
+from ._version import __version__
+from ._wire import checked_job_id
+from .errors import ClientClosedError, ConfigurationError
+from .models import PublishResult
+from .outcomes import PublishReport
+from .quota import LedgerStore, MemoryLedger, QuotaLedger, QuotaSnapshot
+
+_LEASE_MARGIN = 60.0
+"""Seconds by which a reservation outlives the retry deadline before it is taken for abandoned."""
+
+
+class AsyncOpenTrain:
+    """Publishes OpenTrain drafts, within the account's daily quota.
+
+    Use it as ``async with AsyncOpenTrain() as client:``, or `close` it. It belongs to the event loop in which it is
+    first used. Nothing is opened or sent before the first call, and one client serves any number of tasks.
+
+    A job id is 1 to 128 of ``A-Z a-z 0-9 . _ ~ -``, and neither ``.`` nor ``..``.
+
+    Args:
+        token: The API token (``ot_pat_…``). `None`: the environment's ``OT_API_TOKEN`` or
+            ``OPENTRAIN_API_TOKEN``, then ``opentrain/cli.json`` in ``$XDG_CONFIG_HOME`` or ``~/.config``, which the
+            service's own tools write (https://www.opentrain.ai/docs/developers/cli/overview/).
+        base_url: The origin, https except on loopback. `None`: ``OT_API_BASE_URL`` or
+            ``OPENTRAIN_API_BASE_URL``, then, if the token came from there, the file's; then the service's own.
+        ledger: Where the account's publishes are counted; borrowed. `None`: a `MemoryLedger` of this client's.
+        daily_limit: The account's publishes in any 24 hours, from 1. `None` learns it, at the cost of one
+            refusal a day at most. The server's word lowers it.
+        account: The account's name in the ledger. `None`: a fingerprint of the token, so that a new token
+            starts from nothing.
+        retry: What is tried again, how often, for how long.
+        timeout: Seconds, above 0, for one attempt once it has a connection.
+        connect_timeout: Seconds, above 0, to get a connection, from the pool or anew. Nothing was sent when it fails.
+        max_connections: The size of the connection pool, from 1.
+        session: An aiohttp session to borrow. It is never closed or reconfigured; its own pool and settings hold,
+            and *timeout* and *connect_timeout* bound an attempt together. `None`: one of this client's own.
+        clock: Where time comes from: ``now()`` in epoch seconds, ``monotonic()``, ``await sleep(seconds)``.
+            `None`: the machine's.
+
+    Raises:
+        ConfigurationError: There is no token, or an argument cannot be right.
+    """
+
+    def __init__(
+        self,
+        token: str | None = None,
+        *,
+        base_url: str | None = None,
+        ledger: LedgerStore | None = None,
+        daily_limit: int | None = None,
+        account: str | None = None,
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - a frozen value
+        timeout: float = 30.0,
+        connect_timeout: float = 10.0,
+        max_connections: int = 100,
+        session: aiohttp.ClientSession | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        token = masked(token)  # from here on no traceback shows it
+        settings = resolve(token, base_url)
+        if not isinstance(retry, RetryPolicy):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"retry has to be a RetryPolicy, not {retry!r}")
+        if daily_limit is not None:
+            _checks.whole("daily_limit", daily_limit)
+        if account is not None and (not isinstance(account, str) or not account):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"account has to be a name, not {account!r}")
+        self._base_url = settings.base_url
+        self._max_connections = _checks.whole("max_connections", max_connections)
+        self._clock: Clock = clock or SystemClock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_closed = False
+        self._transport = Transport(
+            settings,
+            user_agent=f"opentrain-async/{__version__}",
+            timeout=_checks.number("timeout", timeout, above=0),
+            connect_timeout=_checks.number("connect_timeout", connect_timeout, above=0),
+            max_connections=max_connections,
+            session=session,
+        )
+        self._ledger = QuotaLedger(
+            MemoryLedger() if ledger is None else ledger,
+            account or _fingerprint(settings.token),
+            self._clock,
+            daily_limit=daily_limit,
+            lease=retry.deadline + _LEASE_MARGIN,
+        )
+        publisher = Publisher(self._ledger, self._transport, Retrier(retry, self._clock), self._clock)
+        self._flights = Flights(publisher.publish, self._clock)
+
+    def __repr__(self) -> str:
+        return f"<AsyncOpenTrain {self._base_url}{' closed' if self._is_closed else ''}>"
+
+    async def __aenter__(self) -> Self:
+        self._check_usable()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def publish(self, job_id: str, *, max_wait: float = 0.0) -> PublishResult:
+        """Publish one draft. It can be repeated safely: a job that is live stays so, and is charged once.
+
+        Called again while the same draft is being published, it takes part in that. Cancelled, it ends the
+        request, unless somebody else waits for it too; a slot of the quota that may have been used goes on counting.
+
+        Args:
+            job_id: The draft.
+            max_wait: Seconds to wait at the most for the quota's window to free a slot, from 0 to `math.inf`. A wait
+                that is known to be longer is not begun. Waiting for publishes that are under way does not count.
+
+        Returns:
+            The live job, put there by this call (`newly_published`) or found there.
+
+        Raises:
+            ConfigurationError: The id cannot be one. Nothing was sent.
+            QuotaExceededError: There is no slot within *max_wait*. Nothing was sent, or the server refused.
+            QuotaLedgerError: The ledger failed. Nothing was sent.
+            APIError: The service refused; `effect` is ``"none"`` unless an earlier attempt is in doubt.
+            ServerError: It failed. The job may be live.
+            TransportError: No answer; `effect` says whether anything may have been applied.
+            UnexpectedResponseError: An answer that cannot be read. After a 2xx the job may be live.
+            ClientClosedError: The client is closed, or was while this went on.
+        """
+        self._check_usable()
+        checked = checked_job_id(job_id)
+        landing = await self._flights.join(checked, Patience(_checks.patience("max_wait", max_wait)))
+        if landing.result is None:
+            raise landing.error or ClientClosedError("given up", job_id=checked)
+        return landing.result
+
+    async def publish_many(
+        self,
+        job_ids: JobIds,
+        *,
+        concurrency: int = 10,
+        max_wait: float = 0.0,
+        on_outcome: OnOutcome | None = None,
+    ) -> PublishReport:
+        """Publish many drafts at once, and report what became of each: one outcome per distinct id.
+
+        An error of one draft is its outcome and does not disturb the others. What would hit all of them (a
+        revoked token, a missing scope, a redirect, TLS, the ledger) stops the run, and the rest is `NOT_SENT`.
+        When the quota is used up the rest is `DEFERRED`, without a request. Cancelled, it ends its requests and
+        leaves no task behind.
+
+        Args:
+            job_ids: An iterable or async iterable; read no further ahead than *concurrency*. What it raises is
+                raised, once the drafts under way have their outcomes.
+            concurrency: How many drafts at once, from 1; no more than *max_connections* are.
+            max_wait: As in `publish`, as one deadline for the whole run.
+            on_outcome: Called with each outcome as it comes, and awaited if it is async. What it raises is logged,
+                once, and changes nothing.
+
+        Returns:
+            The report. It is a value: nothing is raised for a draft unless you call `raise_for_failures`.
+
+        Raises:
+            ConfigurationError: An argument cannot be right. (An id that cannot be is `REJECTED`.)
+            ClientClosedError: The client is closed already.
+        """
+        return await publish_many(self._run(job_ids, concurrency, max_wait, distinct=True), on_outcome)
+
+    def publish_stream(
+        self, job_ids: JobIds, *, concurrency: int = 10, max_wait: float = 0.0
+    ) -> PublishStream:
+        """Publish many drafts at once, and get each outcome as it comes.
+
+        Use it as ``async with client.publish_stream(ids) as outcomes:`` and, inside, ``async for outcome in
+        outcomes:``. Leaving the block cancels what is left. Memory is bounded by *concurrency*, however long the
+        source is; so an id that comes twice has two outcomes (and one request, if both are under way at once).
+
+        Args:
+            job_ids: As in `publish_many`.
+            concurrency: As in `publish_many`.
+            max_wait: As in `publish_many`.
+
+        Returns:
+            The stream, which begins with the block.
+
+        Raises:
+            ConfigurationError: An argument cannot be right.
+            ClientClosedError: The client is closed already.
+        """
+        run = self._run(job_ids, concurrency, max_wait, distinct=False)
+        return PublishStream(run, min(concurrency, self._max_connections))
+
+    async def quota(self) -> QuotaSnapshot:
+        """The account's quota as the ledger knows it. Sends nothing.
+
+        Raises:
+            QuotaLedgerError: The ledger failed.
+            ClientClosedError: The client is closed.
+        """
+        self._check_usable()
+        return await self._ledger.snapshot()
+
+    async def close(self) -> None:
+        """End what is under way, settle its slots, and close the session, if it is the client's own.
+
+        Whoever waits for a publish gets a `ClientClosedError`. Closing twice is harmless.
+        """
+        self._is_closed = True
+        await self._flights.close()
+        await self._transport.close()
+
+    aclose = close
+
+    def _run(self, job_ids: object, concurrency: int, max_wait: float, *, distinct: bool) -> Run:
+        workers = min(_checks.whole("concurrency", concurrency), self._max_connections)
+        patience = Patience(_checks.patience("max_wait", max_wait))
+        source = Source(job_ids, distinct=distinct)
+        self._check_usable()
+        patience.ends_at(self._clock.now())
+        return Run(self._flights, source, workers, patience, self._clock)
+
+    def _check_usable(self) -> None:
+        if self._is_closed:
+            raise ClientClosedError("the client is closed")
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            raise ConfigurationError("the client belongs to another event loop: make one inside each")
+
+
+def _fingerprint(token: Secret) -> str:
+    """What stands for the account in a ledger: nothing from which the token could be had."""
+    return hashlib.sha256(token.encode()).hexdigest()[:32]

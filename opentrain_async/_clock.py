@@ -1,0 +1,47 @@
+"""Where time comes from: the only module that reads a clock or sleeps."""
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+_LATEST = datetime.max.replace(tzinfo=UTC)
+
+
+class Clock(Protocol):
+    """What the library asks of a clock; tests and simulations pass their own.
+
+    The wall clock says what time it is (slots, `retry_at`); the monotonic one measures how long something
+    took (backoff, deadlines). They are two, because a wall clock jumps.
+    """
+
+    def now(self) -> float:
+        """The wall clock, in seconds since the Unix epoch."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds since an arbitrary zero; never goes back."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait for that many seconds, 0 or more, of monotonic time."""
+        ...
+
+
+class SystemClock:
+    """The machine's own clocks and the event loop's sleep."""
+
+    now = staticmethod(time.time)
+    monotonic = staticmethod(time.monotonic)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait for that many seconds on the running event loop."""
+        await asyncio.sleep(seconds)
+
+
+def instant(epoch_seconds: float) -> datetime:
+    """The aware UTC datetime of an epoch time; one beyond the calendar's end becomes that end."""
+    try:
+        return datetime.fromtimestamp(epoch_seconds, UTC)
+    except (OverflowError, ValueError, OSError):
+        return _LATEST

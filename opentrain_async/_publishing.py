@@ -1,0 +1,144 @@
+"""Publish one draft: the order of the steps."""
+
+import logging
+from functools import partial
+
+from attrs import evolve
+
+from ._answers import is_decisive, is_transient
+from ._clock import Clock, instant
+from ._flight import Flight
+from ._retry import Retrier
+from ._transport import Transport
+from ._wire import publish_path, read_publish, window_seconds
+from .errors import ConnectError, OpenTrainError, QuotaExceededError, TLSError
+from .models import PublishResult
+from .quota import QuotaLedger
+from .quota._slots import Before, Denied, Reservation, Settlement
+
+_logger = logging.getLogger("opentrain_async")
+
+
+class Publisher:
+    """Publishes drafts, one at a time each, with a slot of the quota each."""
+
+    def __init__(self, ledger: QuotaLedger, transport: Transport, retrier: Retrier, clock: Clock) -> None:
+        self._ledger = ledger
+        self._transport = transport
+        self._retrier = retrier
+        self._clock = clock
+
+    async def publish(self, flight: Flight) -> PublishResult:
+        """Reserve a slot, attempt the publish until its answer is known or the policy ends it, settle the slot.
+
+        A reservation that was made is always settled, also when this is cancelled; the draft's outcome does not
+        depend on whether that works. A refusal by the server's quota goes back to the first step for as long as
+        somebody wants to wait.
+
+        Raises:
+            OpenTrainError: The draft is not known to be live; `effect` says whether it may be.
+        """
+        attempt = partial(self._attempt, flight)
+        while True:
+            reservation = await self._reserve(flight)
+            try:
+                result = await self._retrier.run(flight.job_id, attempt, is_transient)
+            except QuotaExceededError as refusal:
+                if not await self._has_patience_after(refusal, flight, reservation):
+                    raise
+            except OpenTrainError as error:
+                await self._ledger.settle(reservation, _settlement_after(error, flight))
+                raise
+            except BaseException:
+                left_open = flight.under_way or flight.in_doubt
+                await self._ledger.settle(reservation, Settlement.UNKNOWN if left_open else Settlement.UNSENT)
+                raise
+            else:
+                how = _settlement_of(result, flight, reservation)
+                await self._ledger.settle(reservation, how)
+                return evolve(result, newly_published=True) if how is Settlement.CONFIRMED else result
+
+    async def _reserve(self, flight: Flight) -> Reservation:
+        flight.has_slot = False
+        reservation = await self._ledger.reserve(flight.job_id, partial(self._deny, flight))
+        flight.has_slot = True
+        flight.in_doubt = reservation.before is Before.UNKNOWN
+        flight.has_reached_server = False
+        return reservation
+
+    def _deny(self, flight: Flight, denied: Denied) -> None:
+        error = QuotaExceededError(
+            "the daily publish quota is used up" + (f" ({denied.used} of {denied.limit})" if denied.limit else ""),
+            job_id=flight.job_id,
+            limit=denied.limit,
+            used=denied.used,
+            retry_at=instant(denied.retry_at),
+        )
+        flight.deny(error, denied.retry_at, self._clock.now())
+
+    async def _attempt(self, flight: Flight, seconds: float) -> PublishResult:
+        flight.attempts += 1
+        flight.under_way = True
+        try:
+            reply = await self._transport.post(publish_path(flight.job_id), seconds)
+            _logger.debug("publish %s: attempt %d: HTTP %d", flight.job_id, flight.attempts, reply.status)
+            result = read_publish(reply, flight.job_id, self._clock.now())
+        except OpenTrainError as error:
+            error.job_id = flight.job_id
+            flight.in_doubt |= error.effect == "unknown"
+            flight.has_reached_server |= not isinstance(error, ConnectError | TLSError)
+            flight.under_way = False
+            raise
+        flight.under_way = False
+        return result
+
+    async def _has_patience_after(
+        self, refusal: QuotaExceededError, flight: Flight, reservation: Reservation
+    ) -> bool:
+        """Take in the server's refusal; returns whether somebody wants to wait for the slot that it promises.
+
+        Only a slot that was this publish's own is gone now: any other would be joined again at once, and refused
+        again.
+        """
+        how = Settlement.UNKNOWN if flight.in_doubt else Settlement.RELEASED
+        denied = await self._ledger.refused(
+            reservation,
+            how,
+            limit=refusal.limit,
+            window=window_seconds(refusal.window_hours),
+            retry_after=refusal.retry_after,
+        )
+        refusal.effect = "unknown" if flight.in_doubt else "none"
+        if denied is None:
+            return False
+        refusal.limit, refusal.used, refusal.retry_at = denied.limit, denied.used, instant(denied.retry_at)
+        flight.has_slot = False
+        waits_for_its_own = reservation.before is Before.NEW and not flight.in_doubt
+        return waits_for_its_own and flight.deny(refusal, denied.retry_at, self._clock.now())
+
+
+def _settlement_of(result: PublishResult, flight: Flight, reservation: Reservation) -> Settlement:
+    """What a 200 means for the slot.
+
+    A job that is found live may have been put there by one of our own requests: an earlier attempt whose reply
+    was lost, or the publish of another client that holds the same slot. Then the slot is spent. Otherwise it was
+    live before, and this publish has used up nothing.
+    """
+    if not result.already_published:
+        return Settlement.PUBLISHED
+    if reservation.before is Before.SPENT:
+        return Settlement.UNSENT
+    if flight.in_doubt or reservation.before is Before.HELD:
+        return Settlement.CONFIRMED
+    return Settlement.RELEASED
+
+
+def _settlement_after(error: OpenTrainError, flight: Flight) -> Settlement:
+    """What an error means for the slot; marks the error where an earlier attempt leaves doubt.
+
+    Doubt is sticky: only an answer that proves the draft not to be live takes it away.
+    """
+    if not flight.in_doubt or is_decisive(error):
+        return Settlement.RELEASED
+    error.effect = "unknown"
+    return Settlement.UNKNOWN if flight.has_reached_server else Settlement.UNSENT

@@ -1,0 +1,60 @@
+"""Job ids from wherever they come, shared by many workers."""
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+
+from .errors import ConfigurationError
+
+
+class Source:
+    """An iterator that many tasks take from, one item each; of an iterable or an async iterable.
+
+    What the iterable raises ends it for all of them and is kept as `failure`. The iterable itself is borrowed: a
+    generator that was not read to its end is its maker's to close.
+
+    Args:
+        job_ids: The ids. A string is refused: it would be read as ids of one letter each.
+        distinct: Leave out strings that were there before, which takes memory for each.
+
+    Raises:
+        ConfigurationError: It cannot be iterated.
+    """
+
+    def __init__(self, job_ids: object, *, distinct: bool) -> None:
+        if isinstance(job_ids, str | bytes) or not isinstance(job_ids, Iterable | AsyncIterable):
+            raise ConfigurationError(
+                f"job_ids has to be an iterable or async iterable of job ids, not {type(job_ids).__name__}"
+            )
+        self.failure: Exception | None = None
+        self._async_items = aiter(job_ids) if isinstance(job_ids, AsyncIterable) else None
+        self._items: Iterator[object] = iter(job_ids) if isinstance(job_ids, Iterable) else iter(())
+        self._seen: set[str] | None = set() if distinct else None
+        self._lock = asyncio.Lock()
+        self._is_over = False
+
+    def __aiter__(self) -> "Source":
+        return self
+
+    async def __anext__(self) -> object:
+        while not self._is_over:
+            try:
+                item = next(self._items) if self._async_items is None else await self._next_of(self._async_items)
+            except (StopIteration, StopAsyncIteration):
+                break
+            except Exception as error:
+                self.failure = error
+                break
+            if self._seen is None or not isinstance(item, str):
+                return item
+            if item not in self._seen:
+                self._seen.add(item)
+                return item
+        self._is_over = True
+        raise StopAsyncIteration
+
+    async def _next_of(self, items: AsyncIterator[object]) -> object:
+        """One item for one task: an async generator cannot be asked twice at once."""
+        async with self._lock:
+            if self._is_over:
+                raise StopAsyncIteration
+            return await anext(items)

@@ -1,0 +1,59 @@
+"""Outcomes as they come."""
+
+import asyncio
+from types import TracebackType
+from typing import Self
+
+from ._bulk import Run
+from .outcomes import PublishOutcome
+
+
+class PublishStream:
+    """The outcomes of a bulk run, as an async iterator inside an ``async with`` block.
+
+    The run begins with the block and ends with it: leaving it early cancels what is under way, settles its slots
+    and leaves no task behind. (A bare async generator could promise none of that, see PEP 789.) At most twice as
+    many drafts as the concurrency are under way or wait to be taken; a slow consumer slows the source down.
+    """
+
+    def __init__(self, run: Run, concurrency: int) -> None:
+        self._run = run
+        self._outcomes: asyncio.Queue[PublishOutcome | None] = asyncio.Queue(concurrency)
+        self._pump: asyncio.Task[None] | None = None
+        self._failure: Exception | None = None
+        self._is_over = False
+
+    async def __aenter__(self) -> Self:
+        if self._pump is not None:
+            raise RuntimeError("a stream runs once; ask the client for another one")
+        self._pump = asyncio.create_task(self._run_through())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._pump is not None and not self._pump.done():
+            self._pump.cancel()
+            await asyncio.wait({self._pump})
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> PublishOutcome:
+        if self._pump is None:
+            raise RuntimeError("iterate inside the block: async with client.publish_stream(...) as outcomes")
+        if not self._is_over:
+            outcome = await self._outcomes.get()
+            if outcome is not None:
+                return outcome
+            self._is_over = True
+            if self._failure is not None:
+                raise self._failure
+        raise StopAsyncIteration
+
+    async def _run_through(self) -> None:
+        try:
+            await self._run.through(self._outcomes.put)
+        except Exception as error:
+            self._failure = error
+        await self._outcomes.put(None)

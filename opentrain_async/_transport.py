@@ -1,0 +1,225 @@
+"""One attempt over a session, and what may go wrong in it: the only importer of aiohttp's client."""
+
+import asyncio
+import math
+import platform
+import ssl
+from contextvars import ContextVar
+
+import aiohttp
+from aiohttp.client import ClientTimeout
+from multidict import CIMultiDict
+from yarl import URL
+
+from ._alarm import Alarm
+from ._settings import Secret, Settings
+from ._wire import BODY_CAP, Reply
+from .errors import (
+    ClientClosedError,
+    ConnectError,
+    ConnectionLostError,
+    OpenTrainError,
+    RequestTimeoutError,
+    TLSError,
+    TransportError,
+    UnexpectedResponseError,
+)
+
+_DNS_SECONDS = 300
+_current: ContextVar["_Watch | None"] = ContextVar("_current", default=None)
+
+
+class AiohttpError(Exception):
+    """A plain copy of what aiohttp raised, type name and text: the original shows request headers."""
+
+
+class _Watch:
+    """Over one attempt: when its time is up its connection is aborted, whatever is being waited for."""
+
+    __slots__ = ("_alarm", "_connection", "_seconds", "is_overdue")
+
+    def __init__(self, alarm: Alarm, seconds: float) -> None:
+        self.is_overdue = False
+        self._alarm = alarm
+        self._seconds = seconds
+        self._connection: aiohttp.connector.Connection | None = None
+
+    def begin(self, connection: aiohttp.connector.Connection) -> None:
+        self._connection = connection
+        self._alarm.set(self, self._seconds)
+
+    def ring(self) -> None:
+        self.is_overdue = True
+        transport = None if self._connection is None else self._connection.transport
+        if isinstance(transport, asyncio.WriteTransport):
+            transport.abort()
+
+
+class _Connector(aiohttp.TCPConnector):
+    """A pool that tells an attempt's watch when it has its connection: from then on its timeout runs."""
+
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[aiohttp.tracing.Trace], timeout: ClientTimeout
+    ) -> aiohttp.connector.Connection:
+        connection = await super().connect(req, traces, timeout)
+        if (watch := _current.get()) is not None:
+            watch.begin(connection)
+        return connection
+
+
+class Transport:
+    """Sends requests to one origin as one account.
+
+    Args:
+        settings: The token and the origin.
+        user_agent: What the client calls itself.
+        timeout: Seconds for an attempt, once it has a connection.
+        connect_timeout: Seconds to get one, from the pool or anew.
+        max_connections: The size of the pool.
+        session: A session to borrow, or `None` to open one with the first attempt. A borrowed one keeps its own
+            pool and settings, and is never closed; with it *timeout* and *connect_timeout* bound an attempt
+            together, as its pool does not tell when it hands out a connection.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        user_agent: str,
+        timeout: float,
+        connect_timeout: float,
+        max_connections: int,
+        session: aiohttp.ClientSession | None,
+    ) -> None:
+        self._origin = URL(settings.base_url)
+        self._timeout = timeout
+        self._connect_timeout = connect_timeout
+        self._max_connections = max_connections
+        self._session = session
+        self._borrowed = session is not None
+        self._headers: CIMultiDict[str] = CIMultiDict(
+            {
+                "Authorization": Secret(f"Bearer {settings.token}"),
+                "User-Agent": f"{user_agent} aiohttp/{aiohttp.__version__} Python/{platform.python_version()}",
+                "Accept": "application/json",
+                "Accept-Encoding": "identity",
+            }
+        )
+        self._alarm = Alarm()
+        self._usual_timeout = self._client_timeout(connect_timeout, timeout)
+
+    async def post(self, path: str, seconds: float) -> Reply:
+        """Make one attempt: connect, send, read all of the answer, leave the connection.
+
+        Args:
+            path: The path below the origin.
+            seconds: How long the attempt may take at the most, whatever the timeouts say.
+
+        Returns:
+            The answer. One that ends early is an answer too: its `flaw` says so.
+
+        Raises:
+            TransportError: No answer arrived; its class and effect say whether anything was sent.
+            UnexpectedResponseError: What arrived is no HTTP.
+            ClientClosedError: The session is closed.
+        """
+        connecting, sending = min(self._connect_timeout, seconds), min(self._timeout, seconds)
+        usual = connecting == self._connect_timeout and sending == self._timeout
+        watch = _Watch(self._alarm, sending)
+        _current.set(watch)
+        response: aiohttp.ClientResponse | None = None
+        failure: OpenTrainError | None = None
+        body: list[bytes] = []
+        try:
+            response = await self._opened().post(
+                self._origin.with_path(path, encoded=True),
+                headers=self._headers if self._borrowed else None,
+                timeout=self._usual_timeout if usual else self._client_timeout(connecting, sending),
+                allow_redirects=False,
+                raise_for_status=False,
+            )
+            flaw = await _read(response.content, body)
+        except Exception as error:  # noqa: BLE001 - whatever a session can raise ends as one of ours
+            failure = _translated(TimeoutError("time is up") if watch.is_overdue else error)
+            flaw = f"cut off: {failure.__cause__}"
+        except BaseException:
+            if response is not None:
+                response.close()
+            raise
+        finally:
+            self._alarm.unset(watch)
+        if response is None:
+            raise failure or TransportError("no answer", effect="unknown")
+        if watch.is_overdue:
+            flaw = "cut off: time is up"
+        if flaw is not None:
+            response.close()
+        return Reply(response.status, b"".join(body)[:BODY_CAP], response.headers, flaw)
+
+    async def close(self) -> None:
+        """Close the session, if it is our own."""
+        self._alarm.close()
+        if self._session is not None and not self._borrowed:
+            await self._session.close()
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=_Connector(limit=self._max_connections, ttl_dns_cache=_DNS_SECONDS),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers=self._headers,
+            )
+        return self._session
+
+    def _client_timeout(self, connecting: float, sending: float) -> ClientTimeout:
+        """aiohttp's own timeouts. It rounds long ones up to whole seconds unless it is told not to."""
+        return ClientTimeout(
+            total=connecting + sending if self._borrowed else None,
+            connect=connecting,
+            sock_connect=None,
+            sock_read=sending if self._borrowed else None,
+            ceil_threshold=math.inf,
+        )
+
+
+async def _read(content: aiohttp.StreamReader, body: list[bytes]) -> str | None:
+    """Read a body into *body*, as far as the cap; returns what is wrong with it, or `None`."""
+    size = 0
+    while not content.at_eof():
+        chunk = await content.readany()
+        body.append(chunk)
+        size += len(chunk)
+        if size > BODY_CAP:
+            return f"over {BODY_CAP // 1024} KiB"
+    return None
+
+
+def _translated(error: Exception) -> OpenTrainError:
+    """The error of ours that says what one of aiohttp's means. Its cause is a copy, without frames."""
+    translated = _class_for(error)
+    translated.__cause__ = AiohttpError(f"{type(error).__name__}: {error}")
+    return translated
+
+
+def _class_for(error: Exception) -> OpenTrainError:
+    match error:
+        case aiohttp.ConnectionTimeoutError():
+            return ConnectError("no connection in time")
+        case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch() | ssl.SSLCertVerificationError():
+            return TLSError(f"the TLS handshake failed: {error}")
+        case aiohttp.ClientConnectorDNSError():
+            return ConnectError(f"the host's name could not be resolved (DNS): {error}")
+        case aiohttp.ClientConnectorError() | aiohttp.ClientHttpProxyError():
+            return ConnectError(f"no connection: {error}")
+        case TimeoutError():
+            return RequestTimeoutError("no whole answer in time", effect="unknown")
+        case aiohttp.InvalidURL():
+            return ConnectError(f"no connection: {error}")
+        case aiohttp.ClientResponseError() | ValueError():
+            return UnexpectedResponseError(f"an answer that is no HTTP: {error}", effect="unknown")
+        case RuntimeError() if "closed" in str(error):
+            return ClientClosedError("the session is closed")
+        case aiohttp.ClientPayloadError() | aiohttp.ClientConnectionError() | OSError():
+            return ConnectionLostError(f"the connection was lost: {error}", effect="unknown")
+        case _:
+            return TransportError(f"the request failed: {type(error).__name__}: {error}", effect="unknown")

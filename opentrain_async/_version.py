@@ -1,0 +1,3 @@
+"""The version, in a module of its own so that the client can name itself."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,116 @@
+"""What became of each draft of a bulk run."""
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+
+from attrs import field, frozen
+
+from .errors import OpenTrainError
+from .models import PublishResult
+
+
+class OutcomeStatus(StrEnum):
+    """The six things that can become of a draft."""
+
+    PUBLISHED = "published"
+    """This run put it live."""
+    ALREADY_PUBLISHED = "already_published"
+    """It was live before; nothing was used up."""
+    REJECTED = "rejected"
+    """Refused, by the service or locally, and not live through this run; `error` says why."""
+    DEFERRED = "deferred"
+    """Not live: there was no quota or too much traffic; `retry_at` says when to come back, where it is known."""
+    NOT_SENT = "not_sent"
+    """Nothing was sent that could have put it live: the run had stopped, or no connection was made."""
+    UNKNOWN = "unknown"
+    """It may be live. Publishing it again settles it, and is charged once."""
+
+
+@frozen
+class PublishOutcome:
+    """What became of one draft.
+
+    Attributes:
+        job_id: The id as it was given; of something that is no string, its `repr`.
+        status: What became of it.
+        result: The live job, where it is live.
+        error: Why not, where it is not known to be live; without a traceback.
+        attempts: How many times its request was begun.
+        retry_at: The earliest time at which trying again makes sense, where that is known. Not a booking.
+    """
+
+    job_id: str
+    status: OutcomeStatus
+    result: PublishResult | None = None
+    error: OpenTrainError | None = None
+    attempts: int = 0
+    retry_at: datetime | None = None
+
+
+@frozen
+class PublishReport:
+    """What became of all drafts of a run: one outcome per distinct id, in the order in which they came.
+
+    Attributes:
+        outcomes: The outcomes.
+        stopped_by: The error that ended the run early, or `None`: what was left then is `NOT_SENT`.
+    """
+
+    outcomes: tuple[PublishOutcome, ...] = ()
+    stopped_by: OpenTrainError | None = field(default=None)
+
+    @property
+    def counts(self) -> Mapping[OutcomeStatus, int]:
+        """How many drafts have each status; every status is there, if with 0."""
+        counted = Counter(outcome.status for outcome in self.outcomes)
+        return {status: counted[status] for status in OutcomeStatus}
+
+    @property
+    def published(self) -> tuple[PublishOutcome, ...]:
+        """The drafts that this run put live."""
+        return self._having(OutcomeStatus.PUBLISHED)
+
+    @property
+    def already_published(self) -> tuple[PublishOutcome, ...]:
+        """The drafts that were live before."""
+        return self._having(OutcomeStatus.ALREADY_PUBLISHED)
+
+    @property
+    def rejected(self) -> tuple[PublishOutcome, ...]:
+        """The drafts that were refused."""
+        return self._having(OutcomeStatus.REJECTED)
+
+    @property
+    def deferred(self) -> tuple[PublishOutcome, ...]:
+        """The drafts that have to wait for quota."""
+        return self._having(OutcomeStatus.DEFERRED)
+
+    @property
+    def not_sent(self) -> tuple[PublishOutcome, ...]:
+        """The drafts for which nothing was sent."""
+        return self._having(OutcomeStatus.NOT_SENT)
+
+    @property
+    def unknown(self) -> tuple[PublishOutcome, ...]:
+        """The drafts that may be live."""
+        return self._having(OutcomeStatus.UNKNOWN)
+
+    def raise_for_failures(self) -> None:
+        """Do nothing if every draft is live; otherwise raise what stands against it.
+
+        Raises:
+            ExceptionGroup: The errors of all drafts that are not known to be live, in the order of the outcomes.
+        """
+        errors = [outcome.error for outcome in self.outcomes if outcome.error is not None]
+        if errors:
+            raise ExceptionGroup(str(self), errors)
+
+    def __str__(self) -> str:
+        counted = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in self.counts.items() if count)
+        stopped = f"; stopped by {self.stopped_by!r}" if self.stopped_by else ""
+        return f"{len(self.outcomes)} drafts: {counted or 'nothing to do'}{stopped}"
+
+    def _having(self, status: OutcomeStatus) -> tuple[PublishOutcome, ...]:
+        return tuple(outcome for outcome in self.outcomes if outcome.status is status)

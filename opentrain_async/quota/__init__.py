@@ -1,0 +1,9 @@
+"""The daily publish quota: a ledger of one's own publishes, so that none is sent to be refused."""
+
+from ._ledger import QuotaLedger
+from ._log import AccountLog
+from ._memory import MemoryLedger
+from ._snapshot import QuotaSnapshot
+from ._store import LedgerStore
+
+__all__ = ["AccountLog", "LedgerStore", "MemoryLedger", "QuotaLedger", "QuotaSnapshot"]

@@ -1,0 +1,78 @@
+"""Those who wait for a place in the quota, first come, first served."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from .._clock import Clock
+
+
+class Waiter:
+    """One who stands in the line."""
+
+    def __init__(self) -> None:
+        self.turned_away = False
+        self._called = asyncio.Event()
+
+    def call(self) -> None:
+        """Tell this one to look again."""
+        self._called.set()
+
+    async def called(self, clock: Clock, within: float | None) -> None:
+        """Wait to be called, or for *within* seconds where given; a call made before counts."""
+        alarm = None if within is None else asyncio.ensure_future(clock.sleep(within))
+        if alarm is not None:
+            alarm.add_done_callback(lambda _: self.call())
+        try:
+            await self._called.wait()
+        finally:
+            self._called.clear()
+            if alarm is not None and alarm.cancel():
+                await asyncio.wait({alarm})
+
+
+class Line:
+    """A first-come-first-served line, in which only the one at the head needs to be woken.
+
+    Whoever finds a place leaves, and by leaving calls the next one; so a change costs as many looks at the
+    ledger as it has places to give, plus one.
+    """
+
+    def __init__(self) -> None:
+        self._waiters: dict[Waiter, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiters)
+
+    @contextmanager
+    def stand(self) -> Iterator[Waiter]:
+        """Stand at the end of the line for the length of the block; leaving calls whoever is first then."""
+        waiter = Waiter()
+        self._waiters[waiter] = None
+        try:
+            yield waiter
+        finally:
+            del self._waiters[waiter]
+            self.call_first()
+
+    def ahead_of(self, waiter: Waiter) -> int:
+        """How many stand before this one."""
+        for place, other in enumerate(self._waiters):
+            if other is waiter:
+                return place
+        return len(self._waiters)
+
+    def call_first(self) -> None:
+        """Tell the first in line to look again."""
+        for waiter in self._waiters:
+            waiter.call()
+            return
+
+    def call_after(self, waiter: Waiter) -> None:
+        """Tell the one behind *waiter* to look again."""
+        waiters = iter(self._waiters)
+        for other in waiters:
+            if other is waiter:
+                for following in waiters:
+                    following.call()
+                    return

@@ -1,0 +1,266 @@
+"""The rule of the daily quota: one account's publishes of a rolling window, as a log.
+
+This is the only place where the rule is written. It does no I/O and knows no clock: every step is told what time
+it is, in UTC epoch seconds, and a store runs it on one account's log, atomically.
+
+The service promises 20 publishes a day, 3 for an unclaimed account, and says `windowHours: 24` when it refuses
+(https://www.opentrain.ai/docs/developers/api-reference/jobs/publish/); whether its window rolls or follows the
+calendar it does not say. Whoever stays within the limit in every rolling window also stays within it in every
+calendar day, so an exact log is right under either reading. A token bucket or a windowed counter is right under
+neither: it lets nearly twice the limit through in some 24 hours.
+"""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from attrs import Factory, define, evolve
+
+from ._slots import Before, Busy, Denied, Reservation, Settlement, Slot
+from ._snapshot import QuotaSnapshot
+
+WINDOW = 24 * 3600.0
+SAFE_LIMIT = 3
+"""What every account may publish in a window, claimed or not."""
+CLAIMED_LIMIT = 20
+PROBE_INTERVAL = 3600.0
+"""Seconds after a refusal in which nothing is sent to find out more."""
+
+
+@define
+class AccountLog:
+    """One account's slots, what the server has said about its limit, and the steps on both.
+
+    A job has at most one slot that can be joined; `others` are charges that no job can join. With room in the
+    window a step costs the same however long the log is.
+    """
+
+    jobs: dict[str, Slot] = Factory(dict[str, Slot])
+    others: list[Slot] = Factory(list[Slot])
+    window: float = WINDOW
+    limit: int | None = None
+    limit_source: Literal["server", "documented"] | None = None
+    limit_learned_at: float = 0.0
+    refused_at: float | None = None
+    seen: float = 0.0
+    next_departure: float = 0.0
+
+    @property
+    def used(self) -> int:
+        """How many slots lie in the window, as of the last step."""
+        return len(self.jobs) + len(self.others)
+
+    def reserve(
+        self, job: str, now: float, *, id: str, lease: float, cap: int | None = None, ahead: int = 0
+    ) -> Reservation | Busy | Denied:
+        """Join the job's slot, or open one if there is a place.
+
+        Args:
+            job: The draft.
+            now: The time.
+            id: The reservation's id; asking again with the same one changes nothing.
+            lease: For how many seconds the publish is taken to be under way.
+            cap: A limit that the caller was told, or `None` to learn it.
+            ahead: How many callers wait for a place before this one.
+
+        Returns:
+            The reservation; or `Busy`, which passes; or `Denied`, until the window frees a slot.
+        """
+        self._tidy(now)
+        if job in self.jobs:
+            return self._join(job, now, id, lease)
+        limit = self._limit_now(now, cap)
+        places = min(SAFE_LIMIT, cap or SAFE_LIMIT) if limit is None else limit
+        free = places - self.used
+        if free > ahead:
+            return self._open(job, now, id, lease, probe=False)
+        holders = frozenset(who.id for slot in self.jobs.values() if slot.is_held(now) for who in slot.holders)
+        may_go_beyond = not holders and self._may_go_beyond(limit, cap, now)
+        if may_go_beyond and not ahead:
+            return self._open(job, now, id, lease, probe=limit is not None)
+        if free > 0 or holders or may_go_beyond:
+            return Busy(holders)
+        return self._denied(limit)
+
+    def settle(self, reservation: Reservation, how: Settlement, now: float) -> None:
+        """End a reservation. Doing so twice, or after its lease, is harmless.
+
+        Certainty wins: `PUBLISHED` and `CONFIRMED` stand against whatever the slot said, and `UNKNOWN` never
+        overwrites them. `RELEASED` takes away this reservation and the doubt that it inherited, never somebody
+        else's; `UNSENT` this reservation alone.
+        """
+        self._tidy(now)
+        slot = self.jobs.get(reservation.job)
+        if slot is None:
+            if how in {Settlement.RELEASED, Settlement.UNSENT}:
+                return
+            slot = self.jobs[reservation.job] = Slot()
+        slot.let_go(reservation.id)
+        if how is Settlement.PUBLISHED:
+            self._charge(slot, reservation, now)
+        elif how is Settlement.CONFIRMED and slot.kind != "spent":
+            slot.at = slot.at if slot.kind == "unknown" else now
+            slot.kind = "spent"
+        elif how is Settlement.UNKNOWN and slot.kind != "spent":
+            slot.kind, slot.at = "unknown", now
+        elif how is Settlement.RELEASED and slot.kind == "unknown" and slot.at == reservation.before_at:
+            slot.kind = None
+        if slot.kind is None and not slot.holders:
+            del self.jobs[reservation.job]
+        else:
+            self._watch(slot)
+
+    def refused(
+        self,
+        reservation: Reservation,
+        how: Settlement,
+        now: float,
+        *,
+        limit: int | None = None,
+        window: float | None = None,
+        retry_after: float | None = None,
+        cap: int | None = None,
+    ) -> Denied:
+        """Take in a 429 that named a quota window: the server's count stands, whatever was counted here.
+
+        Args:
+            reservation: The refused draft's.
+            how: How to settle it: `RELEASED`, or `UNKNOWN` where an earlier attempt is in doubt.
+            now: The time of the answer.
+            limit: The server's limit, or `None` where it gave none that makes sense: then the known one stays.
+            window: The server's window in seconds, or `None` likewise.
+            retry_after: In how many seconds, above 0, the server says a slot comes back; `None` if it does not.
+            cap: A limit that the caller was told, or `None`.
+
+        Returns:
+            When the next slot leaves the window now.
+        """
+        self.settle(reservation, how, now)
+        self.refused_at = now
+        if limit is not None:
+            self.limit, self.limit_source, self.limit_learned_at = limit, "server", now
+        if window is not None:
+            self.window = window
+        known = limit or self._limit_now(now, cap)
+        dated = now if retry_after is None else min(now, now + retry_after - self.window)
+        for _ in range((known or SAFE_LIMIT) - self.used):
+            self.others.append(Slot("elsewhere", dated))
+        self.next_departure = now
+        self._tidy(now)
+        return self._denied(known)
+
+    def snapshot(self, now: float, cap: int | None) -> QuotaSnapshot:
+        """What a reader may know of the log at this time."""
+        self._tidy(now)
+        limit = self._limit_now(now, cap)
+        source = None if limit is None else "configured" if limit != self.limit else self.limit_source
+        return QuotaSnapshot.of(
+            limit=limit,
+            used=self.used,
+            doubtful=sum(slot.is_doubtful(now) for slot in self._slots()),
+            next_slot_at=min((slot.dated() + self.window for slot in self._slots()), default=None),
+            limit_source=source,
+            limit_learned_at=self.limit_learned_at if source in {"server", "documented"} else None,
+        )
+
+    def _slots(self) -> Iterator[Slot]:
+        yield from self.jobs.values()
+        yield from self.others
+
+    def _limit_now(self, now: float, cap: int | None) -> int | None:
+        """The effective limit: the lower of *cap* and what the server has said; `None` while it is to be learned.
+
+        A limit below a claimed account's is tried again when it is a day old: the account may have been claimed
+        since. Four fresh publishes in one window are more than an unclaimed account has.
+        """
+        outdated = now - self.limit_learned_at >= WINDOW
+        if self.limit is None or (outdated and self.limit < CLAIMED_LIMIT):
+            if cap is not None and self.limit is None:
+                return cap
+            if sum(slot.fresh for slot in self._slots()) <= SAFE_LIMIT:
+                return None
+            self.limit, self.limit_source, self.limit_learned_at = CLAIMED_LIMIT, "documented", now
+        if cap is None:
+            return self.limit
+        return min(cap, self.limit) if self.limit_source == "server" else cap
+
+    def _join(self, job: str, now: float, id: str, lease: float) -> Reservation:
+        """Take part in a job's slot: a retry, a resumed run or another process, charged once together."""
+        slot = self.jobs[job]
+        if (mine := slot.holder(id)) is not None:
+            return mine
+        if slot.is_doubtful(now):
+            slot.kind, slot.at, slot.holders = "unknown", slot.dated(), ()
+        before = Before(slot.kind) if slot.kind else Before.HELD
+        reservation = Reservation(id, job, before, slot.at if slot.kind else None, now, lease)
+        slot.holders = (*slot.holders, reservation)
+        return reservation
+
+    def _open(self, job: str, now: float, id: str, lease: float, *, probe: bool) -> Reservation:
+        reservation = Reservation(id, job, Before.NEW, None, now, lease, probe)
+        slot = self.jobs[job] = Slot(holders=(reservation,))
+        self._watch(slot)
+        return reservation
+
+    def _may_go_beyond(self, limit: int | None, cap: int | None, now: float) -> bool:
+        """Whether one draft may be sent past the places that are safe, to find out more.
+
+        While the limit is unknown that is how it is learned. With a known one it is how doubtful slots are
+        cleared up, so that they never lock an account out; charges that are certain leave nothing to find out.
+        """
+        if self.refused_at is not None and now - self.refused_at < PROBE_INTERVAL:
+            return False
+        if limit is None:
+            return cap is None or self.used < cap
+        return sum(slot.kind == "spent" for slot in self._slots()) < min(limit, self.used)
+
+    def _denied(self, limit: int | None) -> Denied:
+        """No place until so many slots have left the window that one is free."""
+        departures = sorted(slot.dated() + self.window for slot in self._slots())
+        excess = 0 if limit is None else self.used - limit
+        return Denied(departures[excess], limit, self.used)
+
+    def _charge(self, slot: Slot, reservation: Reservation, now: float) -> None:
+        """Date a publish that the server has just charged.
+
+        A slot that was spent before this reservation, or that the server has dated meanwhile, is a job that a
+        live edit took down: the server counts it a second time, and so does the log.
+        """
+        if slot.charged_by == reservation.id:
+            return
+        if slot.kind == "spent" and (reservation.before is Before.SPENT or slot.fresh):
+            self.others.append(evolve(slot, holders=()))
+        slot.kind, slot.at, slot.fresh, slot.charged_by = "spent", now, True, reservation.id
+        if reservation.probe:
+            self._drop_a_doubt(now)
+
+    def _drop_a_doubt(self, now: float) -> None:
+        """An accepted probe proves that one slot too many was counted: the least founded, then the oldest, goes."""
+        elsewhere = [slot for slot in self.others if slot.kind == "elsewhere"]
+        doubtful = [job for job, slot in self.jobs.items() if slot.is_doubtful(now)]
+        if elsewhere:
+            oldest = min(elsewhere, key=Slot.dated)
+            self.others = [slot for slot in self.others if slot is not oldest]
+        elif doubtful:
+            del self.jobs[min(doubtful, key=lambda job: self.jobs[job].dated())]
+
+    def _watch(self, slot: Slot) -> None:
+        self.next_departure = min(self.next_departure, slot.dated() + self.window)
+
+    def _tidy(self, now: float) -> None:
+        """Let go of what has left the window; re-date what a clock that was set back finds in the future."""
+        clock_went_back = now < self.seen
+        self.seen = now
+        if clock_went_back:
+            self._not_after(now)
+        elif now < self.next_departure:
+            return
+        self.jobs = {job: slot for job, slot in self.jobs.items() if now < slot.dated() + self.window}
+        self.others = [slot for slot in self.others if now < slot.dated() + self.window]
+        departures = (slot.dated() + self.window for slot in self._slots())
+        self.next_departure = min(departures, default=float("inf"))
+
+    def _not_after(self, now: float) -> None:
+        for slot in self._slots():
+            slot.not_after(now)
+        self.limit_learned_at = min(self.limit_learned_at, now)
+        self.refused_at = None if self.refused_at is None else min(self.refused_at, now)

@@ -1,0 +1,33 @@
+"""The ledger of one process."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from ._log import AccountLog
+
+T = TypeVar("T")
+
+
+class MemoryLedger:
+    """A quota ledger that lives as long as the object, for one process.
+
+    Clients that share the object share the quota of the accounts they have in common. At a restart it starts
+    from nothing: then the first refusal by the server teaches it what was used before.
+    """
+
+    def __init__(self) -> None:
+        self._logs: dict[str, AccountLog] = {}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+    async def run(self, account: str, step: Callable[[AccountLog, float], T], now: float) -> T:
+        """Run *step* on the account's log."""
+        return self.run_now(account, step, now)
+
+    def run_now(self, account: str, step: Callable[[AccountLog, float], T], now: float) -> T:
+        """Run *step* on the account's log: nothing is awaited, so it is atomic within one event loop."""
+        log = self._logs.get(account)
+        if log is None:
+            log = self._logs[account] = AccountLog()
+        return step(log, now)

@@ -1,0 +1,123 @@
+"""The places of a quota window, and those who are at work on them."""
+
+from enum import StrEnum
+from typing import Literal
+
+from attrs import define, evolve, frozen
+
+
+class Before(StrEnum):
+    """What the log knew of a job when a reservation was made for it."""
+
+    NEW = "new"
+    HELD = "held"
+    UNKNOWN = "unknown"
+    SPENT = "spent"
+
+
+class Settlement(StrEnum):
+    """What became of a reservation."""
+
+    PUBLISHED = "published"
+    """The server said `alreadyPublished: false`: a publish was charged just now."""
+    CONFIRMED = "confirmed"
+    """It said `alreadyPublished: true`, and a request of our own may be the reason: charged, if it was not yet."""
+    RELEASED = "released"
+    """It answered that nothing was published."""
+    UNSENT = "unsent"
+    """Nothing reached it."""
+    UNKNOWN = "unknown"
+    """Something was sent and not decided."""
+
+
+@frozen
+class Reservation:
+    """A publish under way: the right to send one draft.
+
+    Attributes:
+        id: Unique; made by the caller, so that a step whose own reply was lost can be run again.
+        job: The draft.
+        before: What its slot was.
+        before_at: That slot's date, or `None` where there was none.
+        made_at: When the reservation was made.
+        lease: For how many seconds from then the publish is taken to be under way, should it never be settled.
+        probe: Sent past a full log, to find out whether its doubtful slots are real.
+    """
+
+    id: str
+    job: str
+    before: Before
+    before_at: float | None
+    made_at: float
+    lease: float
+    probe: bool = False
+
+    @property
+    def lease_ends(self) -> float:
+        """When the publish is no longer taken to be under way."""
+        return self.made_at + self.lease
+
+
+@frozen
+class Busy:
+    """No place now, but a publish under way (*holders*: reservation ids) or a caller ahead may leave one."""
+
+    holders: frozenset[str]
+
+
+@frozen
+class Denied:
+    """No place in the window: the next slot leaves it at *retry_at*."""
+
+    retry_at: float
+    limit: int | None
+    used: int
+
+
+@define
+class Slot:
+    """One place in the window: what is certain about it, and who is at work on it.
+
+    A slot of no *kind* lives by its holders alone; when all their leases have run out it reads as unknown.
+
+    Attributes:
+        kind: Decided to be spent, left unknown, or used elsewhere; `None` until something is known.
+        at: The date of that.
+        fresh: The server itself dated the charge (`alreadyPublished: false`).
+        charged_by: The reservation that did it.
+        holders: The reservations at work on it.
+    """
+
+    kind: Literal["spent", "unknown", "elsewhere"] | None = None
+    at: float = 0.0
+    fresh: bool = False
+    charged_by: str | None = None
+    holders: tuple[Reservation, ...] = ()
+
+    def holder(self, id: str) -> Reservation | None:
+        """The reservation of that id, if it is at work on this slot."""
+        return next((holder for holder in self.holders if holder.id == id), None)
+
+    def let_go(self, id: str) -> None:
+        """End the reservation of that id."""
+        self.holders = tuple(holder for holder in self.holders if holder.id != id)
+
+    def is_held(self, now: float) -> bool:
+        """Whether a publish is under way that may still decide about this slot."""
+        return self.kind != "spent" and any(now < holder.lease_ends for holder in self.holders)
+
+    def is_doubtful(self, now: float) -> bool:
+        """Whether the slot counts although no publish of ours is known to have been charged."""
+        return self.kind != "spent" and not self.is_held(now)
+
+    def dated(self) -> float:
+        """When the charge happened, at the latest."""
+        if self.kind == "spent" or not self.holders:
+            return self.at
+        leases_end = max(holder.lease_ends for holder in self.holders)
+        return leases_end if self.kind is None else max(self.at, leases_end)
+
+    def not_after(self, now: float) -> None:
+        """Re-date to now what a clock that was set back finds in the future."""
+        self.at = min(self.at, now)
+        self.holders = tuple(evolve(holder, made_at=min(holder.made_at, now)) for holder in self.holders)

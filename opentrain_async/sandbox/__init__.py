@@ -1,0 +1,16 @@
+"""A local OpenTrain: stateful, on loopback, with the real quota and with faults on demand.
+
+    async with Sandbox() as sandbox:
+        job_id = sandbox.draft()
+        async with AsyncOpenTrain(sandbox.token, base_url=sandbox.url, clock=sandbox.clock) as client:
+            await client.publish(job_id)
+
+It is written from the service's documentation alone and shares no code with the client, so that a mistake of one
+is not hidden by the same mistake of the other.
+"""
+
+from ._clock import SandboxClock
+from ._faults import Fault
+from ._sandbox import RequestSeen, Sandbox, UnknownRouteError
+
+__all__ = ["Fault", "RequestSeen", "Sandbox", "SandboxClock", "UnknownRouteError"]

@@ -1,0 +1,80 @@
+"""What can go wrong with a request, on demand."""
+
+from collections import Counter
+from enum import StrEnum
+
+from attrs import define, frozen
+
+
+class Fault(StrEnum):
+    """How a request goes wrong. All but `STATUS` and `REDIRECT` may come before or after the publish was done."""
+
+    STATUS = "status"
+    """An answer of that HTTP status, with the service's envelope."""
+    REDIRECT = "redirect"
+    """307 to another host."""
+    RESET = "reset"
+    """The connection is reset, without an answer."""
+    CLOSE = "close"
+    """The connection is closed, without an answer."""
+    STALL = "stall"
+    """No answer comes."""
+    DRIP = "drip"
+    """The answer comes byte by byte."""
+    TRUNCATED = "truncated"
+    """The answer is cut in the middle of its body."""
+    HTML = "html"
+    """200, and a page such as a captive portal's."""
+    OVERSIZED = "oversized"
+    """200, and two megabytes of JSON."""
+
+
+@frozen
+class PlannedFault:
+    """A fault, and when it strikes.
+
+    Attributes:
+        kind: How the request goes wrong.
+        job_id: Of which draft, or `None` for any.
+        calls: The numbers of the calls it strikes, from 1; counted for the draft, or over all.
+        published: The publish is done before the fault strikes.
+        status: The status of a `STATUS`.
+        retry_after: The value of a Retry-After header, as text, or `None`.
+    """
+
+    kind: Fault
+    job_id: str | None
+    calls: range
+    published: bool
+    status: int
+    retry_after: str | None
+
+
+@define
+class FaultPlan:
+    """The faults to come, and the calls counted so far."""
+
+    _planned: list[PlannedFault]
+    _calls: Counter[str | None]
+
+    @classmethod
+    def empty(cls) -> "FaultPlan":
+        """No faults."""
+        return cls([], Counter())
+
+    def add(self, fault: PlannedFault) -> None:
+        """Plan a fault."""
+        self._planned.append(fault)
+
+    def on_call(self, job_id: str) -> PlannedFault | None:
+        """Count a call; returns the fault that strikes it, if any."""
+        self._calls[job_id] += 1
+        self._calls[None] += 1
+        return next(
+            (
+                fault
+                for fault in self._planned
+                if fault.job_id in {job_id, None} and self._calls[fault.job_id] in fault.calls
+            ),
+            None,
+        )

@@ -1,0 +1,65 @@
+"""What every test stands on: no credentials of this machine, no leaks, a sandbox, and a clock that is ours."""
+
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from opentrain_async import AsyncOpenTrain
+from opentrain_async.sandbox import Sandbox
+
+from .virtual import VirtualClock
+
+
+@pytest.fixture(autouse=True)
+def no_credentials_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A test must neither read nor need the credentials of whoever runs it."""
+    for name in ("OT_API_TOKEN", "OPENTRAIN_API_TOKEN", "OT_API_BASE_URL", "OPENTRAIN_API_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    """A clock on which sleeping takes no time."""
+    return VirtualClock()
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    """A running sandbox with a claimed account."""
+    async with Sandbox() as running:
+        yield running
+
+
+@pytest.fixture
+async def unclaimed() -> AsyncIterator[Sandbox]:
+    """A running sandbox with an unclaimed account."""
+    async with Sandbox(claimed=False) as running:
+        yield running
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Callable[..., AsyncOpenTrain]]:
+    """Makes clients of a sandbox, and closes them."""
+    clients: list[AsyncOpenTrain] = []
+
+    def make(sandbox: Sandbox, **options: object) -> AsyncOpenTrain:
+        settings: dict[str, object] = {"token": sandbox.token, "base_url": sandbox.url, "clock": sandbox.clock}
+        client = AsyncOpenTrain(**(settings | options))  # type: ignore[arg-type]
+        clients.append(client)
+        return client
+
+    yield make
+    for client in clients:
+        await client.close()
+
+
+    """A test that leaves a task behind fails, by name of the task."""
+    yield
+    try:
+        loop = asyncio.get_event_loop_policy().get_event_loop()
+    except RuntimeError:
+        return
+    if not loop.is_closed():
+        left = [task for task in asyncio.all_tasks(loop) if not task.done()]
+        assert not left, left

@@ -1,0 +1,22 @@
+"""Time for tests."""
+
+import asyncio
+
+
+class VirtualClock:
+    """A clock on which sleeping takes no time: it moves on by as much as was slept, and by nothing else."""
+
+    def __init__(self, now: float = 1_800_000_000.0) -> None:
+        self.time = now
+        self.slept: list[float] = []
+
+    def now(self) -> float:
+        return self.time
+
+    def monotonic(self) -> float:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.time += seconds
+        await asyncio.sleep(0)
