@@ -62,11 +62,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--concurrency", type=int, default=100)
     args = parser.parse_args()
-    figures = []
     with server() as origin:
-        for _ in range(args.rounds + 1):
-            figures.append((timed(bare, origin, args), timed(ours, origin, args)))
-    figures = figures[1:]
+        rounds = [(timed(bare, origin, args), timed(ours, origin, args)) for _ in range(args.rounds + 1)]
+    figures = rounds[1:]  # the first one warms up
     ratios = [ours_rate / bare_rate for bare_rate, ours_rate in figures]
     print(f"Python {platform.python_version()}, aiohttp {aiohttp.__version__}, {platform.machine()}")
     for name, values in (

@@ -12,7 +12,7 @@ from ._flight import Landing, Patience
 from ._flights import Flights
 from ._source import Source
 from ._wire import checked_job_id
-from .errors import ConfigurationError, OpenTrainError, QuotaExceededError, RateLimitedError, ServerError
+from .errors import OpenTrainError, QuotaExceededError, RateLimitedError, ServerError
 from .outcomes import OutcomeStatus, PublishOutcome, PublishReport
 
 JobIds = Iterable[str] | AsyncIterable[str]
@@ -32,9 +32,7 @@ class Run:
         clock: What time it is, for `retry_at`.
     """
 
-    def __init__(
-        self, flights: Flights, source: Source, concurrency: int, patience: Patience, clock: Clock
-    ) -> None:
+    def __init__(self, flights: Flights, source: Source, concurrency: int, patience: Patience, clock: Clock) -> None:
         self._clock = clock
         self._flights = flights
         self._source = source
@@ -64,13 +62,10 @@ class Run:
             await asyncio.sleep(0)
             return self._not_sent(item)
         try:
-            job_id = checked_job_id(item)
-            landing = await self._flights.join(job_id, self._patience)
-        except ConfigurationError as error:
-            return PublishOutcome(_shown(item), OutcomeStatus.REJECTED, error=error.with_traceback(None))
+            landing = await self._flights.join(checked_job_id(item), self._patience)
         except OpenTrainError as error:
             landing = Landing(error=error.with_traceback(None))
-        outcome = self._read(landing, job_id)
+        outcome = self._read(landing, _shown(item))
         self._stop_if_hopeless(outcome)
         return outcome
 

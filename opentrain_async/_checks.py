@@ -41,6 +41,36 @@ def whole(name: str, value: object, *, at_least: int = 1) -> int:
     return value
 
 
+def name(argument: str, value: object) -> None:
+    """Refuse what is no string, or an empty one.
+
+    Raises:
+        ConfigurationError: It is.
+    """
+    if not isinstance(value, str) or not value:
+        raise ConfigurationError(f"{argument} has to be a name, not {value!r}")
+
+
+def kind(argument: str, value: object, wanted: type) -> None:
+    """Refuse what is no instance of *wanted*.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    if not isinstance(value, wanted):
+        raise ConfigurationError(f"{argument} has to be a {wanted.__name__}, not {value!r}")
+
+
+def method(argument: str, value: object, wanted: str) -> None:
+    """Refuse what has no method of that name.
+
+    Raises:
+        ConfigurationError: It has none.
+    """
+    if not callable(getattr(value, wanted, None)):
+        raise ConfigurationError(f"{argument} has to have a method {wanted}(), unlike {value!r}")
+
+
 def _real(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
         raise ConfigurationError(f"{name} has to be a number, not {value!r}")

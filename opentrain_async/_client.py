@@ -78,12 +78,13 @@ class AsyncOpenTrain:
     ) -> None:
         token = masked(token)  # from here on no traceback shows it
         settings = resolve(token, base_url)
-        if not isinstance(retry, RetryPolicy):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError(f"retry has to be a RetryPolicy, not {retry!r}")
+        _checks.kind("retry", retry, RetryPolicy)
         if daily_limit is not None:
             _checks.whole("daily_limit", daily_limit)
-        if account is not None and (not isinstance(account, str) or not account):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError(f"account has to be a name, not {account!r}")
+        if ledger is not None:
+            _checks.method("ledger", ledger, "run")
+        if account is not None:
+            _checks.name("account", account)
         self._base_url = settings.base_url
         self._max_connections = _checks.whole("max_connections", max_connections)
         self._clock: Clock = clock or SystemClock()
@@ -182,9 +183,7 @@ class AsyncOpenTrain:
         """
         return await publish_many(self._run(job_ids, concurrency, max_wait, distinct=True), on_outcome)
 
-    def publish_stream(
-        self, job_ids: JobIds, *, concurrency: int = 10, max_wait: float = 0.0
-    ) -> PublishStream:
+    def publish_stream(self, job_ids: JobIds, *, concurrency: int = 10, max_wait: float = 0.0) -> PublishStream:
         """Publish many drafts at once, and get each outcome as it comes.
 
         Use it as ``async with client.publish_stream(ids) as outcomes:`` and, inside, ``async for outcome in

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, cast, get_args, get_origin
+from typing import Any, TypeVar, cast, get_args
 
 import attrs
 from cattrs import BaseValidationError, Converter, transform_error
@@ -40,7 +40,7 @@ def publish_result(body: bytes) -> PublishResult:
     if isinstance(payload, dict):
         payload["body"] = body
     try:
-        return cast("PublishResult", _converter.structure(payload, PublishResult))
+        return _converter.structure(payload, PublishResult)
     except BaseValidationError as error:
         raise WrongShapeError("; ".join(transform_error(error))) from None
 
@@ -72,7 +72,7 @@ def _missing_field(item: object) -> MissingField:
     if isinstance(item, str):
         return MissingField(item)
     try:
-        return cast("MissingField", _converter.structure(item, MissingField))
+        return _converter.structure(item, MissingField)
     except (BaseValidationError, WrongShapeError):
         raw = _object(item)
         return MissingField(_of_type(str, raw.get("field")) or "?", raw=raw)
@@ -118,7 +118,8 @@ def _from_object(model: type, converter: Converter) -> Callable[[object, Any], o
     keeps_raw = "raw" in fields
     if keeps_raw:
         fields["raw"] = override(struct_hook=lambda value, _: value)
-    structure = make_dict_structure_fn(model, converter, **fields)  # type: ignore[arg-type]
+    made = make_dict_structure_fn(model, converter, **fields)  # type: ignore[arg-type, var-annotated]
+    structure = cast("Callable[[Object, Any], object]", made)
 
     def hook(value: object, kind: Any) -> object:
         if not isinstance(value, dict):
@@ -136,7 +137,7 @@ def _make_converter() -> Converter:
     for kind in (str, bool, int, bytes):
         converter.register_structure_hook(kind, _exactly)
         converter.register_structure_hook(kind | None, _optional)
-    converter.register_structure_hook_func(lambda kind: get_origin(kind) is tuple, _tuple)
+    converter.register_structure_hook_func(lambda kind: kind == tuple[str, ...], _tuple)
     for model in (SideEffects, PublishResult, MissingField):
         converter.register_structure_hook(model, _from_object(model, converter))
     return converter

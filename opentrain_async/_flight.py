@@ -60,6 +60,11 @@ class Flight:
     _denied: tuple[QuotaExceededError, float] | None = None
     _passengers: dict["asyncio.Future[Landing]", Patience] = field(factory=dict["asyncio.Future[Landing]", Patience])
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether anybody still waits to hear how it ends."""
+        return any(not landing.done() for landing in self._passengers)
+
     def board(self, patience: Patience, now: float) -> "asyncio.Future[Landing]":
         """Wait for the end of this publish as well."""
         landing: asyncio.Future[Landing] = asyncio.get_running_loop().create_future()
@@ -77,7 +82,7 @@ class Flight:
         """Tell everyone that there is no slot before *retry_at*; returns whether anybody wants to wait for it."""
         self._denied = (error, retry_at)
         self._turn_away(error, retry_at, now)
-        return any(not landing.done() for landing in self._passengers)
+        return self.is_wanted
 
     def give_up(self, patience: Patience) -> None:
         """Let those with this patience go, unless something may have been sent for them already."""

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from ._clock import Clock
 from ._flight import Flight, Landing, Patience
-from .errors import ClientClosedError, OpenTrainError
+from .errors import ClientClosedError, Effect, OpenTrainError
 from .models import PublishResult
 
 
@@ -96,5 +96,5 @@ class Flights:
 
 
 def _closed_under(flight: Flight) -> ClientClosedError:
-    effect = "unknown" if flight.under_way or flight.in_doubt else "none"
+    effect: Effect = "unknown" if flight.under_way or flight.in_doubt else "none"
     return ClientClosedError("the client was closed meanwhile", job_id=flight.job_id, effect=effect)

@@ -11,7 +11,7 @@ from ._flight import Flight
 from ._retry import Retrier
 from ._transport import Transport
 from ._wire import publish_path, read_publish, window_seconds
-from .errors import ConnectError, OpenTrainError, QuotaExceededError, TLSError
+from .errors import ClientClosedError, ConnectError, OpenTrainError, QuotaExceededError, TLSError
 from .models import PublishResult
 from .quota import QuotaLedger
 from .quota._slots import Before, Denied, Reservation, Settlement
@@ -61,6 +61,9 @@ class Publisher:
     async def _reserve(self, flight: Flight) -> Reservation:
         flight.has_slot = False
         reservation = await self._ledger.reserve(flight.job_id, partial(self._deny, flight))
+        if not flight.is_wanted:
+            await self._ledger.settle(reservation, Settlement.UNSENT)
+            raise ClientClosedError("given up before it was sent", job_id=flight.job_id)
         flight.has_slot = True
         flight.in_doubt = reservation.before is Before.UNKNOWN
         flight.has_reached_server = False
@@ -92,9 +95,7 @@ class Publisher:
         flight.under_way = False
         return result
 
-    async def _has_patience_after(
-        self, refusal: QuotaExceededError, flight: Flight, reservation: Reservation
-    ) -> bool:
+    async def _has_patience_after(self, refusal: QuotaExceededError, flight: Flight, reservation: Reservation) -> bool:
         """Take in the server's refusal; returns whether somebody wants to wait for the slot that it promises.
 
         Only a slot that was this publish's own is gone now: any other would be joined again at once, and refused

@@ -45,8 +45,8 @@ def resolve(token: str | None, base_url: str | None) -> Settings:
     Raises:
         ConfigurationError: There is no token, or one of the two cannot be right.
     """
-    chosen = masked(token) if token is not None else _from_environment(_TOKEN_VARIABLES)
-    chosen_url = base_url if base_url is not None else _from_environment(_BASE_URL_VARIABLES)
+    chosen: object = masked(token) if token is not None else _from_environment(_TOKEN_VARIABLES)
+    chosen_url: object = base_url if base_url is not None else _from_environment(_BASE_URL_VARIABLES)
     if chosen is None:
         saved = _from_file(credentials_path())
         chosen = saved.get("apiToken")

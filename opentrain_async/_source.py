@@ -1,7 +1,8 @@
 """Job ids from wherever they come, shared by many workers."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from typing import cast
 
 from .errors import ConfigurationError
 
@@ -25,9 +26,10 @@ class Source:
             raise ConfigurationError(
                 f"job_ids has to be an iterable or async iterable of job ids, not {type(job_ids).__name__}"
             )
+        is_async = isinstance(job_ids, AsyncIterable)
         self.failure: Exception | None = None
-        self._async_items = aiter(job_ids) if isinstance(job_ids, AsyncIterable) else None
-        self._items: Iterator[object] = iter(job_ids) if isinstance(job_ids, Iterable) else iter(())
+        self._async_items = aiter(cast("AsyncIterable[object]", job_ids)) if is_async else None
+        self._items = iter(()) if is_async else iter(cast("Iterable[object]", job_ids))
         self._seen: set[str] | None = set() if distinct else None
         self._lock = asyncio.Lock()
         self._is_over = False

@@ -97,14 +97,12 @@ class Transport:
         self._max_connections = max_connections
         self._session = session
         self._borrowed = session is not None
-        self._headers: CIMultiDict[str] = CIMultiDict(
-            {
-                "Authorization": Secret(f"Bearer {settings.token}"),
-                "User-Agent": f"{user_agent} aiohttp/{aiohttp.__version__} Python/{platform.python_version()}",
-                "Accept": "application/json",
-                "Accept-Encoding": "identity",
-            }
-        )
+        self._headers: CIMultiDict[str] = CIMultiDict({
+            "Authorization": Secret(f"Bearer {settings.token}"),
+            "User-Agent": f"{user_agent} aiohttp/{aiohttp.__version__} Python/{platform.python_version()}",
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+        })
         self._alarm = Alarm()
         self._usual_timeout = self._client_timeout(connect_timeout, timeout)
 
@@ -139,7 +137,7 @@ class Transport:
                 raise_for_status=False,
             )
             flaw = await _read(response.content, body)
-        except Exception as error:  # noqa: BLE001 - whatever a session can raise ends as one of ours
+        except Exception as error:
             failure = _translated(TimeoutError("time is up") if watch.is_overdue else error)
             flaw = f"cut off: {failure.__cause__}"
         except BaseException:
@@ -172,7 +170,7 @@ class Transport:
         return self._session
 
     def _client_timeout(self, connecting: float, sending: float) -> ClientTimeout:
-        """aiohttp's own timeouts. It rounds long ones up to whole seconds unless it is told not to."""
+        """The timeouts that aiohttp keeps; it rounds long ones up to whole seconds unless it is told not to."""
         return ClientTimeout(
             total=connecting + sending if self._borrowed else None,
             connect=connecting,

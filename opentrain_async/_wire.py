@@ -128,8 +128,8 @@ def _read_success(reply: Reply, job_id: str) -> PublishResult:
             raise _codec.WrongShapeError("an answer about another job")
     except _codec.WrongShapeError as error:
         raise UnexpectedResponseError(
-            f"answered {reply.status} ({reply.headers.get('Content-Type', 'no type')}) with something else than a publish result:"
-            f" {error}",
+            f"answered {reply.status} ({reply.headers.get('Content-Type', 'no type')})"
+            f" with something else than a publish result: {error}",
             job_id=job_id,
             effect="unknown",
             status=reply.status,

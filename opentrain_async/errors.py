@@ -258,9 +258,7 @@ class NotPublishReadyError(BadRequestError):
         validation: What is missing, whichever of the documented forms the service used.
     """
 
-    def __init__(
-        self, message: str = "", *, validation: Validation | None = None, **facts: Unpack[_Facts]
-    ) -> None:
+    def __init__(self, message: str = "", *, validation: Validation | None = None, **facts: Unpack[_Facts]) -> None:
         super().__init__(message, **facts)
         self.validation = validation or Validation()
 
@@ -310,9 +308,7 @@ class RateLimitedError(APIError):
         retry_after: The server's Retry-After in seconds from its answer, or `None` without a usable one.
     """
 
-    def __init__(
-        self, message: str = "", *, retry_after: float | None = None, **facts: Unpack[_Facts]
-    ) -> None:
+    def __init__(self, message: str = "", *, retry_after: float | None = None, **facts: Unpack[_Facts]) -> None:
         super().__init__(message, **facts)
         self.retry_after = retry_after
 
@@ -324,8 +320,6 @@ class ServerError(APIError):
         retry_after: The server's Retry-After in seconds from its answer, or `None` without a usable one.
     """
 
-    def __init__(
-        self, message: str = "", *, retry_after: float | None = None, **facts: Unpack[_Facts]
-    ) -> None:
+    def __init__(self, message: str = "", *, retry_after: float | None = None, **facts: Unpack[_Facts]) -> None:
         super().__init__(message, **facts)
         self.retry_after = retry_after

@@ -11,7 +11,8 @@ import json
 from collections.abc import Mapping
 from typing import cast
 
-from attrs import Factory, field, frozen
+import attrs
+from attrs import Factory, frozen
 
 _no_raw: Mapping[str, object] = {}
 
@@ -57,8 +58,8 @@ class PublishResult:
     publish_attempt_id: str | None = None
     warnings: tuple[str, ...] = ()
     side_effects: SideEffects = SideEffects()
-    newly_published: bool = field(default=Factory(_not_already_published, takes_self=True))
-    body: bytes = field(default=b"", repr=False, eq=False)
+    newly_published: bool = attrs.field(default=Factory(_not_already_published, takes_self=True))
+    body: bytes = attrs.field(default=b"", repr=False, eq=False)
 
     @property
     def raw(self) -> Mapping[str, object]:
@@ -94,7 +95,7 @@ class MissingField:
     update_keys: tuple[str, ...] = ()
     example: str | None = None
     hint: str | None = None
-    raw: Mapping[str, object] = field(default=_no_raw, repr=False, eq=False)
+    raw: Mapping[str, object] = attrs.field(default=_no_raw, repr=False, eq=False)
 
 
 @frozen
@@ -115,4 +116,4 @@ class Validation:
     issue_count: int | None = None
     missing_fields: tuple[MissingField, ...] = ()
     issues: tuple[object, ...] = ()
-    raw: Mapping[str, object] = field(default=_no_raw, repr=False, eq=False)
+    raw: Mapping[str, object] = attrs.field(default=_no_raw, repr=False, eq=False)

@@ -52,14 +52,3 @@ async def connect() -> AsyncIterator[Callable[..., AsyncOpenTrain]]:
     yield make
     for client in clients:
         await client.close()
-
-
-    """A test that leaves a task behind fails, by name of the task."""
-    yield
-    try:
-        loop = asyncio.get_event_loop_policy().get_event_loop()
-    except RuntimeError:
-        return
-    if not loop.is_closed():
-        left = [task for task in asyncio.all_tasks(loop) if not task.done()]
-        assert not left, left

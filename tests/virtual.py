@@ -4,11 +4,15 @@ import asyncio
 
 
 class VirtualClock:
-    """A clock on which sleeping takes no time: it moves on by as much as was slept, and by nothing else."""
+    """A clock on which sleeping takes no time: it moves on by as much as was slept, and by nothing else.
+
+    One that stands still wakes no sleeper.
+    """
 
     def __init__(self, now: float = 1_800_000_000.0) -> None:
         self.time = now
         self.slept: list[float] = []
+        self.stands_still = False
 
     def now(self) -> float:
         return self.time
@@ -18,5 +22,7 @@ class VirtualClock:
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
+        if self.stands_still:
+            await asyncio.Event().wait()
         self.time += seconds
         await asyncio.sleep(0)

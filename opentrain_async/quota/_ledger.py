@@ -29,11 +29,6 @@ _LAST_POLL_SECONDS = 1.0
 _logger = logging.getLogger("opentrain_async")
 
 
-def _abandoned(id: str, job: str, now: float) -> Reservation:
-    """A reservation of which only the id is known."""
-    return Reservation(id, job, Before.NEW, None, now, 0.0)
-
-
 def _ledger_failed(error: Exception) -> QuotaLedgerError:
     return QuotaLedgerError(f"the quota ledger failed: {type(error).__name__}: {error}")
 
@@ -130,32 +125,35 @@ class QuotaLedger:
             raise _ledger_failed(error) from error
 
     async def _try(self, job: str, ahead: int) -> Reservation | Busy | Denied:
-        id = os.urandom(9).hex()
+        reservation_id = os.urandom(9).hex()
 
         def step(log: AccountLog, now: float) -> Reservation | Busy | Denied:
-            return log.reserve(job, now, id=id, lease=self._lease, cap=self._cap, ahead=ahead)
+            return log.reserve(job, now, reservation_id=reservation_id, lease=self._lease, cap=self._cap, ahead=ahead)
 
         try:
             answer = await self._run(step, _STEP_SECONDS)
         except asyncio.CancelledError:
             # The store carries a step through: what it may have reserved for nobody is given back.
-            await self._finish(id, lambda log, now: log.settle(_abandoned(id, job, now), Settlement.UNSENT, now))
+            abandoned = Reservation(reservation_id, job, Before.NEW, None, 0.0, 0.0)
+            await self.settle(abandoned, Settlement.UNSENT)
             raise
         except Exception as error:
             raise _ledger_failed(error) from error
         if isinstance(answer, Reservation):
-            self._mine.add(id)
+            self._mine.add(reservation_id)
         return answer
 
-    async def _finish(self, id: str, step: Callable[[AccountLog, float], T]) -> T | None:
-        self._mine.discard(id)
+    async def _finish(self, reservation_id: str, step: Callable[[AccountLog, float], T]) -> T | None:
+        self._mine.discard(reservation_id)
         try:
             return await self._run(step, _SETTLE_SECONDS)
         except Exception:
             _logger.warning("the quota ledger could not settle a reservation; its lease runs out", exc_info=True)
             return None
         finally:
-            self._line.call_first()
+            if self._line:
+                # Not at once: whoever learns of this outcome first may call those in line off.
+                asyncio.get_running_loop().call_soon(self._line.call_first)
 
     async def _run(self, step: Callable[[AccountLog, float], T], seconds: float) -> T:
         if isinstance(self._store, MemoryLedger):

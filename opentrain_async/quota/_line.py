@@ -1,7 +1,7 @@
 """Those who wait for a place in the quota, first come, first served."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from .._clock import Clock
@@ -45,8 +45,12 @@ class Line:
         return len(self._waiters)
 
     @contextmanager
-    def stand(self) -> Iterator[Waiter]:
-        """Stand at the end of the line for the length of the block; leaving calls whoever is first then."""
+    def stand(self) -> Generator[Waiter, None, None]:
+        """Stand at the end of the line for the length of the block; leaving calls whoever is first then.
+
+        Yields:
+            The one who stands there.
+        """
         waiter = Waiter()
         self._waiters[waiter] = None
         try:

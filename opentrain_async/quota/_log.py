@@ -50,14 +50,14 @@ class AccountLog:
         return len(self.jobs) + len(self.others)
 
     def reserve(
-        self, job: str, now: float, *, id: str, lease: float, cap: int | None = None, ahead: int = 0
+        self, job: str, now: float, *, reservation_id: str, lease: float, cap: int | None = None, ahead: int = 0
     ) -> Reservation | Busy | Denied:
         """Join the job's slot, or open one if there is a place.
 
         Args:
             job: The draft.
             now: The time.
-            id: The reservation's id; asking again with the same one changes nothing.
+            reservation_id: The reservation's id; asking again with the same one changes nothing.
             lease: For how many seconds the publish is taken to be under way.
             cap: A limit that the caller was told, or `None` to learn it.
             ahead: How many callers wait for a place before this one.
@@ -67,16 +67,16 @@ class AccountLog:
         """
         self._tidy(now)
         if job in self.jobs:
-            return self._join(job, now, id, lease)
+            return self._join(job, now, reservation_id, lease)
         limit = self._limit_now(now, cap)
         places = min(SAFE_LIMIT, cap or SAFE_LIMIT) if limit is None else limit
         free = places - self.used
         if free > ahead:
-            return self._open(job, now, id, lease, probe=False)
+            return self._open(job, now, reservation_id, lease, probe=False)
         holders = frozenset(who.id for slot in self.jobs.values() if slot.is_held(now) for who in slot.holders)
         may_go_beyond = not holders and self._may_go_beyond(limit, cap, now)
         if may_go_beyond and not ahead:
-            return self._open(job, now, id, lease, probe=limit is not None)
+            return self._open(job, now, reservation_id, lease, probe=limit is not None)
         if free > 0 or holders or may_go_beyond:
             return Busy(holders)
         return self._denied(limit)
@@ -183,20 +183,20 @@ class AccountLog:
             return self.limit
         return min(cap, self.limit) if self.limit_source == "server" else cap
 
-    def _join(self, job: str, now: float, id: str, lease: float) -> Reservation:
+    def _join(self, job: str, now: float, reservation_id: str, lease: float) -> Reservation:
         """Take part in a job's slot: a retry, a resumed run or another process, charged once together."""
         slot = self.jobs[job]
-        if (mine := slot.holder(id)) is not None:
+        if (mine := slot.holder(reservation_id)) is not None:
             return mine
         if slot.is_doubtful(now):
             slot.kind, slot.at, slot.holders = "unknown", slot.dated(), ()
         before = Before(slot.kind) if slot.kind else Before.HELD
-        reservation = Reservation(id, job, before, slot.at if slot.kind else None, now, lease)
+        reservation = Reservation(reservation_id, job, before, slot.at if slot.kind else None, now, lease)
         slot.holders = (*slot.holders, reservation)
         return reservation
 
-    def _open(self, job: str, now: float, id: str, lease: float, *, probe: bool) -> Reservation:
-        reservation = Reservation(id, job, Before.NEW, None, now, lease, probe)
+    def _open(self, job: str, now: float, reservation_id: str, lease: float, *, probe: bool) -> Reservation:
+        reservation = Reservation(reservation_id, job, Before.NEW, None, now, lease, probe)
         slot = self.jobs[job] = Slot(holders=(reservation,))
         self._watch(slot)
         return reservation

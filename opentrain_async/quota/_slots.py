@@ -94,13 +94,13 @@ class Slot:
     charged_by: str | None = None
     holders: tuple[Reservation, ...] = ()
 
-    def holder(self, id: str) -> Reservation | None:
+    def holder(self, reservation_id: str) -> Reservation | None:
         """The reservation of that id, if it is at work on this slot."""
-        return next((holder for holder in self.holders if holder.id == id), None)
+        return next((holder for holder in self.holders if holder.id == reservation_id), None)
 
-    def let_go(self, id: str) -> None:
+    def let_go(self, reservation_id: str) -> None:
         """End the reservation of that id."""
-        self.holders = tuple(holder for holder in self.holders if holder.id != id)
+        self.holders = tuple(holder for holder in self.holders if holder.id != reservation_id)
 
     def is_held(self, now: float) -> bool:
         """Whether a publish is under way that may still decide about this slot."""

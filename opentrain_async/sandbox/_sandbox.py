@@ -19,7 +19,7 @@ from ._service import Account, Answer, Job, Service
 _API = "/api/public/v1"
 _SCOPES = ("jobs:read", "jobs:write", "proposals:read", "messages:read", "payments:read", "team:read")
 _OVERSIZE = 2 * 1024 * 1024
-_DRIP_SECONDS = 0.01
+_DRIP_SECONDS = 0.002
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 

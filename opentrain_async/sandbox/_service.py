@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Mapping
+from typing import cast
 
 from attrs import Factory, define, frozen
 
@@ -73,23 +74,23 @@ class Service:
         if job.status == "OPEN":
             return self._live(job_id, already=True)
         if job.status != "DRAFT":
-            details = {"jobId": job_id, "status": job.status}
-            return self.error(409, "CONFLICT", f"The job is {job.status}.", details)
+            state = {"jobId": job_id, "status": job.status}
+            return self.error(409, "CONFLICT", f"The job is {job.status}.", state)
         if missing(job.fields):
             return self.error(400, "BAD_REQUEST", "The draft is not ready to publish.", validation(job.fields))
         if job.blocked:
-            details = {"reason": "moderation_blocked", "reasons": ["Asks for personal contact details."]}
-            return self.error(403, "FORBIDDEN", "Moderation blocked the job.", details)
+            refusal: Body = {"reason": "moderation_blocked", "reasons": ["Asks for personal contact details."]}
+            return self.error(403, "FORBIDDEN", "Moderation blocked the job.", refusal)
         if self.used(account, now) >= LIMITS[account.claimed]:
-            details = {"limit": LIMITS[account.claimed], "windowHours": 24}
-            return self.error(429, "RATE_LIMITED", "The daily publish limit is reached.", details)
+            quota = {"limit": LIMITS[account.claimed], "windowHours": 24}
+            return self.error(429, "RATE_LIMITED", "The daily publish limit is reached.", quota)
         job.status = "OPEN"
         account.published_at.append(now)
         return self._live(job_id, already=False)
 
     def create_draft(self, account: Account, body: object) -> Answer:
         """`POST /job-drafts`, with a description text."""
-        text = body.get("rawJobDescription") if isinstance(body, dict) else None
+        text = cast("Body", body).get("rawJobDescription") if isinstance(body, dict) else None
         if not isinstance(text, str) or not text or len(text) > _LONGEST_DESCRIPTION:
             return self.error(400, "BAD_REQUEST", f"rawJobDescription: 1 to {_LONGEST_DESCRIPTION} characters.")
         job_id = self.new_job_id()

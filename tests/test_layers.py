@@ -1,0 +1,86 @@
+"""The layers: each module knows only what lies below it."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import opentrain_async
+
+ROOT = Path(opentrain_async.__file__).parent
+LAYERS = [
+    {"_text", "_clock", "_version", "models", "errors", "outcomes", "_checks", "_alarm", "_retry_after"},
+    {"_settings", "_wire", "_codec", "_transport", "_retry", "_budget", "_pause", "_answers", "_source", "quota"},
+    {"_flight", "_publishing", "_flights"},
+    {"_bulk", "_stream"},
+    {"_client"},
+    {"__init__", "_cli", "_demo", "_show", "__main__"},
+]
+SOLE_IMPORTERS = {"cattrs": {"_codec"}, "tenacity": {"_retry"}, "click": {"_cli"}}
+WITHIN_A_LAYER = {
+    ("errors", "models"), ("errors", "_text"), ("outcomes", "errors"), ("outcomes", "models"), ("_checks", "errors"),
+    ("_wire", "_codec"), ("_transport", "_settings"), ("_transport", "_wire"), ("_retry", "_budget"),
+    ("_retry", "_pause"), ("_publishing", "_flight"), ("_flights", "_flight"), ("_stream", "_bulk"),
+}  # fmt: skip
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the package by its dotted name below the package."""
+    return {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in sorted(ROOT.rglob("*.py"))}
+
+
+def imports(path: Path) -> tuple[set[str], set[str]]:
+    """The package's own modules and the foreign packages that a file imports, wherever in it."""
+    ours, foreign = set(), set()
+    depth = len(path.relative_to(ROOT).parts)
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            foreign |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == depth:
+            ours |= {node.module.split(".")[0]} if node.module else {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            foreign.add(node.module.split(".")[0])
+    return ours, foreign
+
+
+def layer_of(name: str) -> int:
+    return next(number for number, layer in enumerate(LAYERS) if name.split(".")[0] in layer)
+
+
+def test_each_module_knows_only_what_lies_below_it() -> None:
+    """No import goes up, and within a layer only along the chain that is written down."""
+    for name, path in modules().items():
+        top = name.split(".")[0]
+        if top == "sandbox":
+            assert imports(path)[0] == set(), name
+            continue
+        for below in imports(path)[0] - {top}:
+            if top in LAYERS[-1]:
+                continue
+            assert layer_of(below) < layer_of(top) or (top, below) in WITHIN_A_LAYER, f"{name} imports {below}"
+
+
+def test_each_library_has_one_importer() -> None:
+    """cattrs, tenacity and aiohttp's client are each known to one module."""
+    for name, path in modules().items():
+        foreign = imports(path)[1]
+        for library, importers in SOLE_IMPORTERS.items():
+            assert library not in foreign or name in importers, f"{name} imports {library}"
+        if "aiohttp" in foreign and not name.startswith("sandbox"):
+            assert name in {"_transport", "_client"}, name
+
+
+@pytest.mark.parametrize("name", sorted(set(modules()) - {"__main__"}))
+def test_each_module_imports_alone_and_without_a_warning(name: str) -> None:
+    """No module needs another one to have been imported before it."""
+    module = f"opentrain_async.{name}".removesuffix(".__init__").removesuffix(".__init__")
+    subprocess.run([sys.executable, "-W", "error", "-c", f"import {module}"], check=True)
+
+
+def test_importing_the_package_brings_in_nothing_that_it_may_not_need() -> None:
+    """The command line's libraries and the storages' come only when they are used."""
+    code = "import sys, opentrain_async; print(*{'click', 'rich', 'redis', 'sqlite3'} & set(sys.modules))"
+    printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert printed.stdout.strip() == ""

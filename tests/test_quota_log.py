@@ -1,0 +1,189 @@
+"""The rule of the quota, step by step."""
+
+import pytest
+
+from opentrain_async.quota._log import WINDOW, AccountLog
+from opentrain_async.quota._slots import Before, Busy, Denied, Reservation, Settlement
+
+from .account import LEASE, T0, Account
+
+
+def test_a_place_comes_back_when_its_window_is_over_and_not_before() -> None:
+    """A slot counts for exactly the window's length from its date."""
+    account = Account(cap=20)
+    account.publish(20)
+    assert account.ask("more", T0 + WINDOW - 0.001) == Denied(T0 + WINDOW, 20, 20)
+    assert isinstance(account.ask("more", T0 + WINDOW), Reservation)
+
+
+def test_held_places_make_a_caller_wait_and_spent_ones_turn_it_away() -> None:
+    """While a publish under way may leave its place, nobody is denied."""
+    account = Account(cap=1)
+    held = account.reserve("a")
+    assert account.ask("b") == Busy(frozenset({held.id}))
+    account.log.settle(held, Settlement.PUBLISHED, T0)
+    assert account.ask("b") == Denied(T0 + WINDOW, 1, 1)
+
+
+def test_those_ahead_have_their_places_kept_free() -> None:
+    """A caller is given a place only if there are more free than callers before it."""
+    account = Account(cap=2)
+    assert account.ask("late", ahead=2) == Busy(frozenset())
+    assert isinstance(account.ask("second", ahead=1), Reservation)
+
+
+def test_a_released_place_is_free_again() -> None:
+    """A draft that the server refused uses up nothing."""
+    account = Account(cap=1)
+    account.settled("bad", Settlement.RELEASED)
+    assert account.used() == 0
+    assert isinstance(account.ask("good"), Reservation)
+
+
+def test_an_unknown_place_counts_and_is_settled_by_the_same_job() -> None:
+    """A publish in doubt keeps its slot, which the next try of that job takes over."""
+    account = Account(cap=2)
+    account.settled("a", Settlement.UNKNOWN)
+    again = account.reserve("a", T0 + 60)
+    assert (again.before, again.before_at, account.used()) == (Before.UNKNOWN, T0, 1)
+    account.log.settle(again, Settlement.CONFIRMED, T0 + 61)
+    assert account.log.jobs["a"].at == T0
+    assert account.log.jobs["a"].kind == "spent"
+
+
+@pytest.mark.parametrize(
+    ("how", "used"),
+    [(Settlement.RELEASED, 0), (Settlement.UNSENT, 1), (Settlement.UNKNOWN, 1), (Settlement.PUBLISHED, 1)],
+)
+def test_only_a_decisive_answer_clears_an_inherited_doubt(how: Settlement, used: int) -> None:
+    """Of an inherited doubt, what was not sent leaves everything as it was, and a refusal takes it away."""
+    account = Account(cap=5)
+    account.settled("a", Settlement.UNKNOWN)
+    account.settled("a", how, T0 + 10)
+    assert account.used(T0 + 10) == used
+
+
+def test_what_was_not_sent_keeps_the_date_of_the_doubt() -> None:
+    """An unsent retry of a doubtful job does not make its slot any younger."""
+    account = Account(cap=5)
+    account.settled("a", Settlement.UNKNOWN)
+    account.settled("a", Settlement.UNSENT, T0 + 10)
+    assert account.log.jobs["a"].at == T0
+
+
+def test_a_lease_that_runs_out_reads_as_unknown_from_then_on() -> None:
+    """A process that died in mid-publish leaves a slot that counts until a window after its lease."""
+    account = Account(cap=1)
+    account.reserve("a")
+    lapsed = T0 + LEASE
+    assert isinstance(account.ask("b", lapsed - 1), Busy)
+    assert account.log.snapshot(lapsed, 1).doubtful == 1
+    assert account.used(lapsed + WINDOW - 1) == 1
+    assert account.used(lapsed + WINDOW) == 0
+
+
+def test_a_late_settlement_still_finds_its_place() -> None:
+    """A publish that outlived its lease releases its slot all the same."""
+    account = Account(cap=1)
+    slow = account.reserve("a")
+    account.log.settle(slow, Settlement.RELEASED, T0 + LEASE + 5)
+    assert account.used(T0 + LEASE + 5) == 0
+
+
+def test_a_lapsed_slot_is_taken_over_as_doubtful() -> None:
+    """Whoever tries the job of a dead process again inherits its doubt, dated when its lease ended."""
+    account = Account(cap=1)
+    dead = account.reserve("a")
+    heir = account.reserve("a", T0 + LEASE + 1)
+    assert (heir.before, heir.before_at) == (Before.UNKNOWN, T0 + LEASE)
+    account.log.settle(dead, Settlement.RELEASED, T0 + LEASE + 2)
+    assert account.used(T0 + LEASE + 2) == 1
+
+
+@pytest.mark.parametrize("first_is_fresh", [True, False])
+def test_two_clients_that_publish_one_job_at_once_are_charged_once(first_is_fresh: bool) -> None:
+    """Whichever of the two answers comes first, one charge is counted, dated by the server's word."""
+    account = Account(cap=5)
+    first, second = account.reserve("a"), account.reserve("a")
+    assert second.before is Before.HELD
+    answers = [(first, Settlement.PUBLISHED), (second, Settlement.CONFIRMED)]
+    for seconds, (reservation, how) in enumerate(answers if first_is_fresh else reversed(answers)):
+        account.log.settle(reservation, how, T0 + seconds)
+    slot = account.log.jobs["a"]
+    assert (account.used(T0 + 1), slot.kind, slot.fresh) == (1, "spent", True)
+    assert slot.at == T0 + (0 if first_is_fresh else 1)
+
+
+def test_a_release_does_not_take_the_place_from_who_joined_it() -> None:
+    """Of two that publish one job, the one that is refused leaves the slot to the other."""
+    account = Account(cap=5)
+    first, second = account.reserve("a"), account.reserve("a")
+    account.log.settle(first, Settlement.RELEASED, T0)
+    assert account.used() == 1
+    account.log.settle(second, Settlement.UNKNOWN, T0)
+    account.log.settle(first, Settlement.RELEASED, T0)
+    assert account.used() == 1
+
+
+def test_unknown_never_overwrites_spent() -> None:
+    """A lost reply for a job that is known to be charged changes nothing."""
+    account = Account(cap=5)
+    account.settled("a", Settlement.PUBLISHED)
+    again = account.settled("a", Settlement.UNKNOWN, T0 + 60)
+    assert again.before is Before.SPENT
+    assert (account.log.jobs["a"].kind, account.log.jobs["a"].at) == ("spent", T0)
+
+
+def test_a_job_published_again_after_it_was_taken_down_is_charged_twice() -> None:
+    """`alreadyPublished: false` for a job that is spent already is a second charge."""
+    account = Account(cap=5)
+    account.settled("a", Settlement.PUBLISHED)
+    twice = account.settled("a", Settlement.PUBLISHED, T0 + 60)
+    assert account.used() == 2
+    account.log.settle(twice, Settlement.PUBLISHED, T0 + 61)
+    assert account.used() == 2
+
+
+@pytest.mark.parametrize("how", [Settlement.PUBLISHED, Settlement.CONFIRMED, Settlement.UNKNOWN])
+def test_what_the_storage_lost_is_counted_again(how: Settlement) -> None:
+    """A settlement whose slot is gone, because the storage was emptied, makes a new one."""
+    account = Account(cap=5)
+    reservation = account.reserve("a")
+    account.log.jobs.clear()
+    account.log.settle(reservation, how, T0)
+    assert account.used() == 1
+
+
+def test_a_step_that_is_run_again_changes_nothing() -> None:
+    """A storage that lost the reply of its own write may run a step once more."""
+    log = AccountLog()
+    first = log.reserve("a", T0, reservation_id="r", lease=LEASE, cap=5)
+    assert log.reserve("a", T0, reservation_id="r", lease=LEASE, cap=5) == first
+    assert isinstance(first, Reservation)
+    log.settle(first, Settlement.RELEASED, T0)
+    log.settle(first, Settlement.RELEASED, T0)
+    assert log.used == 0
+
+
+def test_a_clock_that_is_set_back_re_dates_the_future_to_now() -> None:
+    """Slots that a wrong clock dated ahead do not lock the account for longer than a window from now."""
+    account = Account(cap=2)
+    account.publish(1, T0 + 90_000)
+    account.log.refused(account.reserve("b", T0 + 90_000), Settlement.UNKNOWN, T0 + 90_000, limit=2)
+    account.reserve("b", T0 + 90_000)
+    assert account.used(T0) == 2
+    assert account.log.refused_at == T0
+    assert account.used(T0 + LEASE + WINDOW) == 0
+
+
+def test_a_snapshot_says_what_is_known() -> None:
+    """The snapshot shows limit, source, use and the next slot."""
+    account = Account(cap=5)
+    assert account.log.snapshot(T0, None).remaining is None
+    assert account.log.snapshot(T0, None).next_slot_at is None
+    account.publish(2)
+    snapshot = account.log.snapshot(T0, 5)
+    assert (snapshot.limit, snapshot.used, snapshot.remaining, snapshot.limit_source) == (5, 2, 3, "configured")
+    assert snapshot.next_slot_at is not None
+    assert snapshot.next_slot_at.timestamp() == T0 + WINDOW
+    assert account.log.snapshot(T0, 1).remaining == 0

@@ -1,0 +1,170 @@
+"""The rule of the quota under every order of events that Hypothesis can think of."""
+
+import itertools
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from opentrain_async.quota._log import SAFE_LIMIT, WINDOW, AccountLog
+from opentrain_async.quota._slots import Before, Denied, Reservation, Settlement
+
+_JOBS = st.sampled_from([f"job_{number}" for number in range(8)])
+_PAUSES = st.sampled_from([0.0, 1.0, 59.0, 200.0, 3600.0, 7200.0, WINDOW / 2, WINDOW - 1, WINDOW])
+_LEASE = 180.0
+
+
+class TrueServer:
+    """The server that the log is held against: exact, and with nothing to learn."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.live: set[str] = set()
+        self.charges: list[float] = []
+
+    def publish(self, job: str, now: float) -> bool | None:
+        """True: charged now; False: was live already; None: refused by the quota."""
+        if job in self.live:
+            return False
+        if sum(now < at + WINDOW for at in self.charges) >= self.limit:
+            return None
+        self.live.add(job)
+        self.charges.append(now)
+        return True
+
+
+class QuotaMachine(RuleBasedStateMachine):
+    """Several clients, one log, one server; replies get lost, clients die, time goes on, others publish too."""
+
+    limit = 5
+    cap: int | None = 5
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 1_800_000_000.0
+        self.log = AccountLog()
+        self.server = TrueServer(self.limit)
+        self.under_way: list[Reservation] = []
+        self.numbers = itertools.count()
+        self.refusals: list[float] = []
+        self.someone_else = False
+        self.was_in_doubt = False
+
+    def reserve(self, job: str) -> Reservation | None:
+        answer = self.log.reserve(job, self.now, reservation_id=f"r{next(self.numbers)}", lease=_LEASE, cap=self.cap)
+        if isinstance(answer, Denied):
+            assert answer.retry_at > self.now
+        return answer if isinstance(answer, Reservation) else None
+
+    @rule(job=_JOBS)
+    def begin(self, job: str) -> None:
+        """A client reserves; it sends later, or never."""
+        reservation = self.reserve(job)
+        if reservation is not None:
+            self.under_way.append(reservation)
+
+    @precondition(lambda self: self.under_way)
+    @rule(data=st.data(), reply_is_lost=st.booleans())
+    def send(self, data: st.DataObject, reply_is_lost: bool) -> None:
+        """A client sends what it reserved, and learns of the answer or not."""
+        reservation = self.under_way.pop(data.draw(st.integers(0, len(self.under_way) - 1)))
+        if reservation.lease_ends <= self.now:
+            return  # nobody sends that late: the retry deadline ends a minute before the lease
+        reply_is_lost &= reservation.before is not Before.SPENT
+        charged = self.server.publish(reservation.job, self.now)
+        if reply_is_lost:
+            self.was_in_doubt = True
+            self.log.settle(reservation, Settlement.UNKNOWN, self.now)
+        elif charged is None:
+            doubtful = reservation.before is Before.UNKNOWN
+            how = Settlement.UNKNOWN if doubtful else Settlement.RELEASED
+            self.log.refused(reservation, how, self.now, limit=self.limit, window=WINDOW, cap=self.cap)
+            self.refusals.append(self.now)
+        elif charged:
+            self.log.settle(reservation, Settlement.PUBLISHED, self.now)
+        elif reservation.before is Before.SPENT:
+            self.log.settle(reservation, Settlement.UNSENT, self.now)
+        elif reservation.before is Before.NEW:
+            self.log.settle(reservation, Settlement.RELEASED, self.now)
+        else:
+            self.log.settle(reservation, Settlement.CONFIRMED, self.now)
+
+    @precondition(lambda self: self.under_way)
+    @rule(data=st.data(), sent=st.booleans())
+    def die(self, data: st.DataObject, sent: bool) -> None:
+        """A client is killed, before or after its request arrived; nobody settles for it."""
+        self.was_in_doubt = True
+        reservation = self.under_way.pop(data.draw(st.integers(0, len(self.under_way) - 1)))
+        if sent and self.now < reservation.lease_ends and reservation.before is not Before.SPENT:
+            self.server.publish(reservation.job, self.now)
+
+    @precondition(lambda self: self.under_way)
+    @rule(data=st.data(), how=st.sampled_from([Settlement.RELEASED, Settlement.UNSENT]))
+    def come_to_nothing(self, data: st.DataObject, how: Settlement) -> None:
+        """A draft that is not live turns out to be incomplete, or was never sent."""
+        index = data.draw(st.integers(0, len(self.under_way) - 1))
+        if self.under_way[index].job not in self.server.live:
+            self.log.settle(self.under_way.pop(index), how, self.now)
+
+    @rule(pause=_PAUSES)
+    def wait(self, pause: float) -> None:
+        """Time goes by."""
+        self.now += pause
+
+    @rule()
+    def publish_elsewhere(self) -> None:
+        """Somebody publishes by hand."""
+        self.someone_else |= self.server.publish(f"elsewhere_{next(self.numbers)}", self.now) is True
+
+    @rule(job=_JOBS)
+    def take_down(self, job: str) -> None:
+        """A live edit is blocked, and the job is a draft again."""
+        if job in self.server.live and not any(flight.job == job for flight in self.under_way):
+            self.server.live.discard(job)
+
+    @invariant()
+    def nothing_the_server_charged_us_is_forgotten(self) -> None:
+        """Without others the log counts at least as many as the server: only doubts may be refused, as probes."""
+        if not self.someone_else:
+            charged = sum(self.now < at + WINDOW for at in self.server.charges)
+            assert self.log.snapshot(self.now, self.cap).used >= charged
+            assert all(later - earlier >= 3600 for earlier, later in itertools.pairwise(self.refusals))
+            assert not self.refusals or self.was_in_doubt
+
+    @invariant()
+    def refusals_are_an_hour_apart(self) -> None:
+        """After a refusal nobody who asks anew is sent to be refused within the hour."""
+        is_full = self.log.snapshot(self.now, self.cap).remaining == 0
+        if self.log.refused_at is not None and is_full:
+            asked = self.log.reserve("asks_anew", self.now, reservation_id="x", lease=0.0, cap=self.cap)
+            if isinstance(asked, Reservation):
+                self.log.settle(asked, Settlement.UNSENT, self.now)
+                assert asked.probe
+                assert self.now - self.log.refused_at >= 3600
+
+    @invariant()
+    def the_log_stays_small(self) -> None:
+        """Only probes and what turned out to be charged elsewhere go beyond the limit."""
+        assert len(self.log.jobs) <= 9
+        assert len(self.log.others) <= 2 * self.limit + 8
+
+
+class LearningMachine(QuotaMachine):
+    """The same for an unclaimed account, of which nobody has been told."""
+
+    limit = SAFE_LIMIT
+    cap = None
+
+    @invariant()
+    def nothing_the_server_charged_us_is_forgotten(self) -> None:
+        """Without others there is a refusal an hour at the most: somebody had to find out."""
+        if not self.someone_else:
+            charged = sum(self.now < at + WINDOW for at in self.server.charges)
+            assert self.log.snapshot(self.now, self.cap).used >= charged
+            assert all(later - earlier >= 3600 for earlier, later in itertools.pairwise(self.refusals))
+
+
+TestQuotaMachine = QuotaMachine.TestCase
+TestQuotaMachine.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
+TestLearningMachine = LearningMachine.TestCase
+TestLearningMachine.settings = TestQuotaMachine.settings
