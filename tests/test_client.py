@@ -54,9 +54,9 @@ async def test_a_client_that_never_sent_anything_has_nothing_to_close() -> None:
 def test_a_client_belongs_to_one_event_loop() -> None:
     """In a second loop the client says so, instead of failing somewhere in the first."""
     client = AsyncOpenTrain("ot_pat_x")
-    asyncio.run(client.quota())  # type: ignore[arg-type]
+    asyncio.run(client.quota())
     with pytest.raises(ConfigurationError, match="another event loop"):
-        asyncio.run(client.quota())  # type: ignore[arg-type]
+        asyncio.run(client.quota())
 
 
 async def test_clients_of_one_account_share_its_quota_in_one_ledger(sandbox: Sandbox, connect: Connect) -> None:
