@@ -39,6 +39,7 @@ class Alarm:
     def close(self) -> None:
         """Ring nobody any more."""
         self._due.clear()
+        self._rings_at = math.inf
         if self._timer is not None:
             self._timer.cancel()
 

@@ -53,7 +53,7 @@ def resolve(token: str | None, base_url: str | None) -> Settings:
         chosen_url = chosen_url if chosen_url is not None else saved.get("baseUrl")
     if chosen is None:
         raise ConfigurationError(
-            "no API token: pass token=, or set OT_API_TOKEN, or log in with the service's own command line tool"
+            "no API token: set OT_API_TOKEN, pass token=, or log in with the service's own command line tool"
         )
     return Settings(_checked_token(chosen), _checked_origin(DEFAULT_BASE_URL if chosen_url is None else chosen_url))
 
@@ -97,8 +97,9 @@ def _checked_token(token: object) -> Secret:
         raise ConfigurationError("the API token is empty or no string")
     if not token.isascii() or not token.isprintable() or " " in token:
         raise ConfigurationError("the API token holds blanks, control characters or non-ASCII characters")
-    if token.startswith(_NO_API_TOKENS):
-        raise ConfigurationError(f"a token that begins with {token.split('_')[0]}_ is not for the API (ot_pat_… is)")
+    for prefix in _NO_API_TOKENS:
+        if token.startswith(prefix):
+            raise ConfigurationError(f"a token that begins with {prefix} is not for the API (ot_pat_… is)")
     return Secret(token)
 
 

@@ -16,6 +16,7 @@ from ._settings import Secret, Settings
 from ._wire import BODY_CAP, Reply
 from .errors import (
     ClientClosedError,
+    ConfigurationError,
     ConnectError,
     ConnectionLostError,
     OpenTrainError,
@@ -26,6 +27,7 @@ from .errors import (
 )
 
 _DNS_SECONDS = 300
+_SHORTEST_REAL_TOKEN = 12
 _current: ContextVar["_Watch | None"] = ContextVar("_current", default=None)
 
 
@@ -91,6 +93,9 @@ class Transport:
         max_connections: int,
         session: aiohttp.ClientSession | None,
     ) -> None:
+        if session is not None and session.auth is not None:
+            raise ConfigurationError("the borrowed session logs in by itself (auth=); the token is the only credential")
+        self._token = settings.token
         self._origin = URL(settings.base_url)
         self._timeout = timeout
         self._connect_timeout = connect_timeout
@@ -152,7 +157,10 @@ class Transport:
             flaw = "cut off: time is up"
         if flaw is not None:
             response.close()
-        return Reply(response.status, b"".join(body)[:BODY_CAP], response.headers, flaw)
+        whole = b"".join(body)[:BODY_CAP]
+        if response.status >= 400 and len(self._token) >= _SHORTEST_REAL_TOKEN:
+            whole = whole.replace(self._token.encode(), b"***")  # who echoes it does not get it into our errors
+        return Reply(response.status, whole, response.headers, flaw)
 
     async def close(self) -> None:
         """Close the session, if it is our own."""
@@ -213,6 +221,8 @@ def _class_for(error: Exception) -> OpenTrainError:
             return RequestTimeoutError("no whole answer in time", effect="unknown")
         case aiohttp.InvalidURL():
             return ConnectError(f"no connection: {error}")
+        case UnicodeError() if not isinstance(error, UnicodeDecodeError):
+            return ConnectError(f"the host's name cannot be encoded: {error}")
         case aiohttp.ClientResponseError() | ValueError():
             return UnexpectedResponseError(f"an answer that is no HTTP: {error}", effect="unknown")
         case RuntimeError() if "closed" in str(error):

@@ -225,6 +225,8 @@ def _origin(location: str | None) -> str:
     """Where a redirect leads, without path, query or user info: those may hold secrets."""
     try:
         parts = urlsplit(location or "")
-        return f"{parts.scheme}://{parts.hostname}" if parts.hostname else "the same host"
+        if not parts.hostname:
+            return "the same host"
+        return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
     except ValueError:
         return "nowhere readable"

@@ -1,0 +1,259 @@
+"""The sandbox behaves as the service's documentation says, to anyone who speaks HTTP."""
+
+import ast
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from opentrain_async import sandbox as package
+from opentrain_async.sandbox import Fault, Sandbox, SandboxClock, UnknownRouteError
+
+Answered = tuple[int, dict[str, object]]
+
+
+class Caller:
+    """Speaks plain HTTP to a sandbox: none of the client's code is in between."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self.session = session
+
+    async def publish(self, sandbox: Sandbox, job_id: str, token: str | None = None) -> Answered:
+        return await self.post(sandbox, f"/jobs/{job_id}/publish", token)
+
+    async def post(self, sandbox: Sandbox, path: str, token: str | None = None, body: object = None) -> Answered:
+        headers = {"Authorization": f"Bearer {token or sandbox.token}"}
+        url = f"{sandbox.url}/api/public/v1{path}"
+        async with self.session.post(url, headers=headers, json=body, allow_redirects=False) as response:
+            payload: dict[str, object] = await response.json()
+            return response.status, payload
+
+    async def publish_some(self, sandbox: Sandbox, count: int, token: str | None = None) -> list[int]:
+        return [(await self.publish(sandbox, sandbox.draft(token=token), token))[0] for _ in range(count)]
+
+
+@pytest.fixture
+async def caller() -> AsyncIterator[Caller]:
+    """Somebody who calls the sandbox."""
+    async with aiohttp.ClientSession() as session:
+        yield Caller(session)
+
+
+async def test_a_draft_goes_live_once(sandbox: Sandbox, caller: Caller) -> None:
+    """Publishing is idempotent: the second time nothing is done, and nothing is used up."""
+    job_id = sandbox.draft()
+    status, first = await caller.publish(sandbox, job_id)
+    assert (status, first["alreadyPublished"], first["jobId"], first["status"]) == (200, False, job_id, "OPEN")
+    assert first["sideEffects"] == {"dispatched": True, "status": "queued"}
+    status, second = await caller.publish(sandbox, job_id)
+    assert (status, second["alreadyPublished"], second["publishAttemptId"]) == (200, True, None)
+    assert sandbox.live == (job_id,)
+    assert await caller.publish_some(sandbox, 20) == [200] * 19 + [429]
+
+
+async def test_the_window_frees_slots_exactly_after_24_hours(unclaimed: Sandbox, caller: Caller) -> None:
+    """An unclaimed account publishes three times; a fourth draft waits until the first publish is a day old."""
+    assert await caller.publish_some(unclaimed, 1) == [200]
+    unclaimed.advance(hours=1)
+    assert await caller.publish_some(unclaimed, 3) == [200, 200, 429]
+    assert unclaimed.refusals == 1
+    unclaimed.advance(hours=22, seconds=3590)
+    assert await caller.publish_some(unclaimed, 1) == [429]
+    unclaimed.advance(seconds=10)
+    assert await caller.publish_some(unclaimed, 2) == [200, 429]
+
+
+async def test_a_refusal_names_limit_and_window(unclaimed: Sandbox, caller: Caller) -> None:
+    """The 429 of the quota has the documented details."""
+    unclaimed.publish_elsewhere(3)
+    status, body = await caller.publish(unclaimed, unclaimed.draft())
+    assert (status, body["code"], body["details"]) == (429, "RATE_LIMITED", {"limit": 3, "windowHours": 24})
+    assert str(body["requestId"]).startswith("00000000-0000-4000-8000-")
+
+
+async def test_claiming_an_account_raises_its_limit(unclaimed: Sandbox, caller: Caller) -> None:
+    """Seventeen more can go, at once."""
+    assert await caller.publish_some(unclaimed, 4) == [200, 200, 200, 429]
+    unclaimed.claim()
+    assert await caller.publish_some(unclaimed, 18) == [200] * 17 + [429]
+
+
+async def test_a_token_is_needed_and_can_be_revoked(sandbox: Sandbox, caller: Caller) -> None:
+    """Without a valid token nothing is told, not even whether a job exists."""
+    job_id = sandbox.draft()
+    status, body = await caller.publish(sandbox, job_id, "ot_pat_wrong")
+    assert (status, body["code"]) == (401, "UNAUTHORIZED")
+    sandbox.revoke()
+    assert (await caller.publish(sandbox, job_id))[0] == 401
+    assert (await caller.post(sandbox, "/job-drafts", body={"rawJobDescription": "x"}))[0] == 401
+    assert sandbox.live == ()
+
+
+async def test_a_scope_is_needed(sandbox: Sandbox, caller: Caller) -> None:
+    """A token that may only read is told which scope it lacks."""
+    reader = sandbox.add_account(scopes=["jobs:read"])
+    status, body = await caller.publish(sandbox, sandbox.draft(token=reader), reader)
+    assert (status, body["details"]) == (403, {"requiredScopes": ["jobs:write"]})
+
+
+async def test_accounts_are_apart(sandbox: Sandbox, caller: Caller) -> None:
+    """Each has its own quota, and somebody else's job is absent."""
+    other = sandbox.add_account(claimed=False)
+    assert (await caller.publish(sandbox, sandbox.draft(token=other)))[0] == 404
+    assert await caller.publish_some(sandbox, 4, other) == [200, 200, 200, 429]
+    assert await caller.publish_some(sandbox, 1) == [200]
+
+
+async def test_what_cannot_be_published_is_refused_for_its_reason(sandbox: Sandbox, caller: Caller) -> None:
+    """Absent, archived, incomplete and blocked drafts have each their documented answer, and use up nothing."""
+    assert (await caller.publish(sandbox, "job_none"))[0] == 404
+    status, body = await caller.publish(sandbox, sandbox.draft("old", status="ARCHIVED"))
+    assert (status, body["code"], body["details"]) == (409, "CONFLICT", {"jobId": "old", "status": "ARCHIVED"})
+    status, body = await caller.publish(sandbox, sandbox.draft(blocked=True))
+    assert (status, body["code"]) == (403, "FORBIDDEN")
+    assert isinstance(body["details"], dict)
+    assert body["details"]["reason"] == "moderation_blocked"
+    assert await caller.publish_some(sandbox, 21) == [200] * 20 + [429]
+
+
+@pytest.mark.parametrize(
+    ("gaps", "named"),
+    [
+        (["experienceLevel"], ["experienceLevel"]),
+        (["pricePerHour"], ["pricePerHour"]),
+        (["paymentType", "dataVolumeUnit"], ["dataVolumeUnit", "paymentType"]),
+    ],
+)
+async def test_a_draft_with_gaps_is_told_them(
+    sandbox: Sandbox, caller: Caller, gaps: list[str], named: list[str]
+) -> None:
+    """A 400 lists the missing fields, each with the question that fills it."""
+    status, body = await caller.publish(sandbox, sandbox.draft(missing=gaps))
+    details = body["details"]
+    assert isinstance(details, dict)
+    assert (status, details["validation"]["missingFieldCount"]) == (400, len(named))
+    assert [item["field"] for item in details["missingFields"]] == named
+    assert all(item["prompt"].startswith("ask: ") for item in details["missingFields"])
+
+
+async def test_a_job_taken_down_can_be_published_again(sandbox: Sandbox, caller: Caller) -> None:
+    """A second publish of it is a new one, and is charged."""
+    job_id = sandbox.draft()
+    await caller.publish(sandbox, job_id)
+    sandbox.take_down(job_id)
+    assert sandbox.live == ()
+    assert (await caller.publish(sandbox, job_id))[1]["alreadyPublished"] is False
+    assert await caller.publish_some(sandbox, 19) == [200] * 18 + [429]
+
+
+async def test_a_draft_is_created_from_a_description(sandbox: Sandbox, caller: Caller) -> None:
+    """It can then be published, and ids that are taken are not given again."""
+    sandbox.draft("job_1")
+    status, body = await caller.post(sandbox, "/job-drafts", body={"rawJobDescription": "Label cats."})
+    assert (status, body["jobId"], body["status"]) == (200, "job_2", "DRAFT")
+    assert (await caller.publish(sandbox, "job_2"))[0] == 200
+
+
+@pytest.mark.parametrize("body", [None, {}, [], {"rawJobDescription": ""}, {"rawJobDescription": "x" * 60_001}])
+async def test_a_draft_needs_a_description(sandbox: Sandbox, caller: Caller, body: object) -> None:
+    """Nothing, or too much, is a 400."""
+    assert (await caller.post(sandbox, "/job-drafts", body=body))[0] == 400
+
+
+async def test_a_draft_that_is_no_json_is_refused(sandbox: Sandbox, caller: Caller) -> None:
+    """A body that cannot be read is a 400 as well."""
+    headers = {"Authorization": f"Bearer {sandbox.token}"}
+    url = f"{sandbox.url}/api/public/v1/job-drafts"
+    async with caller.session.post(url, data=b"{", headers=headers) as response:
+        assert response.status == 400
+
+
+async def test_an_unknown_route_fails_loudly(caller: Caller) -> None:
+    """It is answered by 501, and the block ends with an error that names it."""
+    with pytest.raises(UnknownRouteError, match="GET /api/public/v1/jobs/job_1"):
+        async with Sandbox() as sandbox, caller.session.get(f"{sandbox.url}/api/public/v1/jobs/job_1") as response:
+            assert response.status == 501
+    assert sandbox.requests[0].status == 501
+
+
+async def test_an_unknown_route_does_not_hide_another_error(caller: Caller) -> None:
+    """What the block itself raised is what is seen."""
+    sandbox = Sandbox()
+    await sandbox.__aenter__()
+    async with caller.session.get(sandbox.url) as response:
+        assert response.status == 501
+    failure = KeyError("the test's own failure")
+    await sandbox.__aexit__(KeyError, failure, None)
+
+
+async def test_the_request_log_holds_what_happened_and_no_token(sandbox: Sandbox, caller: Caller) -> None:
+    """Method, path, job, time and status are kept; headers and bodies are not."""
+    await caller.publish(sandbox, sandbox.draft())
+    await caller.publish(sandbox, "job_none")
+    first, second = sandbox.requests
+    assert (first.method, first.path, first.job_id) == ("POST", "/api/public/v1/jobs/job_1/publish", "job_1")
+    assert (first.status, second.status, first.fault) == (200, 404, None)
+    assert abs(first.at - sandbox.clock.now()) < 60
+    assert sandbox.token not in repr(sandbox.requests)
+
+
+def test_a_sandbox_that_does_not_run_has_no_address() -> None:
+    """Asking for it says how to start one."""
+    with pytest.raises(RuntimeError, match="async with"):
+        _ = Sandbox().url
+
+
+async def test_a_sandbox_that_never_ran_can_be_left() -> None:
+    """Leaving the block is harmless where entering it failed."""
+    assert await Sandbox().__aexit__(None, None, None) is None  # type: ignore[func-returns-value]
+
+
+async def test_a_sleeper_wakes_when_its_time_is_skipped() -> None:
+    """Hours of sleep end at once when the clock is advanced by that much, and not by less."""
+    clock = SandboxClock()
+    before = (clock.now(), clock.monotonic())
+    sleeper = asyncio.create_task(clock.sleep(7200))
+    for _ in range(2):
+        await asyncio.sleep(0)
+        clock.advance(3500)
+        await asyncio.sleep(0.001)
+        assert not sleeper.done()
+    clock.advance(300)
+    async with asyncio.timeout(10):
+        await sleeper
+    assert clock.now() - before[0] >= 7300
+    assert clock.monotonic() - before[1] >= 7300
+
+
+async def test_a_sleeper_wakes_by_itself() -> None:
+    """Time passes in a sandbox too."""
+    clock = SandboxClock()
+    before = clock.monotonic()
+    await clock.sleep(0.01)
+    assert clock.monotonic() - before >= 0.01
+
+
+def test_time_does_not_go_back() -> None:
+    """A negative skip is an error."""
+    with pytest.raises(ValueError, match="does not go back"):
+        SandboxClock().advance(-1)
+
+
+def test_the_sandbox_imports_nothing_of_the_client() -> None:
+    """It would share the client's mistakes."""
+    directory = Path(package.__path__[0])
+    siblings = {path.stem for path in directory.glob("*.py")}
+    for path in directory.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                assert (node.level, str(node.module).split(".")[0] in siblings) == (1, True), path
+            names = [node.module] if isinstance(node, ast.ImportFrom) else []
+            names += [name.name for name in node.names] if isinstance(node, ast.Import) else []
+            assert not any(str(name).startswith("opentrain_async") for name in names), path
+
+
+def test_every_fault_has_a_name_of_its_own() -> None:
+    """The kinds are strings, to be given on a command line."""
+    assert {fault.value for fault in Fault} == {fault.name.lower() for fault in Fault}

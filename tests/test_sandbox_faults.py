@@ -1,0 +1,123 @@
+"""Each fault of the sandbox goes wrong in its own way, when it was planned to, before or after the publish."""
+
+import aiohttp
+import pytest
+
+from opentrain_async.sandbox import Fault, Sandbox
+
+
+async def strike(sandbox: Sandbox, job_id: str, seconds: float = 30.0) -> tuple[int, bytes, str]:
+    """Publish over plain HTTP: the status, the body, the Location or Retry-After."""
+    url = f"{sandbox.url}/api/public/v1/jobs/{job_id}/publish"
+    timeout = aiohttp.ClientTimeout(total=seconds)
+    async with (
+        aiohttp.ClientSession(headers={"Authorization": f"Bearer {sandbox.token}"}, timeout=timeout) as session,
+        session.post(url, allow_redirects=False) as response,
+    ):
+        extra = response.headers.get("Location") or response.headers.get("Retry-After") or ""
+        return response.status, await response.read(), extra
+
+
+async def test_a_status_comes_with_the_envelope_and_its_retry_after(sandbox: Sandbox) -> None:
+    """A 503 looks like the service's own, and the draft stays one."""
+    sandbox.fault(Fault.STATUS, status=503, retry_after="7")
+    status, body, retry_after = await strike(sandbox, sandbox.draft())
+    assert (status, b"INTERNAL_ERROR" in body, retry_after, sandbox.live) == (503, True, "7", ())
+    assert (sandbox.requests[0].status, sandbox.requests[0].fault) == (503, Fault.STATUS)
+
+
+async def test_a_429_fault_is_no_quota(sandbox: Sandbox) -> None:
+    """It names neither limit nor window."""
+    sandbox.fault(Fault.STATUS, status=429)
+    status, body, retry_after = await strike(sandbox, sandbox.draft())
+    assert (status, b"RATE_LIMITED" in body, b"windowHours" in body, retry_after) == (429, True, False, "")
+
+
+async def test_a_redirect_leads_elsewhere(sandbox: Sandbox) -> None:
+    """Its query holds what should not be shown."""
+    sandbox.fault(Fault.REDIRECT)
+    status, _, location = await strike(sandbox, sandbox.draft())
+    assert (status, location) == (307, "http://elsewhere.invalid/?token=x")
+
+
+async def test_html_is_a_200(sandbox: Sandbox) -> None:
+    """As a captive portal answers."""
+    sandbox.fault(Fault.HTML)
+    status, body, _ = await strike(sandbox, sandbox.draft())
+    assert (status, body.startswith(b"<html>"), sandbox.live) == (200, True, ())
+
+
+async def test_an_oversized_answer_has_over_two_mebibytes(sandbox: Sandbox) -> None:
+    """It is valid JSON, were anybody to read it."""
+    sandbox.fault(Fault.OVERSIZED)
+    status, body, _ = await strike(sandbox, sandbox.draft())
+    assert (status, len(body) > 2 * 1024 * 1024) == (200, True)
+
+
+@pytest.mark.parametrize("kind", [Fault.RESET, Fault.CLOSE])
+@pytest.mark.parametrize("published", [False, True])
+async def test_a_lost_answer_may_follow_a_publish(sandbox: Sandbox, kind: Fault, published: bool) -> None:
+    """The caller cannot tell whether the job is live; the sandbox can."""
+    sandbox.fault(kind, published=published)
+    with pytest.raises((aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)):
+        await strike(sandbox, sandbox.draft("job_1"))
+    assert sandbox.live == (("job_1",) if published else ())
+    assert sandbox.requests[0].status is None
+
+
+@pytest.mark.parametrize("published", [False, True])
+async def test_a_stall_answers_nothing(published: bool) -> None:
+    """Nothing comes, and the sandbox can be left all the same."""
+    async with Sandbox() as sandbox:
+        sandbox.fault(Fault.STALL, published=published)
+        with pytest.raises(TimeoutError):
+            await strike(sandbox, sandbox.draft(), seconds=0.05)
+        assert len(sandbox.live) == published
+
+
+async def test_a_truncated_answer_ends_in_its_body(sandbox: Sandbox) -> None:
+    """Half of what was announced arrives."""
+    sandbox.fault(Fault.TRUNCATED, published=True)
+    with pytest.raises(aiohttp.ClientPayloadError):
+        await strike(sandbox, sandbox.draft())
+    assert len(sandbox.live) == 1
+
+
+async def test_a_drip_outlasts_its_reader(sandbox: Sandbox) -> None:
+    """Bytes come one by one, too slowly for who is in a hurry, and stop when nobody reads them."""
+    sandbox.fault(Fault.DRIP, published=True)
+    with pytest.raises(TimeoutError):
+        await strike(sandbox, sandbox.draft(), seconds=0.05)
+    assert len(sandbox.live) == 1
+
+
+async def test_a_drip_is_whole_in_the_end(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has the patience gets all of the answer."""
+    monkeypatch.setattr("opentrain_async.sandbox._sandbox._DRIP_SECONDS", 0.0)
+    sandbox.fault(Fault.DRIP, published=True)
+    status, body, _ = await strike(sandbox, sandbox.draft())
+    assert (status, body.endswith(b"}"), b'"alreadyPublished": false' in body) == (200, True, True)
+
+
+async def test_a_fault_strikes_the_calls_it_was_planned_for(sandbox: Sandbox) -> None:
+    """The second and third call of one draft fail, and nobody else's."""
+    first, second = sandbox.draft(), sandbox.draft()
+    sandbox.fault(Fault.STATUS, job_id=first, call=2, times=2, status=500)
+    assert [(await strike(sandbox, first))[0] for _ in range(4)] == [200, 500, 500, 200]
+    assert (await strike(sandbox, second))[0] == 200
+
+
+async def test_a_fault_of_any_draft_counts_all_calls(sandbox: Sandbox) -> None:
+    """The third request of all fails, whichever draft it is for."""
+    sandbox.fault(Fault.STATUS, call=3, status=500)
+    assert [(await strike(sandbox, sandbox.draft()))[0] for _ in range(4)] == [200, 200, 500, 200]
+
+
+async def test_a_fault_does_not_publish_for_who_may_not(sandbox: Sandbox) -> None:
+    """A revoked token is refused before the fault comes to publish anything."""
+    job_id, other = sandbox.draft(), sandbox.add_account()
+    sandbox.fault(Fault.HTML, published=True)
+    sandbox.revoke(other)
+    sandbox.revoke()
+    await strike(sandbox, job_id)
+    assert sandbox.live == ()

@@ -1,0 +1,143 @@
+"""One attempt over a real socket: what is sent, over which connection, and to nobody else."""
+
+import asyncio
+import contextvars
+
+import aiohttp
+import pytest
+from aiohttp import __version__ as aiohttp_version
+
+from opentrain_async import RetryPolicy, __version__
+from opentrain_async._alarm import Alarm
+from opentrain_async._transport import _Connector, _Watch
+from opentrain_async.errors import ClientClosedError, ConnectionLostError, UnexpectedResponseError
+
+from .peers import AT_ONCE, TOKEN, Call, Then, answer, client_of, leave, live, peer, sends
+
+
+async def test_a_publish_is_one_post_with_the_token_and_no_body() -> None:
+    """The request is the documented one, and says who sends it."""
+    async with peer(sends(answer(live("job_1")))) as server, client_of(server.url) as client:
+        await client.publish("job_1")
+        (call,) = server.calls
+    assert call.head.startswith(b"POST /api/public/v1/jobs/job_1/publish HTTP/1.1\r\n")
+    assert call.headers["authorization"] == f"Bearer {TOKEN}"
+    assert call.headers["accept"] == "application/json"
+    assert call.headers["content-length"] == "0"
+    assert call.headers["host"] == f"127.0.0.1:{server.port}"
+    assert "cookie" not in call.headers
+
+
+async def test_the_user_agent_begins_with_the_library_and_its_version() -> None:
+    """The service can tell which version of the library called."""
+    async with peer(sends(answer(live("job_1")))) as server, client_of(server.url) as client:
+        await client.publish("job_1")
+    agent = server.calls[0].headers["user-agent"]
+    assert agent.startswith(f"opentrain-async/{__version__} ")
+    assert f"aiohttp/{aiohttp_version}" in agent
+
+
+async def test_publishes_one_after_the_other_share_a_connection() -> None:
+    """A connection that was left in order serves the next request."""
+    answers = sends(answer(live("job_1")), answer(live("job_2")), answer(live("job_3")))
+    async with peer(answers) as server, client_of(server.url) as client:
+        for job_id in ("job_1", "job_2", "job_3"):
+            assert (await client.publish(job_id)).job_id == job_id
+        assert (server.connections, len(server.calls)) == (1, 3)
+
+
+async def test_cookies_of_the_server_are_not_sent_back() -> None:
+    """The token is the only credential."""
+    answers = sends(answer(live("job_1"), headers="Set-Cookie: session=1\r\n"), answer(live("job_2")))
+    async with peer(answers) as server, client_of(server.url.replace("127.0.0.1", "localhost")) as client:
+        await client.publish("job_1")
+        await client.publish("job_2")
+        assert "cookie" not in server.calls[1].headers
+
+
+async def test_a_connection_that_the_server_closed_when_idle_is_replaced() -> None:
+    """A server may close a kept connection after its answer; the next publish uses a fresh one, without a retry."""
+    async with peer(sends(answer(live("job_1")), answer(live("job_2")), then=Then.CLOSE)) as server:
+        async with client_of(server.url, retry=AT_ONCE) as client:
+            await client.publish("job_1")
+            assert (await client.publish("job_2")).newly_published
+        assert server.connections == 2
+
+
+@pytest.mark.parametrize("how", [Then.CLOSE, Then.RESET])
+async def test_a_connection_closed_just_as_it_is_used_again_costs_one_retry(how: Then) -> None:
+    """The request meets the closing of its kept connection, and is sent again over a fresh one."""
+
+    async def behave(call: Call) -> None:
+        if call.number == 2:
+            await leave(call.writer, how)
+        else:
+            call.writer.write(answer(live("job_1" if call.number == 1 else "job_2", already=call.number > 1)))
+
+    async with peer(behave) as server, client_of(server.url, retry=AT_ONCE) as client:
+        await client.publish("job_1")
+        second = await client.publish("job_2")
+        assert [call.connection for call in server.calls] == [1, 1, 2]
+    assert (second.already_published, second.newly_published) == (True, True)
+
+
+async def test_a_lost_connection_is_not_retried_where_the_policy_has_one_attempt() -> None:
+    """Nothing below the policy repeats a request on its own account."""
+    async with peer(sends(then=Then.CLOSE)) as server:
+        async with client_of(server.url, retry=RetryPolicy(max_attempts=1)) as client:
+            with pytest.raises(ConnectionLostError):
+                await client.publish("job_1")
+        assert len(server.calls) == 1
+
+
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"])
+async def test_a_redirect_is_not_followed(status: str) -> None:
+    """Another server never gets the token, and the error names it without what the query may hold."""
+    async with peer(sends(answer(live("job_1")))) as other:
+        moved = answer(b"", status=status, headers=f"Location: {other.url}/secret/path?token=hush\r\n")
+        async with peer(sends(moved)) as server, client_of(server.url, retry=AT_ONCE) as client:
+            with pytest.raises(UnexpectedResponseError, match=r"to http://127\.0\.0\.1") as caught:
+                await client.publish("job_1")
+            assert len(server.calls) == 1
+        assert other.connections == 0
+    assert (caught.value.effect, caught.value.status) == ("none", int(status[:3]))
+    assert "hush" not in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+async def test_nothing_is_opened_before_the_first_publish() -> None:
+    """A client that is made and closed never connects."""
+    async with peer(sends(answer(live("job_1")))) as server:
+        async with client_of(server.url):
+            pass
+        assert server.connections == 0
+
+
+async def test_a_closed_client_sends_nothing() -> None:
+    """Closing is for good, and a second time harmless."""
+    async with peer(sends(answer(live("job_1")))) as server:
+        client = client_of(server.url)
+        await client.publish("job_1")
+        await client.close()
+        await client.close()
+        with pytest.raises(ClientClosedError) as caught:
+            await client.publish("job_1")
+        assert (caught.value.effect, len(server.calls)) == ("none", 1)
+
+
+async def test_time_that_is_up_without_a_connection_breaks_nothing_off() -> None:
+    """A watch whose attempt has no connection notes that it is overdue, and that is all."""
+    watch = _Watch(Alarm(), 1.0)
+    watch.ring()
+    assert watch.is_overdue
+
+
+async def test_the_pool_serves_a_request_that_nobody_watches() -> None:
+    """Outside an attempt, in a context without a watch, a connection is handed out like any other."""
+
+    async def fetch(url: str) -> int:
+        async with aiohttp.ClientSession(connector=_Connector()) as session, session.get(url) as response:
+            return response.status
+
+    async with peer(sends(answer(b"{}"))) as server:
+        assert await asyncio.create_task(fetch(server.url), context=contextvars.Context()) == 200
