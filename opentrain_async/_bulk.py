@@ -62,7 +62,7 @@ class Run:
             await asyncio.sleep(0)
             return self._not_sent(item)
         try:
-            landing = await self._flights.join(checked_job_id(item), self._patience)
+            landing = await self._flights.carry(checked_job_id(item), self._patience)
         except OpenTrainError as error:
             landing = Landing(error=error.with_traceback(None))
         outcome = self._read(landing, _shown(item))

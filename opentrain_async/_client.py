@@ -109,7 +109,9 @@ class AsyncOpenTrain:
         self._flights = Flights(publisher.publish, self._clock)
 
     def __repr__(self) -> str:
-        return f"<AsyncOpenTrain {self._base_url}{' closed' if self._is_closed else ''}>"
+        # Also of one whose making failed: a crash reporter shows it with the frames.
+        state = " closed" if getattr(self, "_is_closed", True) else ""
+        return f"<AsyncOpenTrain {getattr(self, '_base_url', 'unmade')}{state}>"
 
     async def __aenter__(self) -> Self:
         self._check_usable()

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, cast, get_args
+from typing import Any, TypeVar, cast
 
 import attrs
 from cattrs import BaseValidationError, Converter, transform_error
@@ -37,10 +37,9 @@ def publish_result(body: bytes) -> PublishResult:
         WrongShapeError: The body is not a publish result.
     """
     payload = decode(body)
-    if isinstance(payload, dict):
-        payload["body"] = body
+    _object(payload)["body"] = body
     try:
-        return _converter.structure(payload, PublishResult)
+        return _structure_result(payload, PublishResult)
     except BaseValidationError as error:
         raise WrongShapeError("; ".join(transform_error(error))) from None
 
@@ -78,8 +77,8 @@ def _missing_field(item: object) -> MissingField:
         return MissingField(_of_type(str, raw.get("field")) or "?", raw=raw)
 
 
-def _object(value: object) -> Object:
-    return cast("Object", value) if isinstance(value, dict) else {}
+def _object(value: object) -> dict[str, object]:
+    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
 
 
 def _list(value: object) -> list[object]:
@@ -97,14 +96,14 @@ def _exactly(value: object, kind: type) -> object:
     return value
 
 
-def _optional(value: object, kind: Any) -> object:
-    return None if value is None else _exactly(value, get_args(kind)[0])
+def _or_none(kind: type) -> Callable[[object, Any], object]:
+    return lambda value, _: None if value is None else _exactly(value, kind)
 
 
-def _tuple(value: object, kind: Any) -> tuple[object, ...]:
+def _strings(value: object, _: Any) -> tuple[object, ...]:
     if not isinstance(value, list):
         raise WrongShapeError(f"expected a list, got {type(value).__name__}")
-    return tuple(_exactly(item, get_args(kind)[0]) for item in cast("list[object]", value))
+    return tuple([_exactly(item, str) for item in cast("list[object]", value)]) if value else ()
 
 
 def _camel(name: str) -> str:
@@ -121,12 +120,13 @@ def _from_object(model: type, converter: Converter) -> Callable[[object, Any], o
     made = make_dict_structure_fn(model, converter, **fields)  # type: ignore[arg-type, var-annotated]
     structure = cast("Callable[[Object, Any], object]", made)
 
-    def hook(value: object, kind: Any) -> object:
+    def hook(value: Any, kind: Any) -> object:
         if not isinstance(value, dict):
             raise WrongShapeError(f"expected an object, got {type(value).__name__}")
-        given = {key: item for key, item in cast("Object", value).items() if item is not None}
+        items = cast("Object", value)
+        given = {key: item for key, item in items.items() if item is not None}
         if keeps_raw:
-            given["raw"] = cast("Object", value)
+            given["raw"] = items
         return structure(given, kind)
 
     return hook
@@ -136,11 +136,12 @@ def _make_converter() -> Converter:
     converter = Converter()
     for kind in (str, bool, int, bytes):
         converter.register_structure_hook(kind, _exactly)
-        converter.register_structure_hook(kind | None, _optional)
-    converter.register_structure_hook_func(lambda kind: kind == tuple[str, ...], _tuple)
+        converter.register_structure_hook(kind | None, _or_none(kind))
+    converter.register_structure_hook_func(lambda kind: kind == tuple[str, ...], _strings)
     for model in (SideEffects, PublishResult, MissingField):
         converter.register_structure_hook(model, _from_object(model, converter))
     return converter
 
 
 _converter = _make_converter()
+_structure_result = cast("Callable[[object, Any], PublishResult]", _converter.get_structure_hook(PublishResult))

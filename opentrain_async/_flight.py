@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+from collections.abc import Callable
 
 from attrs import define, field, frozen
 
@@ -40,10 +41,12 @@ class Landing:
 
 @define(eq=False)
 class Flight:
-    """One draft being published.
+    """One draft being published, by a task of its own or in that of the caller who owns it.
 
     Attributes:
         job_id: The draft.
+        owner: The patience of the caller in whose task this runs; `None` if it has a task of its own.
+        owners_landing: How it ended for the owner, once that is known.
         attempts: How many have been begun.
         has_slot: There is a reservation, and so something may be sent.
         under_way: An attempt is being made just now.
@@ -52,6 +55,8 @@ class Flight:
     """
 
     job_id: str
+    owner: Patience | None = None
+    owners_landing: Landing | None = None
     attempts: int = 0
     has_slot: bool = False
     under_way: bool = False
@@ -61,9 +66,14 @@ class Flight:
     _passengers: dict["asyncio.Future[Landing]", Patience] = field(factory=dict["asyncio.Future[Landing]", Patience])
 
     @property
-    def is_wanted(self) -> bool:
-        """Whether anybody still waits to hear how it ends."""
+    def has_passengers(self) -> bool:
+        """Whether anybody but the owner still waits to hear how it ends."""
         return any(not landing.done() for landing in self._passengers)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is anybody left for whom to go on here; an owner who is done takes nobody further."""
+        return self.has_passengers if self.owner is None else self.owners_landing is None
 
     def board(self, patience: Patience, now: float) -> "asyncio.Future[Landing]":
         """Wait for the end of this publish as well."""
@@ -74,45 +84,60 @@ class Flight:
         return landing
 
     def leave(self, landing: "asyncio.Future[Landing]") -> bool:
-        """Wait for it no longer; returns whether anybody still does."""
+        """Wait for it no longer; returns whether nobody does any more."""
         del self._passengers[landing]
-        return bool(self._passengers)
+        return not self._passengers and self.owner is None
 
     def deny(self, error: QuotaExceededError, retry_at: float, now: float) -> bool:
-        """Tell everyone that there is no slot before *retry_at*; returns whether anybody wants to wait for it."""
+        """Tell everyone that there is no slot before *retry_at*; returns whether to wait for it."""
         self._denied = (error, retry_at)
         self._turn_away(error, retry_at, now)
-        return self.is_wanted
+        return self.goes_on
 
-    def give_up(self, patience: Patience) -> None:
-        """Let those with this patience go, unless something may have been sent for them already."""
-        if not self.has_slot:
-            for landing, theirs in self._passengers.items():
-                if theirs is patience and not landing.done():
-                    landing.set_result(Landing())
+    def give_up(self, patience: Patience) -> bool:
+        """Let those with this patience go, unless something may have been sent; returns whether the owner goes."""
+        if self.has_slot:
+            return False
+        went_on = self.owners_landing is None
+        self._end(Landing, lambda theirs: theirs is patience)
+        return went_on and self.owners_landing is not None
 
     def land(self, result: PublishResult) -> None:
         """Tell everyone that the job is live."""
-        for landing in self._passengers:
-            if not landing.done():
-                landing.set_result(Landing(result, attempts=self.attempts))
+        landing = Landing(result, attempts=self.attempts)
+        if self.owners_landing is None:
+            self.owners_landing = landing
+        for waiting in self._passengers:
+            if not waiting.done():
+                waiting.set_result(landing)
 
     def fail(self, error: OpenTrainError) -> None:
         """Tell everyone why it is not; each gets an error of their own to raise."""
-        for landing in self._passengers:
-            if not landing.done():
-                landing.set_result(Landing(error=own_copy(error), attempts=self.attempts))
+        self._end(lambda: Landing(error=own_copy(error), attempts=self.attempts))
 
-    def crash(self, error: BaseException) -> None:
+    def crash(self, error: Exception) -> None:
         """Tell everyone of an error that nobody foresaw."""
         for landing in self._passengers:
             if not landing.done():
                 landing.set_exception(error)
 
+    def disown(self) -> None:
+        """Go on without the owner, for those who still wait."""
+        self.owner = self.owners_landing = None
+
     def _turn_away(self, error: QuotaExceededError, retry_at: float, now: float) -> None:
-        for landing, patience in self._passengers.items():
-            if not landing.done() and patience.ends_at(now) < retry_at:
-                landing.set_result(Landing(error=own_copy(error), attempts=self.attempts))
+        self._end(
+            lambda: Landing(error=own_copy(error), attempts=self.attempts),
+            lambda patience: patience.ends_at(now) < retry_at,
+        )
+
+    def _end(self, landing: Callable[[], Landing], whose: Callable[[Patience], bool] = lambda _: True) -> None:
+        """End it for all who still wait, and who have that patience."""
+        if self.owner is not None and self.owners_landing is None and whose(self.owner):
+            self.owners_landing = landing()
+        for waiting, patience in self._passengers.items():
+            if not waiting.done() and whose(patience):
+                waiting.set_result(landing())
 
 
 def own_copy(error: OpenTrainError) -> OpenTrainError:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from ._clock import Clock
 from ._flight import Flight, Landing, Patience
@@ -15,6 +16,9 @@ class Flights:
     A publish is a task of its own, so that none of its callers can cancel it for the others. When its last
     caller leaves, it is cancelled, and that caller waits for it to settle its slot.
 
+    The workers of a bulk run carry theirs in their own tasks, which saves one for each draft. Should such a run
+    be cancelled while others wait for one of its drafts, that draft is published anew for them, in its old slot.
+
     Args:
         fly: Publishes the draft of a flight.
         clock: What time it is, for the patience of the callers.
@@ -24,8 +28,9 @@ class Flights:
         self._fly = fly
         self._clock = clock
         self._joinable: dict[str, Flight] = {}
-        self._under_way: dict[Flight, asyncio.Task[None]] = {}
+        self._under_way: dict[Flight, asyncio.Task[object]] = {}
         self._is_closed = False
+        self._is_idle = asyncio.Event()
 
     async def join(self, job_id: str, patience: Patience) -> Landing:
         """Publish the draft, or take part in the publish of it that is under way.
@@ -40,45 +45,78 @@ class Flights:
         Raises:
             ClientClosedError: The client is closed.
         """
-        if self._is_closed:
-            raise ClientClosedError("the client is closed", job_id=job_id)
+        self._check_open(job_id)
         flight = self._joinable.get(job_id)
         if flight is None:
-            flight = self._joinable[job_id] = Flight(job_id)
-            self._under_way[flight] = asyncio.create_task(self._take_off(flight))
+            flight = Flight(job_id)
+            self._start(flight)
         landing = flight.board(patience, self._clock.now())
         try:
             return await landing
         finally:
-            if not flight.leave(landing) and flight in self._under_way:
+            if flight.leave(landing) and flight in self._under_way:
                 await self._cancel(flight)
+
+    async def carry(self, job_id: str, patience: Patience) -> Landing:
+        """The same, for a task that is the library's own: a publish that is not under way runs in that task.
+
+        Raises:
+            ClientClosedError: The client is closed.
+        """
+        task = asyncio.current_task()
+        if job_id in self._joinable or task is None:
+            return await self.join(job_id, patience)
+        self._check_open(job_id)
+        flight = self._joinable[job_id] = Flight(job_id, patience)
+        self._under_way[flight] = task
+        try:
+            await self._take_off(flight)
+        except asyncio.CancelledError:
+            # By ourselves, to let the owner go? Then it goes on with what it was told.
+            if flight.owners_landing is None or task.uncancel():
+                raise
+        finally:
+            landing = flight.owners_landing
+            if flight.has_passengers:
+                flight.disown()
+                self._start(flight)
+        return landing or Landing()
 
     def give_up(self, patience: Patience) -> None:
         """Let all callers with this patience go for whom nothing has been sent."""
-        for flight in self._under_way:
-            flight.give_up(patience)
+        for flight, task in self._under_way.items():
+            if flight.give_up(patience):
+                task.cancel()
 
     async def close(self) -> None:
         """Cancel what is under way and wait until it is settled; its callers are told so."""
         self._is_closed = True
-        under_way = dict(self._under_way)
-        for task in under_way.values():
-            task.cancel()
-        if under_way:
-            await asyncio.wait(under_way.values())
-        for flight in under_way:
+        for flight, task in self._under_way.items():
             flight.fail(_closed_under(flight))
+            task.cancel()
+            if flight.owner is None:
+                task.add_done_callback(partial(self._forget_landed, flight))
+        if self._under_way:
+            await self._is_idle.wait()
+
+    def _check_open(self, job_id: str) -> None:
+        if self._is_closed:
+            raise ClientClosedError("the client is closed", job_id=job_id)
+
+    def _start(self, flight: Flight) -> None:
+        self._joinable[flight.job_id] = flight
+        self._under_way[flight] = asyncio.create_task(self._take_off(flight))
 
     async def _take_off(self, flight: Flight) -> None:
         try:
             flight.land(await self._fly(flight))
         except OpenTrainError as error:
-            flight.fail(error)
-        except asyncio.CancelledError:
-            flight.fail(_closed_under(flight))
-            raise
+            if flight.goes_on:
+                flight.fail(error)
         except Exception as error:
             flight.crash(error)
+            if flight.owner is not None:
+                raise
         finally:
             self._forget(flight)
 
@@ -89,10 +127,16 @@ class Flights:
         task.cancel()
         await asyncio.wait({task})
 
+    def _forget_landed(self, flight: Flight, _: asyncio.Task[object]) -> None:
+        """Also what was cancelled before its first step, and so could not forget itself."""
+        self._forget(flight)
+
     def _forget(self, flight: Flight) -> None:
         self._under_way.pop(flight, None)
         if self._joinable.get(flight.job_id) is flight:
             del self._joinable[flight.job_id]
+        if self._is_closed and not self._under_way:
+            self._is_idle.set()
 
 
 def _closed_under(flight: Flight) -> ClientClosedError:

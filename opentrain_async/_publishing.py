@@ -61,7 +61,7 @@ class Publisher:
     async def _reserve(self, flight: Flight) -> Reservation:
         flight.has_slot = False
         reservation = await self._ledger.reserve(flight.job_id, partial(self._deny, flight))
-        if not flight.is_wanted:
+        if not flight.goes_on:
             await self._ledger.settle(reservation, Settlement.UNSENT)
             raise ClientClosedError("given up before it was sent", job_id=flight.job_id)
         flight.has_slot = True
@@ -77,7 +77,8 @@ class Publisher:
             used=denied.used,
             retry_at=instant(denied.retry_at),
         )
-        flight.deny(error, denied.retry_at, self._clock.now())
+        if not flight.deny(error, denied.retry_at, self._clock.now()) and flight.owner is not None:
+            raise error
 
     async def _attempt(self, flight: Flight, seconds: float) -> PublishResult:
         flight.attempts += 1

@@ -173,8 +173,8 @@ class _Repetition(Generic[T]):
         if self._now() + self._delay >= self._deadline:
             return False
         _logger.warning(
-            "%s: trying again in %.2f s, after attempt %d of %d: %s",
-            self._name, self._delay, self._attempts, self._policy.max_attempts, error,
+            "trying again in %.2f s, after attempt %d of %d: %s",
+            self._delay, self._attempts, self._policy.max_attempts, error,
         )  # fmt: skip
         return True
 

@@ -110,7 +110,8 @@ class PublishReport:
     def __str__(self) -> str:
         counted = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in self.counts.items() if count)
         stopped = f"; stopped by {self.stopped_by!r}" if self.stopped_by else ""
-        return f"{len(self.outcomes)} drafts: {counted or 'nothing to do'}{stopped}"
+        drafts = "1 draft" if len(self.outcomes) == 1 else f"{len(self.outcomes)} drafts"
+        return f"{drafts}: {counted or 'nothing to do'}{stopped}"
 
     def _having(self, status: OutcomeStatus) -> tuple[PublishOutcome, ...]:
         return tuple(outcome for outcome in self.outcomes if outcome.status is status)

@@ -1,8 +1,9 @@
 """One client's view of its account's quota: a store, and the waiting for a place."""
 
 import asyncio
+import itertools
 import logging
-import os
+import secrets
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -52,6 +53,10 @@ class QuotaLedger:
         self._clock = clock
         self._cap = daily_limit
         self._lease = lease
+        # A store that waits for nothing is asked without the timeout, which would cost more than the step.
+        self._memory = store if isinstance(store, MemoryLedger) else None
+        self._name = secrets.token_hex(9)
+        self._numbers = itertools.count(1)
         self._line = Line()
         self._mine: set[str] = set()
 
@@ -125,13 +130,16 @@ class QuotaLedger:
             raise _ledger_failed(error) from error
 
     async def _try(self, job: str, ahead: int) -> Reservation | Busy | Denied:
-        reservation_id = os.urandom(9).hex()
+        reservation_id = f"{self._name}-{next(self._numbers)}"
 
         def step(log: AccountLog, now: float) -> Reservation | Busy | Denied:
             return log.reserve(job, now, reservation_id=reservation_id, lease=self._lease, cap=self._cap, ahead=ahead)
 
         try:
-            answer = await self._run(step, _STEP_SECONDS)
+            if self._memory is not None:
+                answer = self._memory.run_now(self._account, step, self._clock.now())
+            else:
+                answer = await self._run(step, _STEP_SECONDS)
         except asyncio.CancelledError:
             # The store carries a step through: what it may have reserved for nobody is given back.
             abandoned = Reservation(reservation_id, job, Before.NEW, None, 0.0, 0.0)
@@ -146,6 +154,8 @@ class QuotaLedger:
     async def _finish(self, reservation_id: str, step: Callable[[AccountLog, float], T]) -> T | None:
         self._mine.discard(reservation_id)
         try:
+            if self._memory is not None:
+                return self._memory.run_now(self._account, step, self._clock.now())
             return await self._run(step, _SETTLE_SECONDS)
         except Exception:
             _logger.warning("the quota ledger could not settle a reservation; its lease runs out", exc_info=True)
@@ -156,9 +166,6 @@ class QuotaLedger:
                 asyncio.get_running_loop().call_soon(self._line.call_first)
 
     async def _run(self, step: Callable[[AccountLog, float], T], seconds: float) -> T:
-        if isinstance(self._store, MemoryLedger):
-            # It waits for nothing, and a timeout would cost more than the step.
-            return self._store.run_now(self._account, step, self._clock.now())
         async with asyncio.timeout(seconds):
             return await self._store.run(self._account, step, self._clock.now())
 

@@ -70,7 +70,7 @@ class AccountLog:
             return self._join(job, now, reservation_id, lease)
         limit = self._limit_now(now, cap)
         places = min(SAFE_LIMIT, cap or SAFE_LIMIT) if limit is None else limit
-        free = places - self.used
+        free = places - len(self.jobs) - len(self.others)
         if free > ahead:
             return self._open(job, now, reservation_id, lease, probe=False)
         holders = frozenset(who.id for slot in self.jobs.values() if slot.is_held(now) for who in slot.holders)
@@ -107,7 +107,7 @@ class AccountLog:
         if slot.kind is None and not slot.holders:
             del self.jobs[reservation.job]
         else:
-            self._watch(slot)
+            self._watch(slot.dated())
 
     def refused(
         self,
@@ -172,10 +172,10 @@ class AccountLog:
         A limit below a claimed account's is tried again when it is a day old: the account may have been claimed
         since. Four fresh publishes in one window are more than an unclaimed account has.
         """
+        if self.limit is None and cap is not None:
+            return cap
         outdated = now - self.limit_learned_at >= WINDOW
         if self.limit is None or (outdated and self.limit < CLAIMED_LIMIT):
-            if cap is not None and self.limit is None:
-                return cap
             if sum(slot.fresh for slot in self._slots()) <= SAFE_LIMIT:
                 return None
             self.limit, self.limit_source, self.limit_learned_at = CLAIMED_LIMIT, "documented", now
@@ -197,8 +197,8 @@ class AccountLog:
 
     def _open(self, job: str, now: float, reservation_id: str, lease: float, *, probe: bool) -> Reservation:
         reservation = Reservation(reservation_id, job, Before.NEW, None, now, lease, probe)
-        slot = self.jobs[job] = Slot(holders=(reservation,))
-        self._watch(slot)
+        self.jobs[job] = Slot(holders=(reservation,))
+        self._watch(now + lease)
         return reservation
 
     def _may_go_beyond(self, limit: int | None, cap: int | None, now: float) -> bool:
@@ -243,8 +243,10 @@ class AccountLog:
         elif doubtful:
             del self.jobs[min(doubtful, key=lambda job: self.jobs[job].dated())]
 
-    def _watch(self, slot: Slot) -> None:
-        self.next_departure = min(self.next_departure, slot.dated() + self.window)
+    def _watch(self, dated: float) -> None:
+        """Tidy up no later than when a slot of this date leaves the window."""
+        if dated + self.window < self.next_departure:
+            self.next_departure = dated + self.window
 
     def _tidy(self, now: float) -> None:
         """Let go of what has left the window; re-date what a clock that was set back finds in the future."""

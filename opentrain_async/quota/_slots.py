@@ -100,7 +100,8 @@ class Slot:
 
     def let_go(self, reservation_id: str) -> None:
         """End the reservation of that id."""
-        self.holders = tuple(holder for holder in self.holders if holder.id != reservation_id)
+        if self.holders:
+            self.holders = tuple([holder for holder in self.holders if holder.id != reservation_id])
 
     def is_held(self, now: float) -> bool:
         """Whether a publish is under way that may still decide about this slot."""

@@ -1,0 +1,57 @@
+"""The README says what is so: its examples run."""
+
+import asyncio
+import re
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opentrain_async import AsyncOpenTrain
+from opentrain_async.sandbox import Sandbox
+
+README = Path(__file__).parent.parent / "README.md"
+MAIN, STREAM, TEST = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+
+
+async def test_the_ten_lines_publish_three_drafts(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a token and a base URL in the environment the first example runs as it stands."""
+    for number in range(3):
+        sandbox.draft(f"job_{number + 1}")
+    monkeypatch.setenv("OT_API_TOKEN", sandbox.token)
+    monkeypatch.setenv("OT_API_BASE_URL", sandbox.url)
+    script = MAIN.replace("asyncio.run(main())", "")
+    scope: dict[str, Any] = {}
+    exec(compile(script, str(README), "exec"), scope)  # noqa: S102 - the README's own words
+    assert len([line for line in MAIN.splitlines() if line.strip()]) <= 10
+    await scope["main"]()
+    assert capsys.readouterr().out == "3 drafts: 3 published\n"
+
+
+async def test_the_stream_yields_outcomes_as_they_come(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    """The second example runs with a client and ids around it."""
+    body = textwrap.indent(STREAM, "    ")
+    scope: dict[str, Any] = {}
+    exec(compile(f"async def example(client, job_ids):\n{body}", str(README), "exec"), scope)  # noqa: S102
+    job_id = sandbox.draft()
+    async with AsyncOpenTrain(sandbox.token, base_url=sandbox.url) as client:
+        await scope["example"](client, iter([job_id]))
+    assert capsys.readouterr().out == f"{job_id} published\n"
+
+
+def test_the_bots_test_passes() -> None:
+    """The third example is a test, and it passes."""
+    scope: dict[str, Any] = {}
+    exec(compile(TEST, str(README), "exec"), scope)  # noqa: S102
+    asyncio.run(scope["test_my_bot_survives_a_lost_reply"]())
+
+
+def test_the_two_commands_stand_near_the_top() -> None:
+    """A new user finds the demo's command and the tests' command within the first screen."""
+    lines = README.read_text(encoding="utf-8").splitlines()
+    commands = [number for number, line in enumerate(lines) if line.startswith("python3 -m venv .venv && ")]
+    assert len(commands) == 2
+    assert max(commands) < 40
