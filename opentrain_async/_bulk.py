@@ -11,6 +11,7 @@ from ._clock import Clock, instant
 from ._flight import Landing, Patience
 from ._flights import Flights
 from ._source import Source
+from ._text import shown
 from ._wire import checked_job_id
 from .errors import OpenTrainError, QuotaExceededError, RateLimitedError, ServerError
 from .outcomes import OutcomeStatus, PublishOutcome, PublishReport
@@ -148,4 +149,4 @@ def _retry_at(error: OpenTrainError, now: float) -> datetime | None:
 
 
 def _shown(item: object) -> str:
-    return item if isinstance(item, str) else repr(item)
+    return item if isinstance(item, str) else shown(item)

@@ -2,6 +2,7 @@
 
 import math
 
+from ._text import shown
 from .errors import ConfigurationError
 
 
@@ -14,7 +15,7 @@ def number(name: str, value: object, *, above: float | None = None, at_least: fl
     checked = _real(name, value)
     if math.isinf(checked) or checked < at_least or (above is not None and checked <= above):
         bound = f"above {above:g}" if above is not None else f"at least {at_least:g}"
-        raise ConfigurationError(f"{name} has to be a finite number {bound}, not {value!r}")
+        raise ConfigurationError(f"{name} has to be a finite number {bound}, not {shown(value)}")
     return checked
 
 
@@ -26,7 +27,7 @@ def patience(name: str, value: object) -> float:
     """
     checked = _real(name, value)
     if checked < 0:
-        raise ConfigurationError(f"{name} has to be 0 or more seconds, or math.inf; not {value!r}")
+        raise ConfigurationError(f"{name} has to be 0 or more seconds, or math.inf; not {shown(value)}")
     return checked
 
 
@@ -37,7 +38,7 @@ def whole(name: str, value: object, *, at_least: int = 1) -> int:
         ConfigurationError: It is none.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
-        raise ConfigurationError(f"{name} has to be a whole number from {at_least}, not {value!r}")
+        raise ConfigurationError(f"{name} has to be a whole number from {at_least}, not {shown(value)}")
     return value
 
 
@@ -48,7 +49,7 @@ def name(argument: str, value: object) -> None:
         ConfigurationError: It is.
     """
     if not isinstance(value, str) or not value:
-        raise ConfigurationError(f"{argument} has to be a name, not {value!r}")
+        raise ConfigurationError(f"{argument} has to be a name, not {shown(value)}")
 
 
 def kind(argument: str, value: object, wanted: type) -> None:
@@ -58,7 +59,7 @@ def kind(argument: str, value: object, wanted: type) -> None:
         ConfigurationError: It is none.
     """
     if not isinstance(value, wanted):
-        raise ConfigurationError(f"{argument} has to be a {wanted.__name__}, not {value!r}")
+        raise ConfigurationError(f"{argument} has to be a {wanted.__name__}, not {shown(value)}")
 
 
 def method(argument: str, value: object, wanted: str) -> None:
@@ -68,10 +69,14 @@ def method(argument: str, value: object, wanted: str) -> None:
         ConfigurationError: It has none.
     """
     if not callable(getattr(value, wanted, None)):
-        raise ConfigurationError(f"{argument} has to have a method {wanted}(), unlike {value!r}")
+        raise ConfigurationError(f"{argument} has to have a method {wanted}(), unlike {shown(value)}")
 
 
 def _real(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
-        raise ConfigurationError(f"{name} has to be a number, not {value!r}")
-    return float(value)
+    try:
+        checked = math.nan if isinstance(value, bool) or not isinstance(value, int | float) else float(value)
+    except OverflowError:
+        checked = math.nan
+    if math.isnan(checked):
+        raise ConfigurationError(f"{name} has to be a number, not {shown(value)}")
+    return checked

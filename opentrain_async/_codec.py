@@ -12,6 +12,7 @@ from .models import MissingField, PublishResult, SideEffects, Validation
 
 Object = Mapping[str, object]
 T = TypeVar("T")
+_NAMELESS = "?"
 
 
 class WrongShapeError(ValueError):
@@ -37,6 +38,8 @@ def publish_result(body: bytes) -> PublishResult:
         WrongShapeError: The body is not a publish result.
     """
     payload = decode(body)
+    if _object(payload).get("ok") is False:
+        raise WrongShapeError("ok is false")
     _object(payload)["body"] = body
     try:
         return _structure_result(payload, PublishResult)
@@ -55,8 +58,9 @@ def validation(details: Object, body: Object) -> Validation:
     for source in (raw, details, body):
         for item in _list(source.get("missingFields")):
             missing = _missing_field(item)
-            if not (known := items.get(missing.field)) or not known.raw:
-                items[missing.field] = missing
+            name = missing.field if missing.field != _NAMELESS else f"{_NAMELESS} {len(items)}"
+            if not (known := items.get(name)) or not known.raw:
+                items[name] = missing
     return Validation(
         publish_ready=_of_type(bool, raw.get("publishReady")),
         missing_field_count=_of_type(int, raw.get("missingFieldCount")),
@@ -74,7 +78,7 @@ def _missing_field(item: object) -> MissingField:
         return _converter.structure(item, MissingField)
     except (BaseValidationError, WrongShapeError):
         raw = _object(item)
-        return MissingField(_of_type(str, raw.get("field")) or "?", raw=raw)
+        return MissingField(_of_type(str, raw.get("field")) or _NAMELESS, raw=raw)
 
 
 def _object(value: object) -> dict[str, object]:
@@ -114,6 +118,8 @@ def _camel(name: str) -> str:
 def _from_object(model: type, converter: Converter) -> Callable[[object, Any], object]:
     """A hook that takes camelCase keys, reads null as left out, and keeps the object where the model has `raw`."""
     fields = {field.name: override(rename=_camel(field.name)) for field in attrs.fields(model)}
+    if "newly_published" in fields:
+        fields["newly_published"] = override(omit=True)  # our own verdict, whatever key the service may add
     keeps_raw = "raw" in fields
     if keeps_raw:
         fields["raw"] = override(struct_hook=lambda value, _: value)

@@ -48,7 +48,7 @@ def resolve(token: str | None, base_url: str | None) -> Settings:
     chosen: object = masked(token) if token is not None else _from_environment(_TOKEN_VARIABLES)
     chosen_url: object = base_url if base_url is not None else _from_environment(_BASE_URL_VARIABLES)
     if chosen is None:
-        saved = _from_file(credentials_path())
+        saved = _from_file()
         chosen = saved.get("apiToken")
         chosen_url = chosen_url if chosen_url is not None else saved.get("baseUrl")
     if chosen is None:
@@ -64,9 +64,12 @@ def masked(token: T) -> T | Secret:
 
 
 def credentials_path() -> Path:
-    """The credentials file that the service's own tools share (…/docs/developers/cli/overview/)."""
-    home = os.environ.get("XDG_CONFIG_HOME")
-    return Path(home or Path.home() / ".config") / "opentrain" / "cli.json"
+    """The credentials file that the service's own tools share (…/docs/developers/cli/overview/).
+
+    Raises:
+        RuntimeError: The user has no home, as in many a container.
+    """
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "opentrain" / "cli.json"
 
 
 def _from_environment(names: tuple[str, ...]) -> Secret | None:
@@ -74,9 +77,13 @@ def _from_environment(names: tuple[str, ...]) -> Secret | None:
     return next((Secret(value) for name in names if (value := os.environ.get(name))), None)
 
 
-def _from_file(path: Path) -> Mapping[str, object]:
+def _from_file() -> Mapping[str, object]:
     """The saved credentials; every string in them is a secret from the moment it is read."""
     problem = "it holds no JSON object"
+    try:
+        path = credentials_path()
+    except RuntimeError:
+        return {}
     try:
         saved: object = json.loads(path.read_bytes(), object_pairs_hook=_with_secrets)
     except FileNotFoundError:
@@ -84,12 +91,14 @@ def _from_file(path: Path) -> Mapping[str, object]:
     except (OSError, ValueError, RecursionError) as error:
         saved, problem = None, type(error).__name__
     if not isinstance(saved, dict):
+        saved = None  # it may be the token itself
         raise ConfigurationError(f"the credentials file {path} cannot be read: {problem}")
     return cast("Mapping[str, object]", saved)
 
 
 def _with_secrets(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    return {key: masked(value) for key, value in pairs}
+    """The strings of an object, as secrets, and without lists: nothing that is needed is in one."""
+    return {key: [] if isinstance(value, list) else masked(value) for key, value in pairs}
 
 
 def _checked_token(token: object) -> Secret:
@@ -109,8 +118,8 @@ def _checked_origin(base_url: object) -> str:
     try:
         parts = urlsplit(base_url)
         host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise ConfigurationError(f"the base URL cannot be read: {error}") from None
+    except ValueError:
+        raise ConfigurationError("the base URL cannot be read as one") from None
     if parts.username is not None or parts.password is not None:
         raise ConfigurationError("the base URL holds user info; the token is the only credential")
     if parts.scheme not in {"https", "http"} or not host:

@@ -12,3 +12,11 @@ def one_line(text: object) -> str:
     shown = str(text)
     cut = shown[:_LONGEST] + "…" if len(shown) > _LONGEST else shown
     return "".join(mark if mark.isprintable() else mark.encode("unicode_escape").decode() for mark in cut)
+
+
+def shown(value: object) -> str:
+    """The value's `repr`, or its type's name where that fails, as of an int too long to be written."""
+    try:
+        return repr(value)
+    except Exception:
+        return f"<{type(value).__name__}>"

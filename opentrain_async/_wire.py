@@ -16,6 +16,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from . import _codec
 from ._retry_after import seconds_to_wait
+from ._text import shown
 from .errors import (
     APIError,
     AuthenticationError,
@@ -84,7 +85,7 @@ def checked_job_id(job_id: object) -> str:
     if isinstance(job_id, str) and _JOB_ID.fullmatch(job_id) and job_id not in {".", ".."}:
         return job_id
     raise ConfigurationError(
-        f"not a job id: {job_id!r} (1 to 128 of A-Z a-z 0-9 . _ ~ -, and neither '.' nor '..')",
+        f"not a job id: {shown(job_id)} (1 to 128 of A-Z a-z 0-9 . _ ~ -, and neither '.' nor '..')",
         job_id=job_id if isinstance(job_id, str) else None,
     )
 
@@ -133,14 +134,15 @@ def _read_success(reply: Reply, job_id: str) -> PublishResult:
             job_id=job_id,
             effect="unknown",
             status=reply.status,
-            request_id=_text(_envelope(reply.body).get("requestId")),
+            request_id=_text(_mapping(_raw(reply.body)).get("requestId")),
         ) from None
     return result
 
 
 def _read_error(reply: Reply, job_id: str, now: float) -> OpenTrainError:
-    """The error of a 4xx, 5xx or stranger status. Its class is the status's, whatever the body looks like."""
-    envelope = _envelope(reply.body)
+    """The error of a 4xx, 5xx or stranger status. The body may refine its class, and can never fail to be read."""
+    raw = _raw(reply.body)
+    envelope = _mapping(raw)
     details = _mapping(envelope.get("details"))
     code = _text(envelope.get("code"))
     kind = _class_of(reply.status, code, details)
@@ -164,7 +166,7 @@ def _read_error(reply: Reply, job_id: str, now: float) -> OpenTrainError:
         code=code,
         request_id=_text(envelope.get("requestId")),
         details=details,
-        raw=envelope or reply.body.decode(errors="replace"),
+        raw=raw,
     )
     if isinstance(error, RateLimitedError | ServerError):
         error.retry_after = wait
@@ -188,11 +190,12 @@ def _class_of(status: int, code: str | None, details: Mapping[str, object]) -> t
     return kind
 
 
-def _envelope(body: bytes) -> Mapping[str, object]:
+def _raw(body: bytes) -> object:
+    """The JSON of a body, or its text where it is none."""
     try:
-        return _mapping(_codec.decode(body))
+        return _codec.decode(body)
     except _codec.WrongShapeError:
-        return {}
+        return body.decode(errors="replace")
 
 
 def _mapping(value: object) -> Mapping[str, object]:

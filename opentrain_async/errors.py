@@ -203,7 +203,8 @@ def _strings(value: object) -> tuple[str, ...]:
     """A list of strings, or one alone, as a tuple; whatever else it may be as an empty one."""
     if isinstance(value, str):
         return (value,)
-    return tuple(map(str, cast("list[object]", value))) if isinstance(value, list) else ()
+    items = cast("list[object]", value) if isinstance(value, list) else []
+    return tuple(item for item in items if isinstance(item, str))
 
 
 class APIError(OpenTrainError):
