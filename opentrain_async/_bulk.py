@@ -10,7 +10,7 @@ from ._answers import is_bare_denial, outcome_of, rule_on
 from ._clock import Clock, instant
 from ._flight import Landing, Patience
 from ._flights import Flights
-from ._source import Source
+from ._source import Source, is_cancelled_by_its_caller
 from ._text import shown
 from ._wire import checked_job_id
 from .errors import OpenTrainError, QuotaExceededError, RateLimitedError, ServerError
@@ -66,6 +66,8 @@ class Run:
             landing = await self._flights.carry(checked_job_id(item), self._patience)
         except OpenTrainError as error:
             landing = Landing(error=error.with_traceback(None))
+        if not landing.attempts:
+            await asyncio.sleep(0)  # a long source of what cannot be sent lets others run
         outcome = self._read(landing, _shown(item))
         self._stop_if_hopeless(outcome)
         return outcome
@@ -115,8 +117,7 @@ async def publish_many(run: Run, on_outcome: OnOutcome | None) -> PublishReport:
     try:
         await run.through(keep)
     except Exception as error:
-        report = PublishReport(tuple(outcomes), run.stopped_by)
-        error.add_note(f"raised by the source of the job ids; until then: {report}")
+        error.add_note(f"until then: {PublishReport(tuple(outcomes), run.stopped_by)}")
         raise
     return PublishReport(tuple(outcomes), run.stopped_by)
 
@@ -133,7 +134,9 @@ class _Guarded:
             answer = self._callback(outcome)
             if isawaitable(answer):
                 await answer
-        except Exception:
+        except (Exception, asyncio.CancelledError) as error:
+            if is_cancelled_by_its_caller(error):
+                raise
             if not self._has_failed:
                 self._has_failed = True
                 _logger.exception("on_outcome raised; the run goes on, and this is said once")

@@ -223,8 +223,10 @@ class AsyncOpenTrain:
         Whoever waits for a publish gets a `ClientClosedError`. Closing twice is harmless.
         """
         self._is_closed = True
-        await self._flights.close()
-        await self._transport.close()
+        try:
+            await self._flights.close()
+        finally:
+            await self._transport.close()
 
     aclose = close
 

@@ -52,6 +52,8 @@ class Flight:
         under_way: An attempt is being made just now.
         in_doubt: An attempt, of this publish or of one that it follows, may have been applied.
         has_reached_server: An attempt got further than connecting.
+        is_settling: It is known how it ended, and only its slot is left to be settled.
+        is_called_off: Its task was cancelled by the client itself; that is done once.
     """
 
     job_id: str
@@ -62,6 +64,8 @@ class Flight:
     under_way: bool = False
     in_doubt: bool = False
     has_reached_server: bool = False
+    is_settling: bool = False
+    is_called_off: bool = False
     _denied: tuple[QuotaExceededError, float] | None = None
     _passengers: dict["asyncio.Future[Landing]", Patience] = field(factory=dict["asyncio.Future[Landing]", Patience])
 
@@ -124,6 +128,7 @@ class Flight:
     def disown(self) -> None:
         """Go on without the owner, for those who still wait."""
         self.owner = self.owners_landing = None
+        self.under_way = self.is_settling = self.is_called_off = False
 
     def _turn_away(self, error: QuotaExceededError, retry_at: float, now: float) -> None:
         self._end(

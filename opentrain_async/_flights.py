@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from functools import partial
 
 from ._clock import Clock
 from ._flight import Flight, Landing, Patience
@@ -54,8 +53,11 @@ class Flights:
         try:
             return await landing
         finally:
-            if flight.leave(landing) and flight in self._under_way:
-                await self._cancel(flight)
+            task = self._under_way.get(flight)
+            if flight.leave(landing) and task is not None:
+                self._leave_off(flight)
+                self._call_off(flight, task)
+                await asyncio.wait({task})
 
     async def carry(self, job_id: str, patience: Patience) -> Landing:
         """The same, for a task that is the library's own: a publish that is not under way runs in that task.
@@ -72,10 +74,11 @@ class Flights:
         try:
             await self._take_off(flight)
         except asyncio.CancelledError:
-            # By ourselves, to let the owner go? Then it goes on with what it was told.
-            if flight.owners_landing is None or task.uncancel():
+            # Called off by the client? Then the owner is not cancelled, and goes on with what it was told.
+            if not flight.is_called_off or task.uncancel():
                 raise
         finally:
+            self._end(flight)
             landing = flight.owners_landing
             if flight.has_passengers:
                 flight.disown()
@@ -84,18 +87,17 @@ class Flights:
 
     def give_up(self, patience: Patience) -> None:
         """Let all callers with this patience go for whom nothing has been sent."""
-        for flight, task in self._under_way.items():
+        for flight, task in list(self._under_way.items()):
             if flight.give_up(patience):
-                task.cancel()
+                self._call_off(flight, task)
 
     async def close(self) -> None:
         """Cancel what is under way and wait until it is settled; its callers are told so."""
         self._is_closed = True
-        for flight, task in self._under_way.items():
-            flight.fail(_closed_under(flight))
-            task.cancel()
-            if flight.owner is None:
-                task.add_done_callback(partial(self._forget_landed, flight))
+        for flight, task in list(self._under_way.items()):
+            if not flight.is_settling:
+                flight.fail(_closed_under(flight))
+            self._call_off(flight, task)
         if self._under_way:
             await self._is_idle.wait()
 
@@ -104,8 +106,10 @@ class Flights:
             raise ClientClosedError("the client is closed", job_id=job_id)
 
     def _start(self, flight: Flight) -> None:
+        """Publish in a task of the flight's own, which ends when its slot is settled."""
         self._joinable[flight.job_id] = flight
-        self._under_way[flight] = asyncio.create_task(self._take_off(flight))
+        task = self._under_way[flight] = asyncio.create_task(self._take_off(flight))
+        task.add_done_callback(lambda _: self._end(flight))
 
     async def _take_off(self, flight: Flight) -> None:
         try:
@@ -118,23 +122,23 @@ class Flights:
             if flight.owner is not None:
                 raise
         finally:
-            self._forget(flight)
+            self._leave_off(flight)
 
-    async def _cancel(self, flight: Flight) -> None:
-        """End a publish that nobody waits for any more, and wait until it is settled."""
-        task = self._under_way[flight]
-        self._forget(flight)
-        task.cancel()
-        await asyncio.wait({task})
+    def _call_off(self, flight: Flight, task: asyncio.Task[object]) -> None:
+        """Cancel a publish, once; one that has ended but for its slot is left to settle it."""
+        if not flight.is_called_off and not flight.is_settling:
+            flight.is_called_off = True
+            task.cancel()
 
-    def _forget_landed(self, flight: Flight, _: asyncio.Task[object]) -> None:
-        """Also what was cancelled before its first step, and so could not forget itself."""
-        self._forget(flight)
-
-    def _forget(self, flight: Flight) -> None:
-        self._under_way.pop(flight, None)
+    def _leave_off(self, flight: Flight) -> None:
+        """Nobody takes part in it any more."""
         if self._joinable.get(flight.job_id) is flight:
             del self._joinable[flight.job_id]
+
+    def _end(self, flight: Flight) -> None:
+        """Its slot is settled and its task done, or its owner's again."""
+        self._leave_off(flight)
+        self._under_way.pop(flight, None)
         if self._is_closed and not self._under_way:
             self._is_idle.set()
 

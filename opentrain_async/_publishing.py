@@ -47,6 +47,7 @@ class Publisher:
                 if not await self._has_patience_after(refusal, flight, reservation):
                     raise
             except OpenTrainError as error:
+                flight.is_settling = True
                 await self._ledger.settle(reservation, _settlement_after(error, flight))
                 raise
             except BaseException:
@@ -54,6 +55,7 @@ class Publisher:
                 await self._ledger.settle(reservation, Settlement.UNKNOWN if left_open else Settlement.UNSENT)
                 raise
             else:
+                flight.is_settling = True
                 how = _settlement_of(result, flight, reservation)
                 await self._ledger.settle(reservation, how)
                 return evolve(result, newly_published=True) if how is Settlement.CONFIRMED else result

@@ -119,6 +119,7 @@ class _Repetition(Generic[T]):
         self._name = name
         self._attempt = attempt
         self._is_transient = is_transient
+        self._failure = failure
         self._first_failure: OpenTrainError | None = failure
         self._deadline = deadline
         self._attempts = 1
@@ -145,9 +146,12 @@ class _Repetition(Generic[T]):
             failure, self._first_failure = self._first_failure, None
             raise failure
         self._deadline += await self._retrier.pause.over()
+        left = self._deadline - self._now()
+        if left <= 0:
+            raise self._failure  # waiting took longer than it should have, as on a machine that was suspended
         self._attempts += 1
         try:
-            result = await self._attempt(self._deadline - self._now())
+            result = await self._attempt(left)
         except OpenTrainError as error:
             self._retrier.heed(error)
             self._give_back(succeeded=not self._is_transient(error))
@@ -162,16 +166,17 @@ class _Repetition(Generic[T]):
         asked = error.retry_after if isinstance(error, RateLimitedError | ServerError) else None
         if self._attempts >= self._policy.max_attempts or (asked or 0) > self._policy.max_retry_after:
             return False
-        if asked is None:
-            if not await self._retrier.budget.draw():
-                _logger.warning("%s: not tried again, the retry budget is empty", self._name)
-                return False
-            self._owes_a_token = True
+        self._failure = error
         self._delay = (asked or 0) + self._backoff(error)
         if isinstance(error, RateLimitedError):
             self._deadline += asked or 0
         if self._now() + self._delay >= self._deadline:
             return False
+        if asked is None and not self._owes_a_token:
+            if not await self._retrier.budget.draw():
+                _logger.warning("%s: not tried again, the retry budget is empty", self._name)
+                return False
+            self._owes_a_token = True
         _logger.warning(
             "trying again in %.2f s, after attempt %d of %d: %s",
             self._delay, self._attempts, self._policy.max_attempts, error,

@@ -43,8 +43,10 @@ class Source:
                 item = next(self._items) if self._async_items is None else await self._next_of(self._async_items)
             except (StopIteration, StopAsyncIteration):
                 break
-            except Exception as error:
-                self.failure = error
+            except (Exception, asyncio.CancelledError) as error:
+                if is_cancelled_by_its_caller(error):
+                    raise
+                self.failure = error if isinstance(error, Exception) else RuntimeError("the source was cancelled")
                 break
             if self._seen is None or not isinstance(item, str):
                 return item
@@ -60,3 +62,9 @@ class Source:
             if self._is_over:
                 raise StopAsyncIteration
             return await anext(items)
+
+
+def is_cancelled_by_its_caller(error: BaseException) -> bool:
+    """Whether this is a cancellation of the running task, and not one that foreign code let out."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0

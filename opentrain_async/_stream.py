@@ -35,6 +35,9 @@ class PublishStream:
         if self._pump is not None and not self._pump.done():
             self._pump.cancel()
             await asyncio.wait({self._pump})
+            while not self._outcomes.empty():
+                self._outcomes.get_nowait()
+            self._outcomes.put_nowait(None)
 
     def __aiter__(self) -> Self:
         return self

@@ -38,6 +38,7 @@ from .models import PublishResult
 API = "/api/public/v1"
 BODY_CAP = 1024 * 1024
 """Bytes of an answer's body that are read at the most."""
+_HIGHEST_LIMIT = 10_000
 _LONGEST_WINDOW_HOURS = 24.0 * 366
 _JOB_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}", re.ASCII)
 _BY_CODE: Mapping[str, type[APIError]] = {
@@ -216,7 +217,7 @@ def _positive(value: object) -> float | None:
 def _limit(value: object) -> int | None:
     """A daily limit that makes sense, or `None`: a whole number from 1."""
     number = _positive(value)
-    return int(number) if number is not None and number.is_integer() and number < 1e9 else None
+    return int(number) if number is not None and number.is_integer() and number <= _HIGHEST_LIMIT else None
 
 
 def window_seconds(hours: float | None) -> float | None:

@@ -17,11 +17,12 @@ LAYERS = [
     {"_flight", "_publishing", "_flights"},
     {"_bulk", "_stream"},
     {"_client"},
-    {"__init__", "_cli", "_demo", "_show", "_commands", "__main__"},
+    {"__init__", "_cli", "_demo", "_show", "_commands", "_signals", "__main__"},
 ]
 SOLE_IMPORTERS = {"cattrs": {"_codec"}, "tenacity": {"_retry"}, "click": {"_cli", "_commands"}}
 WITHIN_A_LAYER = {
     ("errors", "models"), ("errors", "_text"), ("outcomes", "errors"), ("outcomes", "models"), ("_checks", "errors"),
+    ("_checks", "_text"),
     ("_wire", "_codec"), ("_transport", "_settings"), ("_transport", "_wire"), ("_retry", "_budget"),
     ("_retry", "_pause"), ("_publishing", "_flight"), ("_flights", "_flight"), ("_stream", "_bulk"),
 }  # fmt: skip

@@ -279,7 +279,7 @@ def test_a_429_is_about_the_quota_if_it_names_a_window(hours: str, window: float
     ("limit", "read"),
     [
         ("20", 20), ("3", 3), ("1", 1), ("20.0", 20), ("2e1", 20), ("0", None), ("-1", None), ("true", None),
-        ('"3"', None), ("2.5", None), ("1e30", None), ("999999999", 999999999), ("1e9", None), ("1e400", None),
+        ('"3"', None), ("2.5", None), ("1e30", None), ("10000", 10000), ("10001", None), ("1e400", None),
         ("NaN", None), ("null", None), ("[]", None), ("9" * 400, None),
     ],
 )  # fmt: skip

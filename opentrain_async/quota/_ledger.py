@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import TypeVar
 
 from .._clock import Clock
@@ -32,6 +32,18 @@ _logger = logging.getLogger("opentrain_async")
 
 def _ledger_failed(error: Exception) -> QuotaLedgerError:
     return QuotaLedgerError(f"the quota ledger failed: {type(error).__name__}: {error}")
+
+
+async def _carried_through(running: Coroutine[object, object, T]) -> T:
+    """Wait for something to its end, also when cancelled meanwhile; then the cancellation goes on."""
+    task = asyncio.ensure_future(running)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()
+        raise
 
 
 class QuotaLedger:
@@ -140,10 +152,12 @@ class QuotaLedger:
                 answer = self._memory.run_now(self._account, step, self._clock.now())
             else:
                 answer = await self._run(step, _STEP_SECONDS)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, TimeoutError) as error:
             # The store carries a step through: what it may have reserved for nobody is given back.
             abandoned = Reservation(reservation_id, job, Before.NEW, None, 0.0, 0.0)
             await self.settle(abandoned, Settlement.UNSENT)
+            if isinstance(error, TimeoutError):
+                raise _ledger_failed(error) from error
             raise
         except Exception as error:
             raise _ledger_failed(error) from error
@@ -156,7 +170,7 @@ class QuotaLedger:
         try:
             if self._memory is not None:
                 return self._memory.run_now(self._account, step, self._clock.now())
-            return await self._run(step, _SETTLE_SECONDS)
+            return await _carried_through(self._run(step, _SETTLE_SECONDS))
         except Exception:
             _logger.warning("the quota ledger could not settle a reservation; its lease runs out", exc_info=True)
             return None
@@ -173,8 +187,8 @@ class QuotaLedger:
         """When to look again without being called: for what other processes and the window itself will change."""
         if isinstance(answer, Denied):
             return min(_RECHECK_SECONDS, max(_FIRST_POLL_SECONDS, answer.retry_at - self._clock.now()))
-        if answer.holders <= self._mine:
-            return None
+        if answer.holders and answer.holders <= self._mine:
+            return None  # each of them calls when it is settled
         return min(_LAST_POLL_SECONDS, _FIRST_POLL_SECONDS * 2.0**polls)
 
     def _pass_on(self, waiter: Waiter) -> None:

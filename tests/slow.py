@@ -1,0 +1,29 @@
+"""A quota store that takes its time, as one on a disk or across a network does."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from opentrain_async.quota import AccountLog
+
+T = TypeVar("T")
+
+
+class SlowStore:
+    """A store that keeps the contract: what is begun is carried through. Each step waits for `go_on`."""
+
+    def __init__(self, *, goes_on: bool = True) -> None:
+        self.log = AccountLog()
+        self.go_on = asyncio.Event()
+        self.begun = 0
+        if goes_on:
+            self.go_on.set()
+
+    async def run(self, account: str, step: Callable[[AccountLog, float], T], now: float) -> T:
+        async def carry_through() -> T:
+            await asyncio.sleep(0)
+            await self.go_on.wait()
+            return step(self.log, now)
+
+        self.begun += 1
+        return await asyncio.shield(asyncio.create_task(carry_through()))
