@@ -72,7 +72,7 @@ class Flight:
     @property
     def has_passengers(self) -> bool:
         """Whether anybody but the owner still waits to hear how it ends."""
-        return any(not landing.done() for landing in self._passengers)
+        return bool(self._waiting())
 
     @property
     def goes_on(self) -> bool:
@@ -108,12 +108,7 @@ class Flight:
 
     def land(self, result: PublishResult) -> None:
         """Tell everyone that the job is live."""
-        landing = Landing(result, attempts=self.attempts)
-        if self.owners_landing is None:
-            self.owners_landing = landing
-        for waiting in self._passengers:
-            if not waiting.done():
-                waiting.set_result(landing)
+        self._end(lambda: Landing(result, attempts=self.attempts))
 
     def fail(self, error: OpenTrainError) -> None:
         """Tell everyone why it is not; each gets an error of their own to raise."""
@@ -121,9 +116,8 @@ class Flight:
 
     def crash(self, error: Exception) -> None:
         """Tell everyone of an error that nobody foresaw."""
-        for landing in self._passengers:
-            if not landing.done():
-                landing.set_exception(error)
+        for landing, _ in self._waiting():
+            landing.set_exception(error)
 
     def disown(self) -> None:
         """Go on without the owner, for those who still wait."""
@@ -140,9 +134,12 @@ class Flight:
         """End it for all who still wait, and who have that patience."""
         if self.owner is not None and self.owners_landing is None and whose(self.owner):
             self.owners_landing = landing()
-        for waiting, patience in self._passengers.items():
-            if not waiting.done() and whose(patience):
+        for waiting, patience in self._waiting():
+            if whose(patience):
                 waiting.set_result(landing())
+
+    def _waiting(self) -> list[tuple["asyncio.Future[Landing]", Patience]]:
+        return [(landing, patience) for landing, patience in self._passengers.items() if not landing.done()]
 
 
 def own_copy(error: OpenTrainError) -> OpenTrainError:

@@ -113,12 +113,12 @@ class Publisher:
             retry_after=refusal.retry_after,
         )
         refusal.effect = "unknown" if flight.in_doubt else "none"
-        if denied is None:
-            return False
-        refusal.limit, refusal.used, refusal.retry_at = denied.limit, denied.used, instant(denied.retry_at)
         flight.has_slot = False
-        waits_for_its_own = reservation.before is Before.NEW and not flight.in_doubt
-        return waits_for_its_own and flight.deny(refusal, denied.retry_at, self._clock.now())
+        if denied is not None:
+            refusal.limit, refusal.used, refusal.retry_at = denied.limit, denied.used, instant(denied.retry_at)
+            if reservation.before is Before.NEW and not flight.in_doubt:
+                return flight.deny(refusal, denied.retry_at, self._clock.now())
+        return False
 
 
 def _settlement_of(result: PublishResult, flight: Flight, reservation: Reservation) -> Settlement:

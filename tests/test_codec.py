@@ -269,3 +269,9 @@ def test_a_count_that_is_no_whole_number_is_no_count(value: object) -> None:
     """Neither a string nor a float nor a truth value counts anything."""
     read = _codec.validation({"validation": {"missingFieldCount": value, "issueCount": value}}, {})
     assert (read.missing_field_count, read.issue_count) == (None, None)
+
+
+def test_a_200_that_says_it_is_not_ok_is_no_result() -> None:
+    """What contradicts itself is not taken for a publish."""
+    with pytest.raises(_codec.WrongShapeError, match="ok is false"):
+        result_of({**LIVE, "ok": False})

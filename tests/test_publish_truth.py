@@ -286,3 +286,5 @@ async def test_a_ledger_that_fails_afterwards_changes_no_outcome(sandbox: Sandbo
         await connect(sandbox, ledger=BrokenStore(1)).publish(sandbox.draft(), max_wait=1e9)
     assert raised.value.source == "server"
     assert raised.value.retry_at is None
+    (outcome,) = (await connect(sandbox, ledger=BrokenStore(1)).publish_many([sandbox.draft()])).outcomes
+    assert (outcome.status, outcome.retry_at) == (OutcomeStatus.DEFERRED, None)

@@ -38,12 +38,11 @@ async def _carried_through(running: Coroutine[object, object, T]) -> T:
     """Wait for something to its end, also when cancelled meanwhile; then the cancellation goes on."""
     task = asyncio.ensure_future(running)
     try:
-        return await asyncio.shield(task)
+        await asyncio.wait({task})
     except asyncio.CancelledError:
         await asyncio.wait({task})
-        if not task.cancelled():
-            task.exception()
         raise
+    return task.result()
 
 
 class QuotaLedger:

@@ -61,10 +61,7 @@ class Line:
 
     def ahead_of(self, waiter: Waiter) -> int:
         """How many stand before this one."""
-        for place, other in enumerate(self._waiters):
-            if other is waiter:
-                return place
-        return len(self._waiters)
+        return next(place for place, other in enumerate(self._waiters) if other is waiter)
 
     def call_first(self) -> None:
         """Tell the first in line to look again."""
