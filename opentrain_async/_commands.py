@@ -23,7 +23,7 @@ _ALL_PUBLISHED, _SOME_NOT, _COULD_NOT_RUN = 0, 1, 3
 _NOBODY_READS = 128 + 13
 """As if SIGPIPE had ended it, which Python leaves out in favour of an error."""
 _LIVE = {OutcomeStatus.PUBLISHED, OutcomeStatus.ALREADY_PUBLISHED}
-_HOW_TO_GO_ON = "Run the same command again to go on: what is live is found live and charged once."
+_HOW_TO_GO_ON = "What was under way may be live. Run the same command again: it is charged once."
 
 
 class CannotRunError(click.ClickException):

@@ -176,7 +176,7 @@ async def test_an_interrupted_run_tells_what_it_did(
     finished = await interrupt(process, number)
     assert finished.status == status
     assert finished.err == (
-        "Interrupted after 1 of 2. Run the same command again to go on: what is live is found live and charged once.\n"
+        "Interrupted after 1 of 2. What was under way may be live. Run the same command again: it is charged once.\n"
     )
     if as_json:
         assert [outcome["job_id"] for outcome in finished.outcomes] == [done]
