@@ -59,27 +59,27 @@ class Run:
             await emit(await self._outcome(item))
 
     async def _outcome(self, item: object) -> PublishOutcome:
-        if self.stopped_by is not None:
-            await asyncio.sleep(0)
-            return self._not_sent(item)
-        try:
-            landing = await self._flights.carry(checked_job_id(item), self._patience)
-        except OpenTrainError as error:
-            landing = Landing(error=error.with_traceback(None))
+        landing = await self._land(item) if self.stopped_by is None else Landing()
         if not landing.attempts:
             await asyncio.sleep(0)  # a long source of what cannot be sent lets others run
-        outcome = self._read(landing, _shown(item))
+        outcome = self._read(landing, item if isinstance(item, str) else shown(item))
         self._stop_if_hopeless(outcome)
         return outcome
 
+    async def _land(self, item: object) -> Landing:
+        try:
+            return await self._flights.carry(checked_job_id(item), self._patience)
+        except OpenTrainError as error:
+            return Landing(error=error.with_traceback(None))
+
     def _read(self, landing: Landing, job_id: str) -> PublishOutcome:
-        """The outcome of one draft."""
+        """The outcome of one draft; one that was given up, or not begun, was not sent as the run had stopped."""
         if landing.result is not None:
             newly = landing.result.newly_published
             status = OutcomeStatus.PUBLISHED if newly else OutcomeStatus.ALREADY_PUBLISHED
             return PublishOutcome(job_id, status, result=landing.result, attempts=landing.attempts)
         if landing.error is None:
-            return self._not_sent(job_id)
+            return PublishOutcome(job_id, OutcomeStatus.NOT_SENT, error=self.stopped_by)
         return PublishOutcome(
             job_id,
             outcome_of(landing.error),
@@ -97,11 +97,8 @@ class Run:
             self._last_was_bare_denial = is_bare
         if error is not None and (is_second or rule_on(error).stops_run) and self.stopped_by is None:
             self.stopped_by = error
-            _logger.warning("the run stops, the rest is not sent: %s", outcome.error)
+            _logger.warning("the run stops, the rest is not sent: %s", error)
             self._flights.give_up(self._patience)
-
-    def _not_sent(self, item: object) -> PublishOutcome:
-        return PublishOutcome(_shown(item), OutcomeStatus.NOT_SENT, error=self.stopped_by)
 
 
 async def publish_many(run: Run, on_outcome: OnOutcome | None) -> PublishReport:
@@ -149,7 +146,3 @@ def _retry_at(error: OpenTrainError, now: float) -> datetime | None:
     if isinstance(error, RateLimitedError | ServerError) and error.retry_after is not None:
         return instant(now + error.retry_after)
     return None
-
-
-def _shown(item: object) -> str:
-    return item if isinstance(item, str) else shown(item)

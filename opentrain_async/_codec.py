@@ -31,6 +31,11 @@ def decode(body: bytes) -> object:
         raise WrongShapeError(f"no JSON ({type(error).__name__})") from None
 
 
+def as_object(value: object) -> dict[str, object]:
+    """The object that a JSON value is; an empty one where it is none."""
+    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
+
+
 def publish_result(body: bytes) -> PublishResult:
     """The result of a publish, from the body of a 2xx.
 
@@ -38,9 +43,9 @@ def publish_result(body: bytes) -> PublishResult:
         WrongShapeError: The body is not a publish result.
     """
     payload = decode(body)
-    if _object(payload).get("ok") is False:
+    if as_object(payload).get("ok") is False:
         raise WrongShapeError("ok is false")
-    _object(payload)["body"] = body
+    as_object(payload)["body"] = body
     try:
         return _structure_result(payload, PublishResult)
     except BaseValidationError as error:
@@ -53,7 +58,7 @@ def validation(details: Object, body: Object) -> Validation:
     The pages show missing fields as objects or as bare names, inside `validation` or beside it, or not at all
     with only their count; what is said twice about one field is taken once, the fuller item winning.
     """
-    raw = _object(details.get("validation"))
+    raw = as_object(details.get("validation"))
     items: dict[str, MissingField] = {}
     for source in (raw, details, body):
         for item in _list(source.get("missingFields")):
@@ -77,12 +82,8 @@ def _missing_field(item: object) -> MissingField:
     try:
         return _converter.structure(item, MissingField)
     except (BaseValidationError, WrongShapeError):
-        raw = _object(item)
+        raw = as_object(item)
         return MissingField(_of_type(str, raw.get("field")) or _NAMELESS, raw=raw)
-
-
-def _object(value: object) -> dict[str, object]:
-    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
 
 
 def _list(value: object) -> list[object]:

@@ -8,7 +8,6 @@ body only refines it.
 import math
 import re
 from collections.abc import Mapping
-from typing import cast
 from urllib.parse import urlsplit
 
 from attrs import frozen
@@ -135,7 +134,7 @@ def _read_success(reply: Reply, job_id: str) -> PublishResult:
             job_id=job_id,
             effect="unknown",
             status=reply.status,
-            request_id=_text(_mapping(_raw(reply.body)).get("requestId")),
+            request_id=_text(_codec.as_object(_raw(reply.body)).get("requestId")),
         ) from None
     return result
 
@@ -143,8 +142,8 @@ def _read_success(reply: Reply, job_id: str) -> PublishResult:
 def _read_error(reply: Reply, job_id: str, now: float) -> OpenTrainError:
     """The error of a 4xx, 5xx or stranger status. The body may refine its class, and can never fail to be read."""
     raw = _raw(reply.body)
-    envelope = _mapping(raw)
-    details = _mapping(envelope.get("details"))
+    envelope = _codec.as_object(raw)
+    details = _codec.as_object(envelope.get("details"))
     code = _text(envelope.get("code"))
     kind = _class_of(reply.status, code, details)
     wait = seconds_to_wait(reply.headers.getall("Retry-After", ()), reply.headers.get("Date"), now)
@@ -197,10 +196,6 @@ def _raw(body: bytes) -> object:
         return _codec.decode(body)
     except _codec.WrongShapeError:
         return body.decode(errors="replace")
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    return cast("Mapping[str, object]", value) if isinstance(value, dict) else {}
 
 
 def _text(value: object) -> str | None:

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from attrs import frozen
 
@@ -63,10 +63,3 @@ async def interrupt(process: Process, number: signal.Signals = signal.SIGINT) ->
     """Send a command a signal, and wait for its end."""
     process.send_signal(number)
     return await end(process)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait until something is so."""
-    async with asyncio.timeout(30):
-        while not condition():
-            await asyncio.sleep(0.01)

@@ -17,6 +17,8 @@ from opentrain_async.errors import (
 )
 from opentrain_async.sandbox import Fault, Sandbox
 
+from .waiting import until
+
 Connect = Callable[..., AsyncOpenTrain]
 AT_ONCE = RetryPolicy(base_delay=0.0, max_delay=0.0)
 
@@ -131,8 +133,7 @@ async def test_a_cancelled_run_leaves_nothing_behind(sandbox: Sandbox, connect: 
     client = connect(sandbox, daily_limit=20)
     sandbox.fault(Fault.STALL, times=5)
     run = asyncio.create_task(client.publish_many([sandbox.draft() for _ in range(9)], concurrency=5))
-    while len(sandbox.requests) < 5:
-        await asyncio.sleep(0.001)
+    await until(lambda: len(sandbox.requests) == 5)
     run.cancel()
     await asyncio.wait({run})
     assert run.cancelled()
@@ -202,8 +203,7 @@ async def test_a_run_ends_when_its_client_is_closed(sandbox: Sandbox, connect: C
     client = connect(sandbox, daily_limit=20)
     sandbox.fault(Fault.STALL, times=2)
     run = asyncio.create_task(client.publish_many([sandbox.draft() for _ in range(5)], concurrency=2))
-    while len(sandbox.requests) < 2:
-        await asyncio.sleep(0.001)
+    await until(lambda: len(sandbox.requests) == 2)
     await client.close()
     report = await run
     assert (len(report.unknown), len(report.not_sent)) == (2, 3)

@@ -12,7 +12,8 @@ from opentrain_async import __version__
 from opentrain_async._cli import main
 from opentrain_async.sandbox import Fault, Sandbox
 
-from .command import Finished, end, interrupt, run, start, until
+from .command import Finished, end, interrupt, run, start
+from .waiting import until
 
 
 async def test_drafts_that_all_go_live_are_shown_in_a_table_and_exit_with_0(sandbox: Sandbox) -> None:

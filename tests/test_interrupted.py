@@ -12,16 +12,11 @@ from opentrain_async.quota import QuotaLedger, _ledger
 from opentrain_async.quota._slots import Settlement
 from opentrain_async.sandbox import Fault, Sandbox
 
-from .slow import SlowStore
+from .stores import SlowStore
 from .virtual import VirtualClock
+from .waiting import until
 
 Connect = Callable[..., AsyncOpenTrain]
-
-
-async def until(fact: Callable[[], object]) -> None:
-    """Wait for something to have happened."""
-    while not fact():
-        await asyncio.sleep(0.001)
 
 
 @pytest.mark.parametrize("bulk", [True, False])

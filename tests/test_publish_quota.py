@@ -13,6 +13,8 @@ from opentrain_async._clock import instant
 from opentrain_async.errors import QuotaExceededError, RateLimitedError, ServerError
 from opentrain_async.sandbox import Fault, Sandbox
 
+from .waiting import until
+
 Connect = Callable[..., AsyncOpenTrain]
 AT_ONCE = RetryPolicy(base_delay=0.0, max_delay=0.0)
 
@@ -143,8 +145,7 @@ async def test_the_servers_refusal_is_waited_out_under_max_wait(unclaimed: Sandb
     unclaimed.publish_elsewhere(3)
     client = connect(unclaimed)
     waiting = asyncio.create_task(client.publish(unclaimed.draft(), max_wait=math.inf))
-    while not unclaimed.refusals:
-        await asyncio.sleep(0.001)
+    await until(lambda: unclaimed.refusals)
     await asyncio.sleep(0.02)
     assert len(unclaimed.requests) == 1
     unclaimed.advance(hours=24)
@@ -180,8 +181,7 @@ async def test_a_throttle_pauses_the_whole_client_and_not_the_day(sandbox: Sandb
     client = connect(sandbox, retry=AT_ONCE)
     began = sandbox.clock.now()
     run = asyncio.create_task(client.publish_many(ids, concurrency=3))
-    while not sandbox.refusals:
-        await asyncio.sleep(0.001)
+    await until(lambda: sandbox.refusals)
     await asyncio.sleep(0.02)
     asked = len(sandbox.requests)
     assert asked <= 3

@@ -22,6 +22,9 @@ from opentrain_async.errors import (
 )
 from opentrain_async.sandbox import Fault, Sandbox
 
+from .stores import BrokenStore
+from .waiting import until
+
 Connect = Callable[..., AsyncOpenTrain]
 AT_ONCE = RetryPolicy(base_delay=0.0, max_delay=0.0)
 LOST_REPLIES = [Fault.RESET, Fault.CLOSE, Fault.TRUNCATED]
@@ -175,12 +178,6 @@ async def test_errors_of_a_shared_publish_are_each_their_own(sandbox: Sandbox, c
     assert len(sandbox.requests) == 1
 
 
-async def until(fact: Callable[[], object]) -> None:
-    """Wait for something to have happened."""
-    while not fact():
-        await asyncio.sleep(0.001)
-
-
 async def test_a_publish_outlives_one_of_its_callers(sandbox: Sandbox, connect: Connect) -> None:
     """A caller that is cancelled does not take the publish from the other."""
     client, job_id = connect(sandbox), sandbox.draft()
@@ -254,20 +251,6 @@ async def test_what_cannot_be_an_id_is_not_sent(sandbox: Sandbox, connect: Conne
         await client.publish(job_id)  # type: ignore[arg-type]
     assert sandbox.requests == []
     assert (await client.quota()).used == 0
-
-
-class BrokenStore:
-    """A ledger whose storage is gone; or, with *works_for*, goes after that many steps."""
-
-    def __init__(self, works_for: int = 0) -> None:
-        self._memory = MemoryLedger()
-        self._left = works_for
-
-    async def run(self, account: str, step: Callable[..., object], now: float) -> object:
-        self._left -= 1
-        if self._left < 0:
-            raise OSError("gone")
-        return await self._memory.run(account, step, now)
 
 
 async def test_a_ledger_that_is_down_stops_the_publish_before_it_is_sent(sandbox: Sandbox, connect: Connect) -> None:

@@ -1,18 +1,16 @@
 """Waiting for a place in the quota."""
 
 import asyncio
-from collections.abc import Callable
-from typing import TypeVar
 
 import pytest
 
 from opentrain_async.errors import QuotaLedgerError
-from opentrain_async.quota import AccountLog, MemoryLedger, QuotaLedger
+from opentrain_async.quota import MemoryLedger, QuotaLedger
 from opentrain_async.quota._slots import Denied, Settlement
 
+from .stores import BrokenStore, SlowStore
 from .virtual import VirtualClock
 
-T = TypeVar("T")
 WINDOW = 24 * 3600.0
 
 
@@ -129,27 +127,9 @@ async def test_a_place_that_others_hold_is_polled_for(clock: VirtualClock) -> No
     assert clock.now() - began < 60
 
 
-class SlowStore:
-    """A store whose steps take until they are let."""
-
-    def __init__(self) -> None:
-        self.log = AccountLog()
-        self.go_on = asyncio.Event()
-        self.under_way: set[asyncio.Task[object]] = set()
-
-    async def run(self, account: str, step: Callable[[AccountLog, float], T], now: float) -> T:
-        async def carry_through() -> T:
-            await self.go_on.wait()
-            return step(self.log, now)
-
-        task = asyncio.create_task(carry_through())
-        self.under_way.add(task)
-        return await asyncio.shield(task)
-
-
 async def test_what_is_reserved_for_a_cancelled_caller_is_given_back(clock: VirtualClock) -> None:
     """A store that carries its step through leaves no place held for nobody."""
-    store = SlowStore()
+    store = SlowStore(goes_on=False)
     ledger = ledger_on(store, clock)
     caller = asyncio.create_task(ledger.reserve("a", ignore))
     await settled()
@@ -158,13 +138,6 @@ async def test_what_is_reserved_for_a_cancelled_caller_is_given_back(clock: Virt
     await asyncio.wait({caller})
     assert caller.cancelled()
     assert (await ledger.snapshot()).used == 0
-
-
-class BrokenStore:
-    """A store that fails."""
-
-    async def run(self, account: str, step: Callable[[AccountLog, float], T], now: float) -> T:
-        raise OSError("disk on fire")
 
 
 async def test_a_ledger_that_cannot_be_read_says_so(clock: VirtualClock, caplog: pytest.LogCaptureFixture) -> None:

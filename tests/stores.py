@@ -1,10 +1,10 @@
-"""A quota store that takes its time, as one on a disk or across a network does."""
+"""Quota stores that take their time, or fail, as those on a disk or across a network do."""
 
 import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
-from opentrain_async.quota import AccountLog
+from opentrain_async.quota import AccountLog, MemoryLedger
 
 T = TypeVar("T")
 
@@ -27,3 +27,17 @@ class SlowStore:
 
         self.begun += 1
         return await asyncio.shield(asyncio.create_task(carry_through()))
+
+
+class BrokenStore:
+    """A store that is gone; or, with *works_for*, goes after that many steps."""
+
+    def __init__(self, works_for: int = 0) -> None:
+        self._memory = MemoryLedger()
+        self._left = works_for
+
+    async def run(self, account: str, step: Callable[[AccountLog, float], T], now: float) -> T:
+        self._left -= 1
+        if self._left < 0:
+            raise OSError("disk on fire")
+        return await self._memory.run(account, step, now)
