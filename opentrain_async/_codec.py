@@ -11,8 +11,10 @@ from cattrs.gen import make_dict_structure_fn, override
 from .models import MissingField, PublishResult, SideEffects, Validation
 
 Object = Mapping[str, object]
+Hook = Callable[[object, Any], object]
 T = TypeVar("T")
 _NAMELESS = "?"
+_scan = json.JSONDecoder().raw_decode
 
 
 class WrongShapeError(ValueError):
@@ -20,15 +22,19 @@ class WrongShapeError(ValueError):
 
 
 def decode(body: bytes) -> object:
-    """The JSON of a body.
+    """The JSON of a body, in UTF-8 as RFC 8259 has it; to have `json.loads` guess that takes as long as the reading.
 
     Raises:
         WrongShapeError: It is none, is cut, or nests without end.
     """
     try:
-        return json.loads(body)
+        text = body.decode().strip()
+        value, end = _scan(text)
     except (ValueError, RecursionError) as error:
         raise WrongShapeError(f"no JSON ({type(error).__name__})") from None
+    if end < len(text):
+        raise WrongShapeError("no JSON (something follows it)")
+    return value
 
 
 def as_object(value: object) -> dict[str, object]:
@@ -43,11 +49,14 @@ def publish_result(body: bytes) -> PublishResult:
         WrongShapeError: The body is not a publish result.
     """
     payload = decode(body)
-    if as_object(payload).get("ok") is False:
+    if not isinstance(payload, dict):
+        raise WrongShapeError(f"expected an object, got {type(payload).__name__}")
+    keys = cast("dict[str, object]", payload)
+    if keys.get("ok") is False:
         raise WrongShapeError("ok is false")
-    as_object(payload)["body"] = body
+    keys["body"] = body
     try:
-        return _structure_result(payload, PublishResult)
+        return _read_result(keys, PublishResult)
     except BaseValidationError as error:
         raise WrongShapeError("; ".join(transform_error(error))) from None
 
@@ -79,10 +88,10 @@ def validation(details: Object, body: Object) -> Validation:
 def _missing_field(item: object) -> MissingField:
     if isinstance(item, str):
         return MissingField(item)
+    raw = as_object(item)
     try:
-        return _converter.structure(item, MissingField)
-    except (BaseValidationError, WrongShapeError):
-        raw = as_object(item)
+        return _read_missing_field({**raw, "raw": raw}, MissingField)
+    except BaseValidationError:
         return MissingField(_of_type(str, raw.get("field")) or _NAMELESS, raw=raw)
 
 
@@ -94,21 +103,65 @@ def _of_type(kind: type[T], value: object) -> T | None:
     return value if type(value) is kind else None
 
 
-def _exactly(value: object, kind: type) -> object:
-    """No coercion: cattrs by itself would take "false" for true, and 5 for "5"."""
-    if type(value) is not kind:
-        raise WrongShapeError(f"expected {kind.__name__}, got {type(value).__name__}")
-    return value
+def _exactly(kind: type, null: object) -> Hook:
+    """Takes a value of just that type: cattrs by itself would take "false" for true, and 5 for "5"."""
+
+    def hook(value: object, _: Any) -> object:
+        if type(value) is kind:
+            return value
+        return _null(value, null, kind.__name__)
+
+    return hook
 
 
-def _or_none(kind: type) -> Callable[[object, Any], object]:
-    return lambda value, _: None if value is None else _exactly(value, kind)
+def _strings(null: object) -> Hook:
+    """Takes a list of nothing but strings."""
+    string = _exactly(str, attrs.NOTHING)
+
+    def hook(value: object, _: Any) -> object:
+        if isinstance(value, list):
+            return tuple([string(item, str) for item in cast("list[object]", value)]) if value else ()
+        return _null(value, null, "a list")
+
+    return hook
 
 
-def _strings(value: object, _: Any) -> tuple[object, ...]:
-    if not isinstance(value, list):
-        raise WrongShapeError(f"expected a list, got {type(value).__name__}")
-    return tuple([_exactly(item, str) for item in cast("list[object]", value)]) if value else ()
+def _object(model: type, null: object) -> Hook:
+    """Takes an object."""
+    structure = _keys_of(model)
+
+    def hook(value: object, kind: Any) -> object:
+        if isinstance(value, dict):
+            return structure(cast("Object", value), kind)
+        return _null(value, null, "an object")
+
+    return hook
+
+
+def _keys_of(model: type) -> Hook:
+    """Reads the keys of an object, in camelCase, into a model."""
+    keys = {key.name: override(rename=_camel(key.name), struct_hook=_hook_for(key)) for key in attrs.fields(model)}
+    if "newly_published" in keys:
+        keys["newly_published"] = override(omit=True)  # our own verdict, whatever key the service may add
+    made = make_dict_structure_fn(model, Converter(), **keys)  # type: ignore[arg-type, var-annotated]
+    return cast("Hook", made)
+
+
+def _null(value: object, default: object, expected: str) -> object:
+    """What null stands for: the same as a key that was left out, where it may be."""
+    if value is None and default is not attrs.NOTHING:
+        return default
+    raise WrongShapeError(f"expected {expected}, got {'null' if value is None else type(value).__name__}")
+
+
+def _hook_for(key: "attrs.Attribute[Any]") -> Hook:
+    """Null stands for the attribute's default, which is also what its type allows None for."""
+    for kind in (str, bool, int):
+        if key.type in {kind, kind | None}:
+            return _exactly(kind, key.default)
+    if key.type in {tuple[str, ...], tuple[str, ...] | None}:
+        return _strings(key.default)
+    return _object(SideEffects, key.default) if key.type is SideEffects else lambda value, _: value
 
 
 def _camel(name: str) -> str:
@@ -116,39 +169,5 @@ def _camel(name: str) -> str:
     return first + "".join(word.title() for word in rest)
 
 
-def _from_object(model: type, converter: Converter) -> Callable[[object, Any], object]:
-    """A hook that takes camelCase keys, reads null as left out, and keeps the object where the model has `raw`."""
-    fields = {field.name: override(rename=_camel(field.name)) for field in attrs.fields(model)}
-    if "newly_published" in fields:
-        fields["newly_published"] = override(omit=True)  # our own verdict, whatever key the service may add
-    keeps_raw = "raw" in fields
-    if keeps_raw:
-        fields["raw"] = override(struct_hook=lambda value, _: value)
-    made = make_dict_structure_fn(model, converter, **fields)  # type: ignore[arg-type, var-annotated]
-    structure = cast("Callable[[Object, Any], object]", made)
-
-    def hook(value: Any, kind: Any) -> object:
-        if not isinstance(value, dict):
-            raise WrongShapeError(f"expected an object, got {type(value).__name__}")
-        items = cast("Object", value)
-        given = {key: item for key, item in items.items() if item is not None}
-        if keeps_raw:
-            given["raw"] = items
-        return structure(given, kind)
-
-    return hook
-
-
-def _make_converter() -> Converter:
-    converter = Converter()
-    for kind in (str, bool, int, bytes):
-        converter.register_structure_hook(kind, _exactly)
-        converter.register_structure_hook(kind | None, _or_none(kind))
-    converter.register_structure_hook_func(lambda kind: kind == tuple[str, ...], _strings)
-    for model in (SideEffects, PublishResult, MissingField):
-        converter.register_structure_hook(model, _from_object(model, converter))
-    return converter
-
-
-_converter = _make_converter()
-_structure_result = cast("Callable[[object, Any], PublishResult]", _converter.get_structure_hook(PublishResult))
+_read_result = cast("Callable[[object, Any], PublishResult]", _keys_of(PublishResult))
+_read_missing_field = cast("Callable[[object, Any], MissingField]", _keys_of(MissingField))

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from attrs import frozen
+from attrs import define
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from . import _codec
@@ -59,7 +59,7 @@ _BY_STATUS: Mapping[int, type[APIError]] = {
 _NO_HEADERS: CIMultiDictProxy[str] = CIMultiDictProxy(CIMultiDict())
 
 
-@frozen
+@define
 class Reply:
     """An HTTP answer, read to its end or to where it could be read.
 
@@ -109,18 +109,8 @@ def read_publish(reply: Reply, job_id: str, now: float) -> PublishResult:
     Raises:
         OpenTrainError: Any other answer, as its class; `effect` says what this one request had changed.
     """
-    if 200 <= reply.status < 300:
-        return _read_success(reply, job_id)
-    if 300 <= reply.status < 400:
-        raise UnexpectedResponseError(
-            f"redirected ({reply.status}) to {_origin(reply.headers.get('Location'))}; redirects are not followed",
-            job_id=job_id,
-            status=reply.status,
-        )
-    raise _read_error(reply, job_id, now)
-
-
-def _read_success(reply: Reply, job_id: str) -> PublishResult:
+    if not 200 <= reply.status < 300:
+        raise _read_redirect(reply, job_id) if 300 <= reply.status < 400 else _read_error(reply, job_id, now)
     try:
         if reply.flaw:
             raise _codec.WrongShapeError(reply.flaw)
@@ -137,6 +127,14 @@ def _read_success(reply: Reply, job_id: str) -> PublishResult:
             request_id=_text(_codec.as_object(_raw(reply.body)).get("requestId")),
         ) from None
     return result
+
+
+def _read_redirect(reply: Reply, job_id: str) -> OpenTrainError:
+    return UnexpectedResponseError(
+        f"redirected ({reply.status}) to {_origin(reply.headers.get('Location'))}; redirects are not followed",
+        job_id=job_id,
+        status=reply.status,
+    )
 
 
 def _read_error(reply: Reply, job_id: str, now: float) -> OpenTrainError:

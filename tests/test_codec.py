@@ -113,7 +113,7 @@ def test_a_wrong_type_is_no_publish_result(key: str, value: object) -> None:
 def test_what_decides_has_to_be_there(key: str, left_out: bool) -> None:
     """A body that does not say which job, or whether it was live before, says nothing."""
     payload = {name: value for name, value in LIVE.items() if name != key}
-    with pytest.raises(_codec.WrongShapeError, match="required field missing"):
+    with pytest.raises(_codec.WrongShapeError, match="required field missing" if left_out else "expected (str|bool)"):
         result_of(payload if left_out else payload | {key: None})
 
 
