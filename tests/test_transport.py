@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import socket
 
 import aiohttp
 import pytest
@@ -9,7 +10,7 @@ from aiohttp import __version__ as aiohttp_version
 
 from opentrain_async import RetryPolicy, __version__
 from opentrain_async._alarm import Alarm
-from opentrain_async._transport import _Connector, _Watch
+from opentrain_async._transport import _Connector, _Socket, _Watch
 from opentrain_async.errors import ClientClosedError, ConnectionLostError, UnexpectedResponseError
 
 from .peers import AT_ONCE, TOKEN, Call, Then, answer, client_of, leave, live, peer, sends
@@ -141,3 +142,11 @@ async def test_the_pool_serves_a_request_that_nobody_watches() -> None:
 
     async with peer(sends(answer(b"{}"))) as server:
         assert await asyncio.create_task(fetch(server.url), context=contextvars.Context()) == 200
+
+
+def test_a_socket_is_read_in_pieces_that_memory_is_kept_for() -> None:
+    """However much the event loop asks for, a read takes no more than 64 KiB."""
+    sending, receiving = socket.socketpair()
+    with sending, _Socket(fileno=receiving.detach()) as reading:
+        sending.sendall(b"x" * 100_000)
+        assert len(reading.recv(256 * 1024, socket.MSG_WAITALL)) == 64 * 1024
