@@ -21,7 +21,8 @@ class RetryBudget:
 
     def earn(self) -> None:
         """Count a call."""
-        self._tokens = min(_FULL, self._tokens + _EARNED_BY_A_CALL)
+        if self._tokens < _FULL:
+            self._tokens = min(_FULL, self._tokens + _EARNED_BY_A_CALL)
 
     async def draw(self) -> bool:
         """Take a token for a retry, which is then to be returned; `False` if there is none to be had."""

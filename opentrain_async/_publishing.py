@@ -14,7 +14,7 @@ from ._wire import publish_path, read_publish, window_seconds
 from .errors import ClientClosedError, ConnectError, OpenTrainError, QuotaExceededError, TLSError
 from .models import PublishResult
 from .quota import QuotaLedger
-from .quota._slots import Before, Denied, Reservation, Settlement
+from .quota._slots import Denied, Reservation, Settlement
 
 _logger = logging.getLogger("opentrain_async")
 
@@ -52,22 +52,25 @@ class Publisher:
                 raise
             except BaseException:
                 left_open = flight.under_way or flight.in_doubt
-                await self._ledger.settle(reservation, Settlement.UNKNOWN if left_open else Settlement.UNSENT)
+                await self._ledger.settle(reservation, "unknown" if left_open else "unsent")
                 raise
             else:
                 flight.is_settling = True
                 how = _settlement_of(result, flight, reservation)
-                await self._ledger.settle(reservation, how)
-                return evolve(result, newly_published=True) if how is Settlement.CONFIRMED else result
+                if not self._ledger.settle_at_once(reservation, how):
+                    await self._ledger.settle(reservation, how)
+                return evolve(result, newly_published=True) if how == "confirmed" else result
 
     async def _reserve(self, flight: Flight) -> Reservation:
         flight.has_slot = False
-        reservation = await self._ledger.reserve(flight.job_id, partial(self._deny, flight))
+        reservation = self._ledger.reserve_at_once(flight.job_id) or await self._ledger.reserve(
+            flight.job_id, partial(self._deny, flight)
+        )
         if not flight.goes_on:
-            await self._ledger.settle(reservation, Settlement.UNSENT)
+            await self._ledger.settle(reservation, "unsent")
             raise ClientClosedError("given up before it was sent", job_id=flight.job_id)
         flight.has_slot = True
-        flight.in_doubt = reservation.before is Before.UNKNOWN
+        flight.in_doubt = reservation.before == "unknown"
         flight.has_reached_server = False
         return reservation
 
@@ -104,7 +107,7 @@ class Publisher:
         Only a slot that was this publish's own is gone now: any other would be joined again at once, and refused
         again.
         """
-        how = Settlement.UNKNOWN if flight.in_doubt else Settlement.RELEASED
+        how: Settlement = "unknown" if flight.in_doubt else "released"
         denied = await self._ledger.refused(
             reservation,
             how,
@@ -116,7 +119,7 @@ class Publisher:
         flight.has_slot = False
         if denied is not None:
             refusal.limit, refusal.used, refusal.retry_at = denied.limit, denied.used, instant(denied.retry_at)
-            if reservation.before is Before.NEW and not flight.in_doubt:
+            if reservation.before == "new" and not flight.in_doubt:
                 return flight.deny(refusal, denied.retry_at, self._clock.now())
         return False
 
@@ -129,12 +132,12 @@ def _settlement_of(result: PublishResult, flight: Flight, reservation: Reservati
     live before, and this publish has used up nothing.
     """
     if not result.already_published:
-        return Settlement.PUBLISHED
-    if reservation.before is Before.SPENT:
-        return Settlement.UNSENT
-    if flight.in_doubt or reservation.before is Before.HELD:
-        return Settlement.CONFIRMED
-    return Settlement.RELEASED
+        return "published"
+    if reservation.before == "spent":
+        return "unsent"
+    if flight.in_doubt or reservation.before == "held":
+        return "confirmed"
+    return "released"
 
 
 def _settlement_after(error: OpenTrainError, flight: Flight) -> Settlement:
@@ -143,6 +146,6 @@ def _settlement_after(error: OpenTrainError, flight: Flight) -> Settlement:
     Doubt is sticky: only an answer that proves the draft not to be live takes it away.
     """
     if not flight.in_doubt or is_decisive(error):
-        return Settlement.RELEASED
+        return "released"
     error.effect = "unknown"
-    return Settlement.UNKNOWN if flight.has_reached_server else Settlement.UNSENT
+    return "unknown" if flight.has_reached_server else "unsent"

@@ -83,9 +83,10 @@ class Retrier:
             OpenTrainError: Of the last attempt.
         """
         self.budget.earn()
-        if self.pause.is_on:
-            await self.pause.over()
-        deadline = self.clock.monotonic() + self.policy.deadline
+        now = self.clock.monotonic()
+        if now < self.pause.until:
+            now += await self.pause.over()
+        deadline = now + self.policy.deadline
         try:
             return await attempt(self.policy.deadline)
         except OpenTrainError as error:

@@ -31,7 +31,7 @@ class Account:
 
     def publish(self, count: int, now: float = T0, *, name: str = "job") -> None:
         for number in range(count):
-            self.settled(f"{name}_{number}", Settlement.PUBLISHED, now)
+            self.settled(f"{name}_{number}", "published", now)
 
     def used(self, now: float = T0) -> int:
         return self.log.snapshot(now, self.cap).used

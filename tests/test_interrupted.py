@@ -9,7 +9,6 @@ import pytest
 from opentrain_async import AsyncOpenTrain, PublishOutcome, RetryPolicy
 from opentrain_async.errors import ClientClosedError, QuotaLedgerError, ServerError
 from opentrain_async.quota import QuotaLedger, _ledger
-from opentrain_async.quota._slots import Settlement
 from opentrain_async.sandbox import Fault, Sandbox
 
 from .stores import SlowStore
@@ -205,8 +204,8 @@ async def test_whoever_was_behind_one_that_left_looks_again(clock: VirtualClock)
     ledger = QuotaLedger(store, "account", clock, daily_limit=1, lease=180.0)
     holder = await ledger.reserve("holder", lambda _: None)
     ahead = asyncio.create_task(ledger.reserve("ahead", lambda _: None))
-    await until(lambda: len(ledger._line) == 1)
-    store.log.settle(holder, Settlement.RELEASED, clock.now())
+    await until(lambda: ledger._line.length == 1)
+    store.log.settle(holder, "released", clock.now())
     store.go_on.clear()
     behind = asyncio.create_task(ledger.reserve("behind", lambda _: None))
     await until(lambda: store.begun == 3)

@@ -3,7 +3,7 @@
 import pytest
 
 from opentrain_async.quota._log import PROBE_INTERVAL, WINDOW
-from opentrain_async.quota._slots import Busy, Denied, Reservation, Settlement
+from opentrain_async.quota._slots import Busy, Denied, Reservation
 
 from .account import T0, Account
 
@@ -15,7 +15,7 @@ class TestRefusals:
         """Publishes made elsewhere count as much as our own."""
         account = Account(cap=20)
         account.publish(2)
-        denied = account.log.refused(account.reserve("a"), Settlement.RELEASED, T0 + 5, limit=20)
+        denied = account.log.refused(account.reserve("a"), "released", T0 + 5, limit=20)
         assert denied == Denied(T0 + WINDOW, 20, 20)
         assert [slot.kind for slot in account.log.others] == ["elsewhere"] * 18
 
@@ -23,41 +23,41 @@ class TestRefusals:
         """With 5 counted of 3, three have to leave the window before another may go."""
         account = Account(cap=20)
         for number in range(5):
-            account.settled(f"job_{number}", Settlement.PUBLISHED, T0 + number)
-        denied = account.log.refused(account.reserve("a", T0 + 9), Settlement.RELEASED, T0 + 9, limit=3)
+            account.settled(f"job_{number}", "published", T0 + number)
+        denied = account.log.refused(account.reserve("a", T0 + 9), "released", T0 + 9, limit=3)
         assert denied == Denied(T0 + 2 + WINDOW, 3, 5)
 
     def test_retry_after_dates_what_was_used_elsewhere(self) -> None:
         """A server that says when it frees a slot is believed."""
         account = Account()
-        denied = account.log.refused(account.reserve("a"), Settlement.RELEASED, T0, limit=3, retry_after=3600.0)
+        denied = account.log.refused(account.reserve("a"), "released", T0, limit=3, retry_after=3600.0)
         assert denied.retry_at == T0 + 3600
         assert isinstance(account.ask("a", T0 + 3600), Reservation)
 
     def test_a_retry_after_beyond_the_window_means_the_window(self) -> None:
         """No slot is dated in the future."""
         account = Account()
-        denied = account.log.refused(account.reserve("a"), Settlement.RELEASED, T0, limit=3, retry_after=1e6)
+        denied = account.log.refused(account.reserve("a"), "released", T0, limit=3, retry_after=1e6)
         assert denied.retry_at == T0 + WINDOW
 
     def test_the_servers_window_is_adopted(self) -> None:
         """`windowHours: 1` frees the slots after an hour."""
         account = Account()
-        denied = account.log.refused(account.reserve("a"), Settlement.RELEASED, T0, limit=3, window=3600.0)
+        denied = account.log.refused(account.reserve("a"), "released", T0, limit=3, window=3600.0)
         assert denied.retry_at == T0 + 3600
 
     @pytest.mark.parametrize(("cap", "filled"), [(7, 7), (None, 3)])
     def test_a_refusal_without_a_limit_keeps_the_known_one(self, cap: int | None, filled: int) -> None:
         """A malformed limit does not become the account's."""
         account = Account(cap)
-        account.log.refused(account.reserve("a"), Settlement.RELEASED, T0, cap=cap)
+        account.log.refused(account.reserve("a"), "released", T0, cap=cap)
         assert account.used() == filled
         assert isinstance(account.ask("b", T0 + 1), Denied)
 
     def test_a_refusal_in_doubt_keeps_the_drafts_own_slot(self) -> None:
         """After a lost reply a 429 does not prove that the draft is not live."""
         account = Account(cap=20)
-        account.log.refused(account.reserve("a"), Settlement.UNKNOWN, T0, limit=3)
+        account.log.refused(account.reserve("a"), "unknown", T0, limit=3)
         assert account.log.jobs["a"].kind == "unknown"
         assert account.used() == 3
 
@@ -69,12 +69,12 @@ class TestProbes:
         """Each accepted probe removes one doubt, until the log is full of certainty."""
         account = Account(cap=3)
         for number in range(3):
-            account.settled(f"lost_{number}", Settlement.UNKNOWN, T0 + number)
+            account.settled(f"lost_{number}", "unknown", T0 + number)
         for number in range(3):
             probe = account.reserve(f"good_{number}", T0 + 10)
             assert probe.probe
             assert isinstance(account.ask("other", T0 + 10), Busy)
-            account.log.settle(probe, Settlement.PUBLISHED, T0 + 10)
+            account.log.settle(probe, "published", T0 + 10)
             assert account.used(T0 + 10) == 3
         assert set(account.log.jobs) == {"good_0", "good_1", "good_2"}
         assert isinstance(account.ask("other", T0 + WINDOW - 1), Denied)
@@ -82,32 +82,32 @@ class TestProbes:
     def test_a_probe_answered_otherwise_proves_nothing(self) -> None:
         """A refused draft, sent as a probe, leaves every doubt as it was."""
         account = Account(cap=1)
-        account.settled("lost", Settlement.UNKNOWN)
-        account.settled("bad", Settlement.RELEASED)
+        account.settled("lost", "unknown")
+        account.settled("bad", "released")
         assert set(account.log.jobs) == {"lost"}
         assert account.reserve("next").probe
 
     def test_those_behind_a_probe_wait_for_it(self) -> None:
         """While one may probe, the second in line is neither sent nor turned away."""
         account = Account(cap=1)
-        account.settled("lost", Settlement.UNKNOWN)
+        account.settled("lost", "unknown")
         assert account.ask("second", ahead=1) == Busy(frozenset())
 
     def test_nobody_probes_within_an_hour_of_a_refusal(self) -> None:
         """A day used up elsewhere costs one 429 an hour at the most, and is noticed when it frees."""
         account = Account()
-        account.log.refused(account.reserve("a"), Settlement.RELEASED, T0, limit=3)
+        account.log.refused(account.reserve("a"), "released", T0, limit=3)
         assert isinstance(account.ask("a", T0 + PROBE_INTERVAL - 1), Denied)
         probe = account.reserve("a", T0 + PROBE_INTERVAL)
-        account.log.settle(probe, Settlement.PUBLISHED, T0 + PROBE_INTERVAL)
+        account.log.settle(probe, "published", T0 + PROBE_INTERVAL)
         assert sorted(slot.kind or "" for slot in account.log.others) == ["elsewhere", "elsewhere"]
 
     def test_a_probe_with_nothing_left_to_doubt_removes_nothing(self) -> None:
         """A probe whose doubts left the window while it was under way is an ordinary publish."""
         account = Account(cap=1)
-        account.settled("lost", Settlement.UNKNOWN)
+        account.settled("lost", "unknown")
         probe = account.reserve("good", T0 + WINDOW - 1)
-        account.log.settle(probe, Settlement.PUBLISHED, T0 + WINDOW + 1)
+        account.log.settle(probe, "published", T0 + WINDOW + 1)
         assert set(account.log.jobs) == {"good"}
 
 
@@ -120,11 +120,11 @@ class TestLearning:
         first = [account.reserve(f"job_{number}") for number in range(3)]
         assert isinstance(account.ask("job_3"), Busy)
         for reservation in first:
-            account.log.settle(reservation, Settlement.PUBLISHED, T0)
+            account.log.settle(reservation, "published", T0)
         fourth = account.reserve("job_3")
         assert not fourth.probe
         assert isinstance(account.ask("job_4"), Busy)
-        account.log.settle(fourth, Settlement.PUBLISHED, T0)
+        account.log.settle(fourth, "published", T0)
         assert account.log.snapshot(T0, None).limit_source == "documented"
         account.publish(16, name="more")
         assert account.ask("last") == Denied(T0 + WINDOW, 20, 20)
@@ -133,7 +133,7 @@ class TestLearning:
         """Four charged by a replay do not show a claimed account, but do not stop anybody either."""
         account = Account()
         for number in range(6):
-            account.settled(f"job_{number}", Settlement.CONFIRMED)
+            account.settled(f"job_{number}", "confirmed")
         assert account.log.snapshot(T0, None).limit is None
         assert isinstance(account.ask("next"), Reservation)
 
@@ -142,14 +142,14 @@ class TestLearning:
         account = Account(cap=2)
         account.publish(2)
         assert account.ask("third") == Denied(T0 + WINDOW, 2, 2)
-        account.log.refused(account.settled("job_0", Settlement.UNSENT), Settlement.UNSENT, T0, limit=20)
+        account.log.refused(account.settled("job_0", "unsent"), "unsent", T0, limit=20)
         assert account.log.snapshot(T0, 2).limit == 2
 
     def test_a_limit_of_three_is_tried_again_after_a_day(self) -> None:
         """The account may have been claimed since: the fourth draft goes, alone, and the next learn from it."""
         account = Account()
         account.publish(3)
-        account.log.refused(account.reserve("a"), Settlement.RELEASED, T0, limit=3)
+        account.log.refused(account.reserve("a"), "released", T0, limit=3)
         later = T0 + WINDOW
         account.publish(4, later)
         assert account.log.snapshot(later, None).limit == 20
@@ -158,19 +158,19 @@ class TestLearning:
     def test_a_contradicted_limit_is_tried_again_with_care(self, cap: int, sent: int) -> None:
         """After the server refused at three, a configured twenty is explored one at a time the next day."""
         account = Account(cap)
-        account.log.refused(account.reserve("a"), Settlement.RELEASED, T0, limit=3)
+        account.log.refused(account.reserve("a"), "released", T0, limit=3)
         later = T0 + WINDOW
         first = [account.ask(f"job_{number}", later) for number in range(5)]
         assert sum(isinstance(answer, Reservation) for answer in first) == min(3, cap)
         for answer in first:
             if isinstance(answer, Reservation):
-                account.log.settle(answer, Settlement.PUBLISHED, later)
+                account.log.settle(answer, "published", later)
         assert isinstance(account.ask("next", later), Reservation if sent > cap or sent == 4 else Denied)
 
     def test_nothing_is_explored_within_an_hour_of_a_refusal(self) -> None:
         """While the limit is unknown a refusal is heeded all the same."""
         account = Account()
         account.publish(3)
-        account.log.refused(account.reserve("a"), Settlement.RELEASED, T0)
+        account.log.refused(account.reserve("a"), "released", T0)
         assert account.ask("b", T0 + 60) == Denied(T0 + WINDOW, None, 3)
         assert isinstance(account.ask("b", T0 + PROBE_INTERVAL), Reservation)

@@ -6,7 +6,7 @@ import pytest
 
 from opentrain_async.errors import QuotaLedgerError
 from opentrain_async.quota import MemoryLedger, QuotaLedger
-from opentrain_async.quota._slots import Denied, Settlement
+from opentrain_async.quota._slots import Denied
 
 from .stores import BrokenStore, SlowStore
 from .virtual import VirtualClock
@@ -37,12 +37,12 @@ async def test_a_place_goes_to_who_waited_longest(clock: VirtualClock) -> None:
     async def want(job: str) -> None:
         reservation = await ledger.reserve(job, ignore)
         order.append(job)
-        await ledger.settle(reservation, Settlement.RELEASED)
+        await ledger.settle(reservation, "released")
 
     tasks = [asyncio.create_task(want(f"job_{number}")) for number in range(5)]
     await settled()
     assert order == []
-    await ledger.settle(holder, Settlement.RELEASED)
+    await ledger.settle(holder, "released")
     await asyncio.gather(*tasks)
     assert order == [f"job_{number}" for number in range(5)]
     assert clock.slept == []
@@ -55,14 +55,14 @@ async def test_a_newcomer_does_not_overtake_the_line(clock: VirtualClock) -> Non
     holder = await ledger.reserve("first", ignore)
     waiting = asyncio.create_task(ledger.reserve("waiting", ignore))
     await settled()
-    store.run_now("account", lambda log, now: log.settle(holder, Settlement.RELEASED, now), clock.now())
+    store.log_of("account").settle(holder, "released", clock.now())
     newcomer = asyncio.create_task(ledger.reserve("newcomer", ignore))
     await settled()
     assert not newcomer.done()
-    await ledger.settle(holder, Settlement.RELEASED)
+    await ledger.settle(holder, "released")
     await settled()
     assert waiting.done()
-    await ledger.settle(await waiting, Settlement.RELEASED)
+    await ledger.settle(await waiting, "released")
     assert (await newcomer).job == "newcomer"
 
 
@@ -75,7 +75,7 @@ async def test_who_leaves_the_line_holds_nothing_and_wakes_the_next(clock: Virtu
     first.cancel()
     await settled()
     assert first.cancelled()
-    await ledger.settle(holder, Settlement.RELEASED)
+    await ledger.settle(holder, "released")
     assert (await second).job == "b"
     assert (await ledger.snapshot()).used == 1
 
@@ -93,7 +93,7 @@ async def test_everyone_in_line_learns_that_the_window_is_full(clock: VirtualClo
     await settled()
     published_at = clock.now()
     clock.stands_still = True
-    await ledger.settle(holder, Settlement.PUBLISHED)
+    await ledger.settle(holder, "published")
     await settled()
     assert told == [(job, published_at + WINDOW) for job in ("a", "b", "c")]
     for task in tasks:
@@ -104,7 +104,7 @@ async def test_everyone_in_line_learns_that_the_window_is_full(clock: VirtualClo
 async def test_waiting_for_the_window_looks_at_the_clock_each_minute(clock: VirtualClock) -> None:
     """A wait of a day is slept in pieces, so that a clock that jumps is noticed."""
     ledger = ledger_on(MemoryLedger(), clock)
-    await ledger.settle(await ledger.reserve("first", ignore), Settlement.PUBLISHED)
+    await ledger.settle(await ledger.reserve("first", ignore), "published")
     began = clock.now()
     await ledger.reserve("second", ignore)
     assert clock.now() - began == WINDOW
@@ -148,8 +148,8 @@ async def test_a_ledger_that_cannot_be_read_says_so(clock: VirtualClock, caplog:
     with pytest.raises(QuotaLedgerError, match="disk on fire"):
         await ledger.snapshot()
     reservation = await ledger_on(MemoryLedger(), clock).reserve("a", ignore)
-    await ledger.settle(reservation, Settlement.PUBLISHED)
-    refused = await ledger.refused(reservation, Settlement.RELEASED, limit=3, window=None, retry_after=None)
+    await ledger.settle(reservation, "published")
+    refused = await ledger.refused(reservation, "released", limit=3, window=None, retry_after=None)
     assert refused is None
     assert caplog.text.count("could not settle") == 2
 
@@ -159,6 +159,6 @@ async def test_accounts_do_not_share_their_quota(clock: VirtualClock) -> None:
     store = MemoryLedger()
     for account in ("a", "b"):
         ledger = QuotaLedger(store, account, clock, daily_limit=1, lease=180.0)
-        await ledger.settle(await ledger.reserve("job", ignore), Settlement.PUBLISHED)
+        await ledger.settle(await ledger.reserve("job", ignore), "published")
         assert (await ledger.snapshot()).used == 1
     assert repr(store) == "MemoryLedger()"

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from opentrain_async.quota._log import SAFE_LIMIT, WINDOW, AccountLog
-from opentrain_async.quota._slots import Before, Denied, Reservation, Settlement
+from opentrain_async.quota._slots import Denied, Reservation, Settlement
 
 _JOBS = st.sampled_from([f"job_{number}" for number in range(8)])
 _PAUSES = st.sampled_from([0.0, 1.0, 59.0, 200.0, 3600.0, 7200.0, WINDOW / 2, WINDOW - 1, WINDOW])
@@ -70,25 +70,31 @@ class QuotaMachine(RuleBasedStateMachine):
         reservation = self.under_way.pop(data.draw(st.integers(0, len(self.under_way) - 1)))
         if reservation.lease_ends <= self.now:
             return  # nobody sends that late: the retry deadline ends a minute before the lease
-        reply_is_lost &= reservation.before is not Before.SPENT
+        reply_is_lost &= reservation.before != "spent"
         charged = self.server.publish(reservation.job, self.now)
         if reply_is_lost:
             self.was_in_doubt = True
-            self.log.settle(reservation, Settlement.UNKNOWN, self.now)
+            self.log.settle(reservation, "unknown", self.now)
         elif charged is None:
-            doubtful = reservation.before is Before.UNKNOWN
-            how = Settlement.UNKNOWN if doubtful else Settlement.RELEASED
-            self.log.refused(reservation, how, self.now, limit=self.limit, window=WINDOW, cap=self.cap)
-            if reservation.before is Before.NEW:
+            doubtful = reservation.before == "unknown"
+            self.log.refused(
+                reservation,
+                "unknown" if doubtful else "released",
+                self.now,
+                limit=self.limit,
+                window=WINDOW,
+                cap=self.cap,
+            )
+            if reservation.before == "new":
                 self.refusals.setdefault(reservation.job, self.now)
         elif charged:
-            self.log.settle(reservation, Settlement.PUBLISHED, self.now)
-        elif reservation.before is Before.SPENT:
-            self.log.settle(reservation, Settlement.UNSENT, self.now)
-        elif reservation.before is Before.NEW:
-            self.log.settle(reservation, Settlement.RELEASED, self.now)
+            self.log.settle(reservation, "published", self.now)
+        elif reservation.before == "spent":
+            self.log.settle(reservation, "unsent", self.now)
+        elif reservation.before == "new":
+            self.log.settle(reservation, "released", self.now)
         else:
-            self.log.settle(reservation, Settlement.CONFIRMED, self.now)
+            self.log.settle(reservation, "confirmed", self.now)
 
     @precondition(lambda self: self.under_way)
     @rule(data=st.data(), sent=st.booleans())
@@ -96,11 +102,11 @@ class QuotaMachine(RuleBasedStateMachine):
         """A client is killed, before or after its request arrived; nobody settles for it."""
         self.was_in_doubt = True
         reservation = self.under_way.pop(data.draw(st.integers(0, len(self.under_way) - 1)))
-        if sent and self.now < reservation.lease_ends and reservation.before is not Before.SPENT:
+        if sent and self.now < reservation.lease_ends and reservation.before != "spent":
             self.server.publish(reservation.job, self.now)
 
     @precondition(lambda self: self.under_way)
-    @rule(data=st.data(), how=st.sampled_from([Settlement.RELEASED, Settlement.UNSENT]))
+    @rule(data=st.data(), how=st.sampled_from(["released", "unsent"]))
     def come_to_nothing(self, data: st.DataObject, how: Settlement) -> None:
         """A draft that is not live turns out to be incomplete, or was never sent."""
         index = data.draw(st.integers(0, len(self.under_way) - 1))
@@ -144,7 +150,7 @@ class QuotaMachine(RuleBasedStateMachine):
         if self.log.refused_at is not None and is_full:
             asked = self.log.reserve("asks_anew", self.now, reservation_id="x", lease=0.0, cap=self.cap)
             if isinstance(asked, Reservation):
-                self.log.settle(asked, Settlement.UNSENT, self.now)
+                self.log.settle(asked, "unsent", self.now)
                 assert asked.probe
                 assert self.now - self.log.refused_at >= 3600
 

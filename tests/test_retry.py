@@ -140,9 +140,9 @@ async def test_a_longer_pause_stands(clock: VirtualClock) -> None:
     assert await pause.over() == 0.0
     pause.extend(20.0)
     pause.extend(5.0)
-    assert pause.is_on
+    assert pause.until > clock.monotonic()
     assert await pause.over() == 20.0
-    assert not pause.is_on
+    assert pause.until <= clock.monotonic()
 
 
 async def test_a_throttle_without_a_time_is_backed_off_from(clock: VirtualClock) -> None:
@@ -150,7 +150,7 @@ async def test_a_throttle_without_a_time_is_backed_off_from(clock: VirtualClock)
     retrier = Retrier(RetryPolicy(base_delay=1.0), clock)
     assert await Trial(clock, [RateLimitedError("slow"), None]).run(retrier) == "done"
     assert clock.slept[0] <= 1.0
-    assert not retrier.pause.is_on
+    assert retrier.pause.until <= clock.monotonic()
 
 
 async def test_an_outage_is_not_multiplied(clock: VirtualClock) -> None:

@@ -12,7 +12,7 @@ from ..errors import QuotaLedgerError
 from ._line import Line, Waiter
 from ._log import AccountLog
 from ._memory import MemoryLedger
-from ._slots import Before, Busy, Denied, Reservation, Settlement
+from ._slots import Busy, Denied, Reservation, Settlement
 from ._snapshot import QuotaSnapshot
 from ._store import LedgerStore
 
@@ -64,12 +64,39 @@ class QuotaLedger:
         self._clock = clock
         self._cap = daily_limit
         self._lease = lease
-        # A store that waits for nothing is asked without the timeout, which would cost more than the step.
-        self._memory = store if isinstance(store, MemoryLedger) else None
+        # A log in memory waits for nothing, and so needs neither a timeout nor a task of its own for a step.
+        self._log = store.log_of(account) if isinstance(store, MemoryLedger) else None
         self._name = secrets.token_hex(9)
         self._numbers = itertools.count(1)
         self._line = Line()
         self._mine: set[str] = set()
+
+    def reserve_at_once(self, job: str) -> Reservation | None:
+        """A place for this draft, if there is one and the store takes no time to say so; otherwise `None`."""
+        if self._log is None:
+            return None
+        answer = self._log.reserve(
+            job,
+            self._clock.now(),
+            reservation_id=f"{self._name}-{next(self._numbers)}",
+            lease=self._lease,
+            cap=self._cap,
+            ahead=self._line.length,
+        )
+        if not isinstance(answer, Reservation):
+            return None
+        self._mine.add(answer.id)
+        return answer
+
+    def settle_at_once(self, reservation: Reservation, how: Settlement) -> bool:
+        """End a reservation, if the store takes no time to do so; returns whether it did."""
+        if self._log is None:
+            return False
+        self._log.settle(reservation, how, self._clock.now())
+        self._mine.discard(reservation.id)
+        if self._line.length:
+            self._call_first()
+        return True
 
     async def reserve(self, job: str, on_denied: Callable[[Denied], None]) -> Reservation:
         """Wait for a place for this draft, as long as it takes.
@@ -88,7 +115,7 @@ class QuotaLedger:
         Raises:
             QuotaLedgerError: The store failed or was too slow. Nothing is reserved.
         """
-        answer = await self._try(job, len(self._line))
+        answer = await self._try(job, self._line.length)
         if isinstance(answer, Reservation):
             return answer
         with self._line.stand() as waiter:
@@ -147,40 +174,41 @@ class QuotaLedger:
             return log.reserve(job, now, reservation_id=reservation_id, lease=self._lease, cap=self._cap, ahead=ahead)
 
         try:
-            if self._memory is not None:
-                answer = self._memory.run_now(self._account, step, self._clock.now())
-            else:
-                answer = await self._run(step, _STEP_SECONDS)
+            answer = await self._run(step, _STEP_SECONDS)
         except (asyncio.CancelledError, TimeoutError) as error:
             # The store carries a step through: what it may have reserved for nobody is given back.
-            abandoned = Reservation(reservation_id, job, Before.NEW, None, 0.0, 0.0)
-            await self.settle(abandoned, Settlement.UNSENT)
+            abandoned = Reservation(reservation_id, job, "new", None, 0.0, 0.0)
+            await self.settle(abandoned, "unsent")
             if isinstance(error, TimeoutError):
                 raise _ledger_failed(error) from error
             raise
         except Exception as error:
             raise _ledger_failed(error) from error
         if isinstance(answer, Reservation):
-            self._mine.add(reservation_id)
+            self._mine.add(answer.id)
         return answer
 
     async def _finish(self, reservation_id: str, step: Callable[[AccountLog, float], T]) -> T | None:
         self._mine.discard(reservation_id)
         try:
-            if self._memory is not None:
-                return self._memory.run_now(self._account, step, self._clock.now())
-            return await _carried_through(self._run(step, _SETTLE_SECONDS))
+            running = self._run(step, _SETTLE_SECONDS)
+            return await (running if self._log is not None else _carried_through(running))
         except Exception:
             _logger.warning("the quota ledger could not settle a reservation; its lease runs out", exc_info=True)
             return None
         finally:
-            if self._line:
-                # Not at once: whoever learns of this outcome first may call those in line off.
-                asyncio.get_running_loop().call_soon(self._line.call_first)
+            if self._line.length:
+                self._call_first()
 
     async def _run(self, step: Callable[[AccountLog, float], T], seconds: float) -> T:
+        if self._log is not None:
+            return step(self._log, self._clock.now())
         async with asyncio.timeout(seconds):
             return await self._store.run(self._account, step, self._clock.now())
+
+    def _call_first(self) -> None:
+        """There may be a place now. Not at once: whoever learns of this outcome first may call those in line off."""
+        asyncio.get_running_loop().call_soon(self._line.call_first)
 
     def _look_again_within(self, answer: Busy | Denied, polls: int) -> float | None:
         """When to look again without being called: for what other processes and the window itself will change."""

@@ -36,13 +36,14 @@ class Line:
 
     Whoever finds a place leaves, and by leaving calls the next one; so a change costs as many looks at the
     ledger as it has places to give, plus one.
+
+    Attributes:
+        length: How many stand in it.
     """
 
     def __init__(self) -> None:
         self._waiters: dict[Waiter, None] = {}
-
-    def __len__(self) -> int:
-        return len(self._waiters)
+        self.length = 0
 
     @contextmanager
     def stand(self) -> Generator[Waiter, None, None]:
@@ -53,10 +54,12 @@ class Line:
         """
         waiter = Waiter()
         self._waiters[waiter] = None
+        self.length += 1
         try:
             yield waiter
         finally:
             del self._waiters[waiter]
+            self.length -= 1
             self.call_first()
 
     def ahead_of(self, waiter: Waiter) -> int:

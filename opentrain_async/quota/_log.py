@@ -42,7 +42,7 @@ class AccountLog:
     limit_learned_at: float = 0.0
     refused_at: float | None = None
     seen: float = 0.0
-    next_departure: float = 0.0
+    tidy_until: float = 0.0
 
     @property
     def used(self) -> int:
@@ -65,49 +65,52 @@ class AccountLog:
         Returns:
             The reservation; or `Busy`, which passes; or `Denied`, until the window frees a slot.
         """
-        self._tidy(now)
+        if not self.seen <= now < self.tidy_until:
+            self._tidy(now)
+        self.seen = now
         if job in self.jobs:
             return self._join(job, now, reservation_id, lease)
         limit = self._limit_now(now, cap)
         places = min(SAFE_LIMIT, cap or SAFE_LIMIT) if limit is None else limit
         free = places - len(self.jobs) - len(self.others)
-        if free > ahead:
-            return self._open(job, now, reservation_id, lease, probe=False)
-        holders = frozenset(who.id for slot in self.jobs.values() if slot.is_held(now) for who in slot.holders)
-        may_go_beyond = not holders and self._may_go_beyond(limit, cap, now)
-        if may_go_beyond and not ahead:
-            return self._open(job, now, reservation_id, lease, probe=limit is not None)
-        if free > 0 or holders or may_go_beyond:
-            return Busy(holders)
-        return self._denied(limit)
+        is_beyond = free <= ahead
+        if is_beyond:
+            holders = frozenset(who.id for slot in self.jobs.values() if slot.is_held(now) for who in slot.holders)
+            may_go_beyond = not holders and self._may_go_beyond(limit, cap, now)
+            if ahead or not may_go_beyond:
+                return Busy(holders) if free > 0 or holders or may_go_beyond else self._denied(limit)
+        probe = is_beyond and limit is not None
+        reservation = Reservation(reservation_id, job, "new", None, now, lease, probe)
+        self.jobs[job] = Slot(holders=(reservation,))
+        return reservation
 
     def settle(self, reservation: Reservation, how: Settlement, now: float) -> None:
         """End a reservation. Doing so twice, or after its lease, is harmless.
 
-        Certainty wins: `PUBLISHED` and `CONFIRMED` stand against whatever the slot said, and `UNKNOWN` never
-        overwrites them. `RELEASED` takes away this reservation and the doubt that it inherited, never somebody
-        else's; `UNSENT` this reservation alone.
+        Certainty wins: *published* and *confirmed* stand against whatever the slot said, and *unknown* never
+        overwrites them. *released* takes away this reservation and the doubt that it inherited, never somebody
+        else's; *unsent* this reservation alone.
         """
-        self._tidy(now)
+        if now > self.seen:
+            self.seen = now
         slot = self.jobs.get(reservation.job)
         if slot is None:
-            if how in {Settlement.RELEASED, Settlement.UNSENT}:
+            if how in {"released", "unsent"}:
                 return
             slot = self.jobs[reservation.job] = Slot()
         slot.let_go(reservation.id)
-        if how is Settlement.PUBLISHED:
+        if how == "published":
             self._charge(slot, reservation, now)
-        elif how is Settlement.CONFIRMED and slot.kind != "spent":
+            return
+        if how == "confirmed" and slot.kind != "spent":
             slot.at = slot.at if slot.kind == "unknown" else now
             slot.kind = "spent"
-        elif how is Settlement.UNKNOWN and slot.kind != "spent":
+        elif how == "unknown" and slot.kind != "spent":
             slot.kind, slot.at = "unknown", now
-        elif how is Settlement.RELEASED and slot.kind == "unknown" and slot.at == reservation.before_at:
+        elif how == "released" and slot.kind == "unknown" and slot.at == reservation.before_at:
             slot.kind = None
         if slot.kind is None and not slot.holders:
             del self.jobs[reservation.job]
-        else:
-            self._watch(slot.dated())
 
     def refused(
         self,
@@ -144,7 +147,6 @@ class AccountLog:
         dated = now if retry_after is None else min(now, now + retry_after - self.window)
         for _ in range((known or SAFE_LIMIT) - self.used):
             self.others.append(Slot("elsewhere", dated))
-        self.next_departure = now
         self._tidy(now)
         return self._denied(known)
 
@@ -190,15 +192,9 @@ class AccountLog:
             return mine
         if slot.is_doubtful(now):
             slot.kind, slot.at, slot.holders = "unknown", slot.dated(), ()
-        before = Before(slot.kind) if slot.kind else Before.HELD
+        before: Before = "spent" if slot.kind == "spent" else "unknown" if slot.kind else "held"
         reservation = Reservation(reservation_id, job, before, slot.at if slot.kind else None, now, lease)
         slot.holders = (*slot.holders, reservation)
-        return reservation
-
-    def _open(self, job: str, now: float, reservation_id: str, lease: float, *, probe: bool) -> Reservation:
-        reservation = Reservation(reservation_id, job, Before.NEW, None, now, lease, probe)
-        self.jobs[job] = Slot(holders=(reservation,))
-        self._watch(now + lease)
         return reservation
 
     def _may_go_beyond(self, limit: int | None, cap: int | None, now: float) -> bool:
@@ -227,10 +223,11 @@ class AccountLog:
         """
         if slot.charged_by == reservation.id:
             return
-        if slot.kind == "spent" and (reservation.before is Before.SPENT or slot.fresh):
+        if slot.kind == "spent" and (reservation.before == "spent" or slot.fresh):
             self.others.append(evolve(slot, holders=()))
         slot.kind, slot.at, slot.fresh, slot.charged_by = "spent", now, True, reservation.id
         if reservation.probe:
+            self._tidy(now)
             self._drop_a_doubt(now)
 
     def _drop_a_doubt(self, now: float) -> None:
@@ -243,23 +240,15 @@ class AccountLog:
         elif doubtful:
             del self.jobs[min(doubtful, key=lambda job: self.jobs[job].dated())]
 
-    def _watch(self, dated: float) -> None:
-        """Tidy up no later than when a slot of this date leaves the window."""
-        if dated + self.window < self.next_departure:
-            self.next_departure = dated + self.window
-
     def _tidy(self, now: float) -> None:
         """Let go of what has left the window; re-date what a clock that was set back finds in the future."""
-        clock_went_back = now < self.seen
-        self.seen = now
-        if clock_went_back:
+        if now < self.seen:
             self._not_after(now)
-        elif now < self.next_departure:
-            return
+        self.seen = now
         self.jobs = {job: slot for job, slot in self.jobs.items() if now < slot.dated() + self.window}
         self.others = [slot for slot in self.others if now < slot.dated() + self.window]
-        departures = (slot.dated() + self.window for slot in self._slots())
-        self.next_departure = min(departures, default=float("inf"))
+        # Whatever is dated from now on will leave later than a window from now.
+        self.tidy_until = min([now, *(slot.dated() for slot in self._slots())]) + self.window
 
     def _not_after(self, now: float) -> None:
         for slot in self._slots():

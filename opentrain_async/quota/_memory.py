@@ -23,11 +23,11 @@ class MemoryLedger:
 
     async def run(self, account: str, step: Callable[[AccountLog, float], T], now: float) -> T:
         """Run *step* on the account's log."""
-        return self.run_now(account, step, now)
+        return step(self.log_of(account), now)
 
-    def run_now(self, account: str, step: Callable[[AccountLog, float], T], now: float) -> T:
-        """Run *step* on the account's log: nothing is awaited, so it is atomic within one event loop."""
+    def log_of(self, account: str) -> AccountLog:
+        """The account's log itself. As long as nothing is awaited, steps on it are atomic within one event loop."""
         log = self._logs.get(account)
         if log is None:
             log = self._logs[account] = AccountLog()
-        return step(log, now)
+        return log

@@ -1,36 +1,24 @@
 """The places of a quota window, and those who are at work on them."""
 
-from enum import StrEnum
 from typing import Literal
 
 from attrs import define, evolve, frozen
 
+Before = Literal["new", "held", "unknown", "spent"]
+"""What the log knew of a job when a reservation was made for it."""
 
-class Before(StrEnum):
-    """What the log knew of a job when a reservation was made for it."""
+Settlement = Literal["published", "confirmed", "released", "unsent", "unknown"]
+"""What became of a reservation:
 
-    NEW = "new"
-    HELD = "held"
-    UNKNOWN = "unknown"
-    SPENT = "spent"
-
-
-class Settlement(StrEnum):
-    """What became of a reservation."""
-
-    PUBLISHED = "published"
-    """The server said `alreadyPublished: false`: a publish was charged just now."""
-    CONFIRMED = "confirmed"
-    """It said `alreadyPublished: true`, and a request of our own may be the reason: charged, if it was not yet."""
-    RELEASED = "released"
-    """It answered that nothing was published."""
-    UNSENT = "unsent"
-    """Nothing reached it."""
-    UNKNOWN = "unknown"
-    """Something was sent and not decided."""
+- published: the server said `alreadyPublished: false`: a publish was charged just now;
+- confirmed: it said `alreadyPublished: true`, and a request of our own may be the reason: charged, if not yet;
+- released: it answered that nothing was published;
+- unsent: nothing reached it;
+- unknown: something was sent and not decided.
+"""
 
 
-@frozen
+@define
 class Reservation:
     """A publish under way: the right to send one draft.
 
@@ -100,8 +88,9 @@ class Slot:
 
     def let_go(self, reservation_id: str) -> None:
         """End the reservation of that id."""
-        if self.holders:
-            self.holders = tuple([holder for holder in self.holders if holder.id != reservation_id])
+        holders = self.holders
+        only_one = len(holders) == 1 and holders[0].id == reservation_id
+        self.holders = () if only_one else tuple([holder for holder in holders if holder.id != reservation_id])
 
     def is_held(self, now: float) -> bool:
         """Whether a publish is under way that may still decide about this slot."""
