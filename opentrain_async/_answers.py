@@ -21,6 +21,7 @@ from .errors import (
 )
 from .outcomes import OutcomeStatus
 
+PUBLISHED, ALREADY_PUBLISHED = OutcomeStatus.PUBLISHED, OutcomeStatus.ALREADY_PUBLISHED
 REJECTED, DEFERRED = OutcomeStatus.REJECTED, OutcomeStatus.DEFERRED
 NOT_SENT, UNKNOWN = OutcomeStatus.NOT_SENT, OutcomeStatus.UNKNOWN
 

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from datetime import datetime
 from inspect import isawaitable
 
-from ._answers import is_bare_denial, outcome_of, rule_on
+from ._answers import ALREADY_PUBLISHED, DEFERRED, NOT_SENT, PUBLISHED, is_bare_denial, outcome_of, rule_on
 from ._clock import Clock, instant
-from ._flight import Landing, Patience
+from ._flight import Flight, GivenUpError, Patience
 from ._flights import Flights
 from ._source import Source, is_cancelled_by_its_caller
 from ._text import shown
@@ -18,6 +18,8 @@ from .outcomes import OutcomeStatus, PublishOutcome, PublishReport
 
 JobIds = Iterable[str] | AsyncIterable[str]
 OnOutcome = Callable[[PublishOutcome], object]
+Emit = Callable[[PublishOutcome], Awaitable[None] | None]
+"""Takes an outcome, at once or, where it returns something to await, as soon as there is room for it."""
 
 _logger = logging.getLogger("opentrain_async")
 
@@ -42,7 +44,7 @@ class Run:
         self._last_was_bare_denial = False
         self.stopped_by: OpenTrainError | None = None
 
-    async def through(self, emit: Callable[[PublishOutcome], Awaitable[None]]) -> None:
+    async def through(self, emit: Emit) -> None:
         """Work through the source; each outcome is emitted as it comes.
 
         Raises:
@@ -54,48 +56,40 @@ class Run:
         if self._source.failure is not None:
             raise self._source.failure
 
-    async def _work(self, emit: Callable[[PublishOutcome], Awaitable[None]]) -> None:
+    async def _work(self, emit: Emit) -> None:
+        task = asyncio.current_task()
         async for item in self._source:
-            await emit(await self._outcome(item))
+            flight: Flight | None = None
+            try:
+                if self.stopped_by is not None:
+                    raise GivenUpError
+                flight, ending = self._flights.carry(checked_job_id(item), self._patience, task)
+                result = await ending
+                self._last_was_bare_denial = False
+                status = PUBLISHED if result.newly_published else ALREADY_PUBLISHED
+                outcome = PublishOutcome(flight.job_id, status, result=result, attempts=flight.attempts)
+            except GivenUpError:
+                outcome = PublishOutcome(_named(item), NOT_SENT, error=self.stopped_by)
+            except OpenTrainError as error:
+                outcome = self._failed(item, error.with_traceback(None), flight.attempts if flight else 0)
+            if not outcome.attempts:
+                await asyncio.sleep(0)  # a long source of what cannot be sent lets others run
+            if (taken := emit(outcome)) is not None:
+                await taken
 
-    async def _outcome(self, item: object) -> PublishOutcome:
-        landing = await self._land(item) if self.stopped_by is None else Landing()
-        if not landing.attempts:
-            await asyncio.sleep(0)  # a long source of what cannot be sent lets others run
-        outcome = self._read(landing, item if isinstance(item, str) else shown(item))
-        self._stop_if_hopeless(outcome)
-        return outcome
+    def _failed(self, item: object, error: OpenTrainError, attempts: int) -> PublishOutcome:
+        status = outcome_of(error)
+        self._stop_if_hopeless(error, status)
+        retry_at = _retry_at(error, self._clock.now())
+        return PublishOutcome(_named(item), status, error=error, attempts=attempts, retry_at=retry_at)
 
-    async def _land(self, item: object) -> Landing:
-        try:
-            return await self._flights.carry(checked_job_id(item), self._patience)
-        except OpenTrainError as error:
-            return Landing(error=error.with_traceback(None))
-
-    def _read(self, landing: Landing, job_id: str) -> PublishOutcome:
-        """The outcome of one draft; one that was given up, or not begun, was not sent as the run had stopped."""
-        if landing.result is not None:
-            newly = landing.result.newly_published
-            status = OutcomeStatus.PUBLISHED if newly else OutcomeStatus.ALREADY_PUBLISHED
-            return PublishOutcome(job_id, status, result=landing.result, attempts=landing.attempts)
-        if landing.error is None:
-            return PublishOutcome(job_id, OutcomeStatus.NOT_SENT, error=self.stopped_by)
-        return PublishOutcome(
-            job_id,
-            outcome_of(landing.error),
-            error=landing.error,
-            attempts=landing.attempts,
-            retry_at=_retry_at(landing.error, self._clock.now()),
-        )
-
-    def _stop_if_hopeless(self, outcome: PublishOutcome) -> None:
+    def _stop_if_hopeless(self, error: OpenTrainError, status: OutcomeStatus) -> None:
         """Stop the run where every other draft would end the same way, such as with a revoked token."""
-        error = outcome.error
         is_bare = is_bare_denial(error)
         is_second = is_bare and self._last_was_bare_denial
-        if outcome.status is not OutcomeStatus.DEFERRED:
+        if status is not DEFERRED:
             self._last_was_bare_denial = is_bare
-        if error is not None and (is_second or rule_on(error).stops_run) and self.stopped_by is None:
+        if (is_second or rule_on(error).stops_run) and self.stopped_by is None:
             self.stopped_by = error
             _logger.warning("the run stops, the rest is not sent: %s", error)
             self._flights.give_up(self._patience)
@@ -104,29 +98,25 @@ class Run:
 async def publish_many(run: Run, on_outcome: OnOutcome | None) -> PublishReport:
     """Run to the end and report."""
     outcomes: list[PublishOutcome] = []
-    tell = _Guarded(on_outcome) if on_outcome is not None else None
-
-    async def keep(outcome: PublishOutcome) -> None:
-        outcomes.append(outcome)
-        if tell is not None:
-            await tell(outcome)
-
+    emit: Emit = outcomes.append if on_outcome is None else _Telling(outcomes, on_outcome)
     try:
-        await run.through(keep)
+        await run.through(emit)
     except Exception as error:
         error.add_note(f"until then: {PublishReport(tuple(outcomes), run.stopped_by)}")
         raise
     return PublishReport(tuple(outcomes), run.stopped_by)
 
 
-class _Guarded:
-    """A caller's callback, which may be async, and which cannot harm the run: what it raises is logged, once."""
+class _Telling:
+    """Keeps outcomes and tells a callback, async or not, which cannot harm the run: what it raises is logged, once."""
 
-    def __init__(self, callback: OnOutcome) -> None:
+    def __init__(self, outcomes: list[PublishOutcome], callback: OnOutcome) -> None:
+        self._outcomes = outcomes
         self._callback = callback
         self._has_failed = False
 
     async def __call__(self, outcome: PublishOutcome) -> None:
+        self._outcomes.append(outcome)
         try:
             answer = self._callback(outcome)
             if isawaitable(answer):
@@ -137,6 +127,10 @@ class _Guarded:
             if not self._has_failed:
                 self._has_failed = True
                 _logger.exception("on_outcome raised; the run goes on, and this is said once")
+
+
+def _named(item: object) -> str:
+    return item if isinstance(item, str) else shown(item)
 
 
 def _retry_at(error: OpenTrainError, now: float) -> datetime | None:

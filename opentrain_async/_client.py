@@ -148,10 +148,7 @@ class AsyncOpenTrain:
         """
         self._check_usable()
         checked = checked_job_id(job_id)
-        landing = await self._flights.join(checked, Patience(_checks.patience("max_wait", max_wait)))
-        if landing.result is None:
-            raise landing.error or ClientClosedError("given up", job_id=checked)
-        return landing.result
+        return await self._flights.join(checked, Patience(_checks.patience("max_wait", max_wait)))
 
     async def publish_many(
         self,

@@ -2,12 +2,19 @@
 
 import asyncio
 import copy
-from collections.abc import Callable
+from typing import Any, Literal
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from .errors import OpenTrainError, QuotaExceededError
 from .models import PublishResult
+
+Phase = Literal["waiting", "ready", "sending", "settling"]
+Ending = PublishResult | Exception
+
+
+class GivenUpError(Exception):
+    """The run that wanted the draft has stopped, and nothing was sent for it. It does not leave the package."""
 
 
 class Patience:
@@ -30,120 +37,92 @@ class Patience:
         return self._ends_at
 
 
-@frozen
-class Landing:
-    """How a publish ended for one of its callers: a result, or an error; or neither, if it was given up unsent."""
-
-    result: PublishResult | None = None
-    error: OpenTrainError | None = None
-    attempts: int = 0
+def _nobody() -> dict["asyncio.Future[Ending]", Patience]:
+    return {}
 
 
 @define(eq=False)
 class Flight:
-    """One draft being published, by a task of its own or in that of the caller who owns it.
+    """One draft being published, in the task of the caller who owns it or in one of its own.
 
     Attributes:
         job_id: The draft.
         owner: The patience of the caller in whose task this runs; `None` if it has a task of its own.
-        owners_landing: How it ended for the owner, once that is known.
+        task: The task in which it runs.
+        phase: It waits for a slot; has one and is ready to send; is sending; or it is known how it ended, and only
+            the slot is left to be settled.
         attempts: How many have been begun.
-        has_slot: There is a reservation, and so something may be sent.
-        under_way: An attempt is being made just now.
         in_doubt: An attempt, of this publish or of one that it follows, may have been applied.
         has_reached_server: An attempt got further than connecting.
-        is_settling: It is known how it ended, and only its slot is left to be settled.
-        is_called_off: Its task was cancelled by the client itself; that is done once.
+        called_off: What its owner is told because the client itself has cancelled the task; that is done once.
+        denial: Why there is no slot for it, since this was last asked for.
+        passengers: Those besides the owner who wait to hear how it ends, each with a patience of their own.
     """
 
     job_id: str
     owner: Patience | None = None
-    owners_landing: Landing | None = None
+    task: "asyncio.Task[Any] | None" = None
+    phase: Phase = "waiting"
     attempts: int = 0
-    has_slot: bool = False
-    under_way: bool = False
     in_doubt: bool = False
     has_reached_server: bool = False
-    is_settling: bool = False
-    is_called_off: bool = False
-    _denied: tuple[QuotaExceededError, float] | None = None
-    _passengers: dict["asyncio.Future[Landing]", Patience] = field(factory=dict["asyncio.Future[Landing]", Patience])
+    called_off: Exception | None = None
+    denial: QuotaExceededError | None = None
+    passengers: dict["asyncio.Future[Ending]", Patience] = field(factory=_nobody)
+    _denied_until: float = 0.0
 
-    @property
-    def has_passengers(self) -> bool:
-        """Whether anybody but the owner still waits to hear how it ends."""
-        return bool(self._waiting())
-
-    @property
-    def goes_on(self) -> bool:
-        """Whether there is anybody left for whom to go on here; an owner who is done takes nobody further."""
-        return self.has_passengers if self.owner is None else self.owners_landing is None
-
-    def board(self, patience: Patience, now: float) -> "asyncio.Future[Landing]":
+    def board(self, patience: Patience, now: float) -> "asyncio.Future[Ending]":
         """Wait for the end of this publish as well."""
-        landing: asyncio.Future[Landing] = asyncio.get_running_loop().create_future()
-        self._passengers[landing] = patience
-        if self._denied is not None and not self.has_slot:
-            self._turn_away(*self._denied, now)
-        return landing
+        ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self.passengers[ending] = patience
+        if self.denial is not None and self.phase == "waiting":
+            self._turn_away(self.denial, now)
+        return ending
 
-    def leave(self, landing: "asyncio.Future[Landing]") -> bool:
+    def leave(self, ending: "asyncio.Future[Ending]") -> bool:
         """Wait for it no longer; returns whether nobody does any more."""
-        del self._passengers[landing]
-        return not self._passengers and self.owner is None
+        del self.passengers[ending]
+        return self.owner is None and not self.passengers
 
-    def deny(self, error: QuotaExceededError, retry_at: float, now: float) -> bool:
-        """Tell everyone that there is no slot before *retry_at*; returns whether to wait for it."""
-        self._denied = (error, retry_at)
-        self._turn_away(error, retry_at, now)
-        return self.goes_on
+    def waiting(self) -> list["asyncio.Future[Ending]"]:
+        """The passengers who have not yet been told how it ended for them."""
+        return [ending for ending in self.passengers if not ending.done()]
+
+    def tell(self, ended: Ending) -> None:
+        """Tell all passengers how it ended."""
+        for ending in self.waiting():
+            ending.set_result(_own_copy(ended))
+
+    def deny(self, denial: QuotaExceededError, until: float, now: float) -> bool:
+        """Turn away all who would not wait that long; returns whether this task is to wait for the others."""
+        self.denial, self._denied_until = denial, until
+        self._turn_away(denial, now)
+        return bool(self.waiting()) if self.owner is None else self.owner.ends_at(now) >= until
 
     def give_up(self, patience: Patience) -> bool:
-        """Let those with this patience go, unless something may have been sent; returns whether the owner goes."""
-        if self.has_slot:
+        """Let those with this patience go, unless something may have been sent; returns whether this task may end."""
+        if self.phase != "waiting":
             return False
-        went_on = self.owners_landing is None
-        self._end(Landing, lambda theirs: theirs is patience)
-        return went_on and self.owners_landing is not None
-
-    def land(self, result: PublishResult) -> None:
-        """Tell everyone that the job is live."""
-        self._end(lambda: Landing(result, attempts=self.attempts))
-
-    def fail(self, error: OpenTrainError) -> None:
-        """Tell everyone why it is not; each gets an error of their own to raise."""
-        self._end(lambda: Landing(error=own_copy(error), attempts=self.attempts))
-
-    def crash(self, error: Exception) -> None:
-        """Tell everyone of an error that nobody foresaw."""
-        for landing, _ in self._waiting():
-            landing.set_exception(error)
+        for ending in self.waiting():
+            if self.passengers[ending] is patience:
+                ending.set_result(GivenUpError())
+        return not self.waiting() if self.owner is None else self.owner is patience
 
     def disown(self) -> None:
-        """Go on without the owner, for those who still wait."""
-        self.owner = self.owners_landing = None
-        self.under_way = self.is_settling = self.is_called_off = False
+        """Begin again without the owner, for the passengers."""
+        self.owner = self.called_off = None
+        self.phase = "waiting"
 
-    def _turn_away(self, error: QuotaExceededError, retry_at: float, now: float) -> None:
-        self._end(
-            lambda: Landing(error=own_copy(error), attempts=self.attempts),
-            lambda patience: patience.ends_at(now) < retry_at,
-        )
-
-    def _end(self, landing: Callable[[], Landing], whose: Callable[[Patience], bool] = lambda _: True) -> None:
-        """End it for all who still wait, and who have that patience."""
-        if self.owner is not None and self.owners_landing is None and whose(self.owner):
-            self.owners_landing = landing()
-        for waiting, patience in self._waiting():
-            if whose(patience):
-                waiting.set_result(landing())
-
-    def _waiting(self) -> list[tuple["asyncio.Future[Landing]", Patience]]:
-        return [(landing, patience) for landing, patience in self._passengers.items() if not landing.done()]
+    def _turn_away(self, denial: QuotaExceededError, now: float) -> None:
+        for ending in self.waiting():
+            if self.passengers[ending].ends_at(now) < self._denied_until:
+                ending.set_result(_own_copy(denial))
 
 
-def own_copy(error: OpenTrainError) -> OpenTrainError:
-    """A copy to raise, without a traceback: two tasks that raise one error mix up its own."""
-    copied = copy.copy(error)
-    copied.__cause__ = error.__cause__
+def _own_copy(ended: Ending) -> Ending:
+    """A copy of an error to raise, without a traceback: two tasks that raise the same one mix up its own."""
+    if not isinstance(ended, OpenTrainError):
+        return ended
+    copied = copy.copy(ended)
+    copied.__cause__ = ended.__cause__
     return copied

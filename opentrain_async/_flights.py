@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from ._clock import Clock
-from ._flight import Flight, Landing, Patience
-from .errors import ClientClosedError, Effect, OpenTrainError
+from ._flight import Flight, GivenUpError, Patience
+from .errors import ClientClosedError, Effect
 from .models import PublishResult
 
 
@@ -27,11 +28,11 @@ class Flights:
         self._fly = fly
         self._clock = clock
         self._joinable: dict[str, Flight] = {}
-        self._under_way: dict[Flight, asyncio.Task[object]] = {}
+        self._left_by_all: set[Flight] = set()
         self._is_closed = False
         self._is_idle = asyncio.Event()
 
-    async def join(self, job_id: str, patience: Patience) -> Landing:
+    def join(self, job_id: str, patience: Patience) -> Awaitable[PublishResult]:
         """Publish the draft, or take part in the publish of it that is under way.
 
         Args:
@@ -39,110 +40,118 @@ class Flights:
             patience: How long this caller waits for quota.
 
         Returns:
-            How it ended for this caller.
-
-        Raises:
-            ClientClosedError: The client is closed.
+            The live job; awaiting it raises the `OpenTrainError` with which it ended for this caller.
         """
-        self._check_open(job_id)
         flight = self._joinable.get(job_id)
         if flight is None:
             flight = Flight(job_id)
             self._start(flight)
-        landing = flight.board(patience, self._clock.now())
-        try:
-            return await landing
-        finally:
-            task = self._under_way.get(flight)
-            if flight.leave(landing) and task is not None:
-                self._leave_off(flight)
-                self._call_off(flight, task)
-                await asyncio.wait({task})
+        return self._take_part(flight, patience)
 
-    async def carry(self, job_id: str, patience: Patience) -> Landing:
+    def carry(
+        self, job_id: str, patience: Patience, task: "asyncio.Task[object] | None"
+    ) -> tuple[Flight, Awaitable[PublishResult]]:
         """The same, for a task that is the library's own: a publish that is not under way runs in that task.
+
+        Args:
+            job_id: As in `join`.
+            patience: As in `join`.
+            task: The current task.
+
+        Returns:
+            The flight, and how it ends: as in `join`, or `GivenUpError` if this patience was given up.
 
         Raises:
             ClientClosedError: The client is closed.
         """
-        task = asyncio.current_task()
-        if job_id in self._joinable or task is None:
-            return await self.join(job_id, patience)
-        self._check_open(job_id)
-        flight = self._joinable[job_id] = Flight(job_id, patience)
-        self._under_way[flight] = task
-        try:
-            await self._take_off(flight)
-        except asyncio.CancelledError:
-            # Called off by the client? Then the owner is not cancelled, and goes on with what it was told.
-            if not flight.is_called_off or task.uncancel():
-                raise
-        finally:
-            self._end(flight)
-            landing = flight.owners_landing
-            if flight.has_passengers:
-                flight.disown()
-                self._start(flight)
-        return landing or Landing()
+        flight = self._joinable.get(job_id)
+        if flight is not None:
+            return flight, self._take_part(flight, patience)
+        if self._is_closed:
+            raise ClientClosedError("the client is closed", job_id=job_id)
+        flight = self._joinable[job_id] = Flight(job_id, patience, task)
+        return flight, self._take_off(flight)
 
     def give_up(self, patience: Patience) -> None:
         """Let all callers with this patience go for whom nothing has been sent."""
-        for flight, task in list(self._under_way.items()):
+        for flight in list(self._joinable.values()):
             if flight.give_up(patience):
-                self._call_off(flight, task)
+                self._call_off(flight, GivenUpError())
 
     async def close(self) -> None:
         """Cancel what is under way and wait until it is settled; its callers are told so."""
         self._is_closed = True
-        for flight, task in list(self._under_way.items()):
-            if not flight.is_settling:
-                flight.fail(_closed_under(flight))
-            self._call_off(flight, task)
-        if self._under_way:
+        for flight in list(self._joinable.values()):
+            if flight.phase != "settling":
+                error = _closed_under(flight)
+                flight.tell(error)
+                self._call_off(flight, error)
+        if self._joinable or self._left_by_all:
             await self._is_idle.wait()
-
-    def _check_open(self, job_id: str) -> None:
-        if self._is_closed:
-            raise ClientClosedError("the client is closed", job_id=job_id)
 
     def _start(self, flight: Flight) -> None:
         """Publish in a task of the flight's own, which ends when its slot is settled."""
         self._joinable[flight.job_id] = flight
-        task = self._under_way[flight] = asyncio.create_task(self._take_off(flight))
-        task.add_done_callback(lambda _: self._end(flight))
+        flight.task = asyncio.create_task(self._take_off(flight))
+        flight.task.add_done_callback(partial(self._end_of_task, flight))
 
-    async def _take_off(self, flight: Flight) -> None:
+    async def _take_off(self, flight: Flight) -> PublishResult:
+        """Publish in the current task, and tell the passengers how it ended."""
         try:
-            flight.land(await self._fly(flight))
-        except OpenTrainError as error:
-            if flight.goes_on:
-                flight.fail(error)
-        except Exception as error:
-            flight.crash(error)
-            if flight.owner is not None:
+            result = await self._fly(flight)
+            if flight.passengers:
+                flight.tell(result)
+            return result
+        except asyncio.CancelledError:
+            # Called off by the client? Then the owner is not cancelled, and goes on with what it is told.
+            if flight.called_off is None or flight.task is None or flight.task.uncancel():
                 raise
+            raise flight.called_off from None
+        except Exception as error:
+            if error is not flight.denial:  # those who are left outwait a denial
+                flight.tell(error)
+            raise
         finally:
-            self._leave_off(flight)
+            self._end(flight)
+            if flight.passengers and flight.owner is not None and flight.waiting():
+                flight.disown()
+                self._start(flight)
 
-    def _call_off(self, flight: Flight, task: asyncio.Task[object]) -> None:
+    async def _take_part(self, flight: Flight, patience: Patience) -> PublishResult:
+        """Wait for the end of a publish in another task; the last one to leave it calls it off."""
+        ending = flight.board(patience, self._clock.now())
+        try:
+            told = await ending
+        finally:
+            if flight.leave(ending) and flight.task is not None and not flight.task.done():
+                self._left_by_all.add(self._joinable.pop(flight.job_id))
+                self._call_off(flight, GivenUpError())
+                await asyncio.wait({flight.task})
+        if isinstance(told, PublishResult):
+            return told
+        raise told
+
+    def _call_off(self, flight: Flight, told: Exception) -> None:
         """Cancel a publish, once; one that has ended but for its slot is left to settle it."""
-        if not flight.is_called_off and not flight.is_settling:
-            flight.is_called_off = True
-            task.cancel()
-
-    def _leave_off(self, flight: Flight) -> None:
-        """Nobody takes part in it any more."""
-        if self._joinable.get(flight.job_id) is flight:
-            del self._joinable[flight.job_id]
+        if flight.task is not None and flight.called_off is None and flight.phase != "settling":
+            flight.called_off = told
+            flight.task.cancel()
 
     def _end(self, flight: Flight) -> None:
-        """Its slot is settled and its task done, or its owner's again."""
-        self._leave_off(flight)
-        self._under_way.pop(flight, None)
-        if self._is_closed and not self._under_way:
+        """Its slot is settled, and its task done or its owner's again."""
+        if self._joinable.get(flight.job_id) is flight:
+            del self._joinable[flight.job_id]
+        else:
+            self._left_by_all.discard(flight)
+        if self._is_closed and not self._joinable and not self._left_by_all:
             self._is_idle.set()
+
+    def _end_of_task(self, flight: Flight, task: "asyncio.Task[PublishResult]") -> None:
+        self._end(flight)  # again, for a task that was cancelled before it began
+        if not task.cancelled():
+            task.exception()  # its passengers have been told
 
 
 def _closed_under(flight: Flight) -> ClientClosedError:
-    effect: Effect = "unknown" if flight.under_way or flight.in_doubt else "none"
+    effect: Effect = "unknown" if flight.phase == "sending" or flight.in_doubt else "none"
     return ClientClosedError("the client was closed meanwhile", job_id=flight.job_id, effect=effect)

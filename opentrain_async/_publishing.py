@@ -11,7 +11,7 @@ from ._flight import Flight
 from ._retry import Retrier
 from ._transport import Transport
 from ._wire import publish_path, read_publish, window_seconds
-from .errors import ClientClosedError, ConnectError, OpenTrainError, QuotaExceededError, TLSError
+from .errors import ConnectError, OpenTrainError, QuotaExceededError, TLSError
 from .models import PublishResult
 from .quota import QuotaLedger
 from .quota._slots import Denied, Reservation, Settlement
@@ -40,39 +40,31 @@ class Publisher:
         """
         attempt = partial(self._attempt, flight)
         while True:
-            reservation = await self._reserve(flight)
+            reservation = self._ledger.reserve_at_once(flight.job_id) or await self._in_line(flight)
+            flight.phase = "ready"
+            flight.in_doubt = reservation.before == "unknown"
+            flight.has_reached_server = False
             try:
                 result = await self._retrier.run(flight.job_id, attempt, is_transient)
             except QuotaExceededError as refusal:
                 if not await self._has_patience_after(refusal, flight, reservation):
                     raise
             except OpenTrainError as error:
-                flight.is_settling = True
+                flight.phase = "settling"
                 await self._ledger.settle(reservation, _settlement_after(error, flight))
                 raise
             except BaseException:
-                left_open = flight.under_way or flight.in_doubt
-                await self._ledger.settle(reservation, "unknown" if left_open else "unsent")
+                await self._ledger.settle(reservation, _settlement_when_cut_short(flight))
                 raise
             else:
-                flight.is_settling = True
-                how = _settlement_of(result, flight, reservation)
+                flight.phase = "settling"
+                how = _settlement_of_one_found_live(flight, reservation) if result.already_published else "published"
                 if not self._ledger.settle_at_once(reservation, how):
                     await self._ledger.settle(reservation, how)
                 return evolve(result, newly_published=True) if how == "confirmed" else result
 
-    async def _reserve(self, flight: Flight) -> Reservation:
-        flight.has_slot = False
-        reservation = self._ledger.reserve_at_once(flight.job_id) or await self._ledger.reserve(
-            flight.job_id, partial(self._deny, flight)
-        )
-        if not flight.goes_on:
-            await self._ledger.settle(reservation, "unsent")
-            raise ClientClosedError("given up before it was sent", job_id=flight.job_id)
-        flight.has_slot = True
-        flight.in_doubt = reservation.before == "unknown"
-        flight.has_reached_server = False
-        return reservation
+    async def _in_line(self, flight: Flight) -> Reservation:
+        return await self._ledger.reserve(flight.job_id, partial(self._deny, flight))
 
     def _deny(self, flight: Flight, denied: Denied) -> None:
         error = QuotaExceededError(
@@ -82,23 +74,23 @@ class Publisher:
             used=denied.used,
             retry_at=instant(denied.retry_at),
         )
-        if not flight.deny(error, denied.retry_at, self._clock.now()) and flight.owner is not None:
+        if not flight.deny(error, denied.retry_at, self._clock.now()):
             raise error
 
     async def _attempt(self, flight: Flight, seconds: float) -> PublishResult:
         flight.attempts += 1
-        flight.under_way = True
+        flight.phase = "sending"
         try:
             reply = await self._transport.post(publish_path(flight.job_id), seconds)
-            _logger.debug("publish %s: attempt %d: HTTP %d", flight.job_id, flight.attempts, reply.status)
             result = read_publish(reply, flight.job_id, self._clock.now())
         except OpenTrainError as error:
             error.job_id = flight.job_id
             flight.in_doubt |= error.effect == "unknown"
             flight.has_reached_server |= not isinstance(error, ConnectError | TLSError)
-            flight.under_way = False
+            flight.phase = "ready"
+            _logger.debug("publish %s: attempt %d: %s", flight.job_id, flight.attempts, error)
             raise
-        flight.under_way = False
+        flight.phase = "ready"
         return result
 
     async def _has_patience_after(self, refusal: QuotaExceededError, flight: Flight, reservation: Reservation) -> bool:
@@ -116,7 +108,7 @@ class Publisher:
             retry_after=refusal.retry_after,
         )
         refusal.effect = "unknown" if flight.in_doubt else "none"
-        flight.has_slot = False
+        flight.phase = "waiting"
         if denied is not None:
             refusal.limit, refusal.used, refusal.retry_at = denied.limit, denied.used, instant(denied.retry_at)
             if reservation.before == "new" and not flight.in_doubt:
@@ -124,20 +116,23 @@ class Publisher:
         return False
 
 
-def _settlement_of(result: PublishResult, flight: Flight, reservation: Reservation) -> Settlement:
-    """What a 200 means for the slot.
+def _settlement_of_one_found_live(flight: Flight, reservation: Reservation) -> Settlement:
+    """What `alreadyPublished: true` means for the slot.
 
     A job that is found live may have been put there by one of our own requests: an earlier attempt whose reply
     was lost, or the publish of another client that holds the same slot. Then the slot is spent. Otherwise it was
     live before, and this publish has used up nothing.
     """
-    if not result.already_published:
-        return "published"
     if reservation.before == "spent":
         return "unsent"
     if flight.in_doubt or reservation.before == "held":
         return "confirmed"
     return "released"
+
+
+def _settlement_when_cut_short(flight: Flight) -> Settlement:
+    """What it means that nobody waited for the end."""
+    return "unknown" if flight.phase == "sending" or flight.in_doubt else "unsent"
 
 
 def _settlement_after(error: OpenTrainError, flight: Flight) -> Settlement:

@@ -17,9 +17,25 @@ from opentrain_async.errors import (
 )
 from opentrain_async.sandbox import Fault, Sandbox
 
+from .virtual import VirtualClock
 from .waiting import until
 
 Connect = Callable[..., AsyncOpenTrain]
+
+
+class GatedClock(VirtualClock):
+    """A virtual clock on which every sleep ends when the gate is opened."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        await self.gate.wait()
+        self.time += seconds
+
+
 AT_ONCE = RetryPolicy(base_delay=0.0, max_delay=0.0)
 
 
@@ -70,6 +86,32 @@ async def test_those_who_wait_for_a_slot_are_not_sent_once_the_run_stops(sandbox
     assert len(report.not_sent) >= 7
     assert len(sandbox.requests) == len(report.rejected)
     assert (await client.quota()).used == 0
+
+
+async def test_a_run_that_stops_leaves_the_drafts_of_another_run_alone(sandbox: Sandbox, connect: Connect) -> None:
+    """A draft that others wait for too is not sent for the run that stops, and is published for the others."""
+    refused, shared = sandbox.draft(), sandbox.draft()
+    sandbox.fault(Fault.STATUS, job_id=refused, status=429, retry_after="5")
+    sandbox.fault(Fault.STATUS, job_id=refused, status=401, call=2)
+    clock, both_wait = GatedClock(), asyncio.Event()
+    client = connect(sandbox, clock=clock, daily_limit=1)
+
+    async def source() -> AsyncIterator[str]:
+        yield refused
+        await both_wait.wait()
+        yield shared
+
+    stops = asyncio.create_task(client.publish_many(source(), concurrency=2))
+    await until(lambda: clock.slept)
+    goes_on = asyncio.create_task(client.publish_many([shared]))
+    await until(lambda: client._ledger._line.length)
+    alone = asyncio.create_task(client.publish(shared))
+    both_wait.set()
+    await until(lambda: len(client._flights._joinable[shared].passengers) == 2)
+    clock.gate.set()
+    assert [outcome.status.value for outcome in (await stops).outcomes] == ["rejected", "not_sent"]
+    assert len((await goes_on).published) == 1
+    assert (await alone).newly_published
 
 
 async def test_a_missing_scope_stops_the_run(sandbox: Sandbox, connect: Connect) -> None:

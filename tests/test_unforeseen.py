@@ -6,7 +6,6 @@ from collections.abc import Callable
 import pytest
 
 from opentrain_async import AsyncOpenTrain, OutcomeStatus, PublishOutcome
-from opentrain_async._flight import Flight
 from opentrain_async.errors import ClientClosedError
 from opentrain_async.sandbox import Sandbox
 
@@ -37,15 +36,6 @@ async def test_a_fault_of_ours_ends_a_run(sandbox: Sandbox, connect: Connect) ->
         await client.publish_many([sandbox.draft() for _ in range(3)])
     assert raised.group_contains(ZeroDivisionError)
     assert "0 drafts" in raised.value.__notes__[0]
-
-
-async def test_a_publish_that_nobody_wants_any_more_is_not_sent(sandbox: Sandbox, connect: Connect) -> None:
-    """A slot that comes when everybody has gone is given back."""
-    client = connect(sandbox)
-    with pytest.raises(ClientClosedError):
-        await client._flights._fly(Flight(sandbox.draft()))
-    assert (await client.quota()).used == 0
-    assert sandbox.requests == []
 
 
 async def test_an_id_that_is_under_way_twice_in_a_stream_is_one_request(sandbox: Sandbox, connect: Connect) -> None:
