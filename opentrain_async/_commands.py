@@ -56,6 +56,8 @@ def main() -> None:
 
     New here? `opentrain-async demo` shows it all, and nothing leaves this machine.
     """
+    if cast("TextIO | None", sys.stdout) is None:
+        raise click.UsageError("stdout is closed, so nobody would learn what was done; >/dev/null is how to ignore it")
     # A terminal that lacks a character of a job's text must not cost the report of what was published.
     with suppress(AttributeError):  # of a stream that somebody put in its place
         cast("io.TextIOWrapper", sys.stdout).reconfigure(errors="backslashreplace")

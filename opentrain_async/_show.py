@@ -4,13 +4,14 @@ Text that came from the service, or as an id, is escaped before it is shown, and
 draft may paint the terminal.
 """
 
+import io
 import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TextIO
+from typing import TextIO, cast
 
 from rich import box
 from rich.console import Console
@@ -53,8 +54,8 @@ def stdout() -> Console:
 
 
 def stderr() -> Console:
-    """For whatever else there is to say."""
-    return _Plain(sys.stderr)
+    """For whatever else there is to say; to nobody, where it is closed."""
+    return _Plain(cast("TextIO | None", sys.stderr) or io.StringIO())
 
 
 @contextmanager

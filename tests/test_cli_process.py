@@ -2,9 +2,11 @@
 
 import asyncio
 import io
+import shlex
 import signal
 import subprocess
 import sys
+from asyncio.subprocess import PIPE
 
 import pytest
 from click.testing import CliRunner
@@ -43,6 +45,21 @@ def test_without_its_extra_the_command_says_what_to_install(module: str, code: s
     finished = _without(module, code)
     said = "opentrain-async: the command line needs more: pip install 'opentrain_async[cli]'\n"
     assert (finished.returncode, finished.stdout, finished.stderr) == (2, "", said)
+
+
+@pytest.mark.parametrize(("closed", "status"), [(">&-", 2), ("2>&-", 0)])
+async def test_a_stream_that_is_closed_is_no_traceback(closed: str, status: int) -> None:
+    """Without stdout nothing is published that nobody learns of; without stderr all is as usual."""
+    async with Sandbox() as sandbox:
+        job_id = sandbox.draft()
+        shell = await asyncio.create_subprocess_shell(
+            shlex.join([*command.COMMAND, "publish", job_id]) + f" {closed}",
+            stdin=PIPE, stdout=PIPE, stderr=PIPE, env=command.environment(sandbox),
+        )  # fmt: skip
+        finished = await command.end(shell)
+        assert finished.status == status
+        assert len(sandbox.live) == (1 if status == 0 else 0)
+        assert finished.err.endswith("ignore it\n") if status else "1 published" in finished.out
 
 
 def test_a_module_that_is_missing_from_the_package_itself_is_no_missing_extra() -> None:
