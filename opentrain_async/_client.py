@@ -17,6 +17,7 @@ from ._retry import Retrier, RetryPolicy
 from ._settings import Secret, masked, resolve
 from ._source import Source
 from ._stream import PublishStream
+from ._text import shown
 from ._transport import Transport
 from ._version import __version__
 from ._wire import checked_job_id
@@ -79,6 +80,10 @@ class AsyncOpenTrain:
         token = masked(token)  # from here on no traceback shows it
         settings = resolve(token, base_url)
         _checks.kind("retry", retry, RetryPolicy)
+        if session is not None:
+            _checks.kind("session", session, aiohttp.ClientSession)
+        if clock is not None:
+            _checks.method("clock", clock, "now")
         if daily_limit is not None:
             _checks.whole("daily_limit", daily_limit)
         if ledger is not None:
@@ -180,7 +185,10 @@ class AsyncOpenTrain:
             ConfigurationError: An argument cannot be right. (An id that cannot be is `REJECTED`.)
             ClientClosedError: The client is closed already.
         """
-        return await publish_many(self._run(job_ids, concurrency, max_wait, distinct=True), on_outcome)
+        run = self._run(job_ids, concurrency, max_wait, distinct=True)
+        if on_outcome is not None and not callable(on_outcome):
+            raise ConfigurationError(f"on_outcome has to be callable, not {shown(on_outcome)}")
+        return await publish_many(run, on_outcome)
 
     def publish_stream(self, job_ids: JobIds, *, concurrency: int = 10, max_wait: float = 0.0) -> PublishStream:
         """Publish many drafts at once, and get each outcome as it comes.

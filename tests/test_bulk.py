@@ -281,6 +281,13 @@ async def test_a_string_is_not_a_list_of_ids(sandbox: Sandbox, connect: Connect,
         await connect(sandbox).publish_many(job_ids)  # type: ignore[arg-type]
 
 
+async def test_what_cannot_be_called_is_refused_before_anything_is_sent(sandbox: Sandbox, connect: Connect) -> None:
+    """A callback that could tell nobody anything is no reason to publish first."""
+    with pytest.raises(ConfigurationError, match="on_outcome has to be callable, not 5"):
+        await connect(sandbox).publish_many([sandbox.draft()], on_outcome=5)  # type: ignore[arg-type]
+    assert sandbox.requests == []
+
+
 async def test_a_run_without_drafts_has_an_empty_report(sandbox: Sandbox, connect: Connect) -> None:
     """Nothing to do is no failure."""
     report = await connect(sandbox).publish_many([])

@@ -21,7 +21,7 @@ Connect = Callable[..., AsyncOpenTrain]
         {"daily_limit": 0}, {"daily_limit": True}, {"daily_limit": 2.0}, {"account": ""}, {"account": 7},
         {"retry": None},
         {"timeout": 0}, {"timeout": math.inf}, {"timeout": None}, {"connect_timeout": -1}, {"max_connections": 0},
-        {"ledger": "redis://"}, {"base_url": "http://example.org"}, {"token": ""},
+        {"session": 5}, {"clock": 5}, {"ledger": "redis://"}, {"base_url": "http://example.org"}, {"token": ""},
     ],
 )  # fmt: skip
 def test_what_cannot_be_right_is_refused_when_the_client_is_made(options: dict[str, object]) -> None:
