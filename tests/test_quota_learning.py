@@ -61,6 +61,23 @@ class TestRefusals:
         assert account.log.jobs["a"].kind == "unknown"
         assert account.used() == 3
 
+    def test_slots_that_left_while_a_request_was_under_way_leave_room_for_what_the_server_counts(self) -> None:
+        """The server's count is filled up from what is in the window when it answers."""
+        account = Account()
+        for number in range(15):
+            account.settled(f"job_{number}", "published", T0)
+        late = account.reserve("late", T0 + WINDOW - 1)
+        denied = account.log.refused(late, "released", T0 + WINDOW + 1, limit=20)
+        assert (denied.used, denied.retry_at) == (20, T0 + 2 * WINDOW + 1)
+
+    def test_a_shorter_window_lets_go_of_what_lies_outside_it(self) -> None:
+        """The server's window says which of the slots it counts."""
+        account = Account()
+        for number in range(15):
+            account.settled(f"job_{number}", "published", T0)
+        denied = account.log.refused(account.reserve("a", T0 + 7200), "released", T0 + 7200, limit=20, window=3600.0)
+        assert (denied.used, denied.retry_at) == (20, T0 + 7200 + 3600)
+
 
 class TestProbes:
     """Doubt never locks an account out, and certainty is never tested."""

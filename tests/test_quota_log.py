@@ -187,3 +187,14 @@ def test_a_snapshot_says_what_is_known() -> None:
     assert snapshot.next_slot_at is not None
     assert snapshot.next_slot_at.timestamp() == T0 + WINDOW
     assert account.log.snapshot(T0, 1).remaining == 0
+
+
+def test_a_doubt_that_was_joined_and_cleared_leaves_when_it_was_to_leave() -> None:
+    """A slot that a lease held longer falls back to its own date, and the log notices when that is a day old."""
+    account = Account(cap=1)
+    account.settled("a", "unknown")
+    again = account.reserve("a", T0 + WINDOW - 60)
+    assert account.used(T0 + WINDOW - 59) == 1
+    account.log.settle(again, "confirmed", T0 + WINDOW - 58)
+    assert isinstance(account.ask("b", T0 + WINDOW - 1), Denied)
+    assert isinstance(account.ask("b", T0 + WINDOW), Reservation)

@@ -91,8 +91,9 @@ class AccountLog:
         overwrites them. *released* takes away this reservation and the doubt that it inherited, never somebody
         else's; *unsent* this reservation alone.
         """
-        if now > self.seen:
-            self.seen = now
+        if not self.seen <= now < self.tidy_until:
+            self._tidy(now)
+        self.seen = now
         slot = self.jobs.get(reservation.job)
         if slot is None:
             if how in {"released", "unsent"}:
@@ -143,6 +144,7 @@ class AccountLog:
             self.limit, self.limit_source, self.limit_learned_at = limit, "server", now
         if window is not None:
             self.window = window
+        self._tidy(now)
         known = limit or self._limit_now(now, cap)
         dated = now if retry_after is None else min(now, now + retry_after - self.window)
         for _ in range((known or SAFE_LIMIT) - self.used):
@@ -227,7 +229,6 @@ class AccountLog:
             self.others.append(evolve(slot, holders=()))
         slot.kind, slot.at, slot.fresh, slot.charged_by = "spent", now, True, reservation.id
         if reservation.probe:
-            self._tidy(now)
             self._drop_a_doubt(now)
 
     def _drop_a_doubt(self, now: float) -> None:
@@ -247,8 +248,8 @@ class AccountLog:
         self.seen = now
         self.jobs = {job: slot for job, slot in self.jobs.items() if now < slot.dated() + self.window}
         self.others = [slot for slot in self.others if now < slot.dated() + self.window]
-        # Whatever is dated from now on will leave later than a window from now.
-        self.tidy_until = min([now, *(slot.dated() for slot in self._slots())]) + self.window
+        # What has no date yet, or is dated from now on, leaves no sooner than a window from now.
+        self.tidy_until = min([now, *(slot.at for slot in self._slots() if slot.kind)]) + self.window
 
     def _not_after(self, now: float) -> None:
         for slot in self._slots():
