@@ -15,6 +15,8 @@ Hook = Callable[[object, Any], object]
 T = TypeVar("T")
 _NAMELESS = "?"
 _scan = json.JSONDecoder().raw_decode
+_AROUND = " \t\r\n\ufeff"
+"""What may stand around JSON: its blanks, and a byte order mark."""
 
 
 class WrongShapeError(ValueError):
@@ -28,7 +30,7 @@ def decode(body: bytes) -> object:
         WrongShapeError: It is none, is cut, or nests without end.
     """
     try:
-        text = body.decode().strip()
+        text = body.decode().strip(_AROUND)
         value, end = _scan(text)
     except (ValueError, RecursionError) as error:
         raise WrongShapeError(f"no JSON ({type(error).__name__})") from None

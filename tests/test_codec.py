@@ -142,6 +142,19 @@ def test_a_body_key_of_the_server_does_not_take_the_body_s_place() -> None:
     assert read.raw == payload
 
 
+@pytest.mark.parametrize(("before", "after"), [(b"\xef\xbb\xbf", b""), (b" \r\n\t", b"\n ")])
+def test_blanks_and_a_byte_order_mark_may_stand_around_json(before: bytes, after: bytes) -> None:
+    """They are allowed, or at least usual, and change nothing."""
+    assert _codec.publish_result(before + json.dumps(LIVE).encode() + after).job_id == "job_1"
+
+
+@pytest.mark.parametrize("body", [b'{"ok": true} {}', b"\xc2\xa0{}", b"{}\x1c", b"\xff{}", '{"a": 1}'.encode("utf-16")])
+def test_anything_else_around_it_is_no_json(body: bytes) -> None:
+    """Nor is what is not UTF-8."""
+    with pytest.raises(_codec.WrongShapeError, match="no JSON"):
+        _codec.decode(body)
+
+
 def test_a_status_that_is_new_passes() -> None:
     """Values that the service adds to its enumerations are strings as they are."""
     assert result_of(LIVE | {"status": "SCHEDULED"}).status == "SCHEDULED"
