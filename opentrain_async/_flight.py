@@ -9,7 +9,7 @@ from attrs import define, field
 from .errors import OpenTrainError, QuotaExceededError
 from .models import PublishResult
 
-Phase = Literal["waiting", "ready", "sending", "settling"]
+Phase = Literal["waiting", "ready", "sending"]
 Ending = PublishResult | Exception
 
 
@@ -49,8 +49,8 @@ class Flight:
         job_id: The draft.
         owner: The patience of the caller in whose task this runs; `None` if it has a task of its own.
         task: The task in which it runs.
-        phase: It waits for a slot; has one and is ready to send; is sending; or it is known how it ended, and only
-            the slot is left to be settled.
+        phase: It waits for a slot; has one and is ready to send; or is sending.
+        ended: How it ended, once that is known: then its slot may be left to be settled, and nothing else.
         attempts: How many have been begun.
         in_doubt: An attempt, of this publish or of one that it follows, may have been applied.
         has_reached_server: An attempt got further than connecting.
@@ -63,6 +63,7 @@ class Flight:
     owner: Patience | None = None
     task: "asyncio.Task[Any] | None" = None
     phase: Phase = "waiting"
+    ended: Ending | None = None
     attempts: int = 0
     in_doubt: bool = False
     has_reached_server: bool = False

@@ -64,11 +64,11 @@ class Flights:
         Raises:
             ClientClosedError: The client is closed.
         """
+        if self._is_closed:
+            raise ClientClosedError("the client is closed", job_id=job_id)
         flight = self._joinable.get(job_id)
         if flight is not None:
             return flight, self._take_part(flight, patience)
-        if self._is_closed:
-            raise ClientClosedError("the client is closed", job_id=job_id)
         flight = self._joinable[job_id] = Flight(job_id, patience, task)
         return flight, self._take_off(flight)
 
@@ -82,7 +82,7 @@ class Flights:
         """Cancel what is under way and wait until it is settled; its callers are told so."""
         self._is_closed = True
         for flight in list(self._joinable.values()):
-            if flight.phase != "settling":
+            if flight.ended is None:
                 error = _closed_under(flight)
                 flight.tell(error)
                 self._call_off(flight, error)
@@ -96,26 +96,21 @@ class Flights:
         flight.task.add_done_callback(partial(self._end_of_task, flight))
 
     async def _take_off(self, flight: Flight) -> PublishResult:
-        """Publish in the current task, and tell the passengers how it ended."""
+        """Publish in the current task; then whoever else waits for it is told how it ended, or taken further."""
         try:
-            result = await self._fly(flight)
-            if flight.passengers:
-                flight.tell(result)
-            return result
+            return await self._fly(flight)
         except asyncio.CancelledError:
             # Called off by the client? Then the owner is not cancelled, and goes on with what it is told.
-            if flight.called_off is None or flight.task is None or flight.task.uncancel():
+            told = flight.called_off
+            if told is None or flight.task is None or flight.task.uncancel():
                 raise
-            raise flight.called_off from None
         except Exception as error:
             if error is not flight.denial:  # those who are left outwait a denial
-                flight.tell(error)
+                flight.ended = error
             raise
         finally:
             self._end(flight)
-            if flight.passengers and flight.owner is not None and flight.waiting():
-                flight.disown()
-                self._start(flight)
+        raise told
 
     async def _take_part(self, flight: Flight, patience: Patience) -> PublishResult:
         """Wait for the end of a publish in another task; the last one to leave it calls it off."""
@@ -124,7 +119,6 @@ class Flights:
             told = await ending
         finally:
             if flight.leave(ending) and flight.task is not None and not flight.task.done():
-                self._left_by_all.add(self._joinable.pop(flight.job_id))
                 self._call_off(flight, GivenUpError())
                 await asyncio.wait({flight.task})
         if isinstance(told, PublishResult):
@@ -132,17 +126,31 @@ class Flights:
         raise told
 
     def _call_off(self, flight: Flight, told: Exception) -> None:
-        """Cancel a publish, once; one that has ended but for its slot is left to settle it."""
-        if flight.task is not None and flight.called_off is None and flight.phase != "settling":
+        """Cancel a publish, once; one that has ended but for its slot is left to settle it.
+
+        One with a task of its own has nobody left: whoever comes now begins anew.
+        """
+        if flight.owner is None and self._joinable.get(flight.job_id) is flight:
+            del self._joinable[flight.job_id]
+            self._left_by_all.add(flight)
+        if flight.task is not None and flight.called_off is None and flight.ended is None:
             flight.called_off = told
             flight.task.cancel()
 
     def _end(self, flight: Flight) -> None:
-        """Its slot is settled, and its task done or its owner's again."""
+        """Its slot is settled, and its task done or its owner's again. Without the owner it goes on for the others."""
         if self._joinable.get(flight.job_id) is flight:
             del self._joinable[flight.job_id]
         else:
             self._left_by_all.discard(flight)
+        if flight.passengers and flight.waiting():
+            if flight.ended is not None:
+                flight.tell(flight.ended)
+            elif flight.owner is None or self._is_closed:
+                flight.tell(_closed_under(flight))
+            else:
+                flight.disown()
+                self._start(flight)
         if self._is_closed and not self._joinable and not self._left_by_all:
             self._is_idle.set()
 

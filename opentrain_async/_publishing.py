@@ -50,18 +50,19 @@ class Publisher:
                 if not await self._has_patience_after(refusal, flight, reservation):
                     raise
             except OpenTrainError as error:
-                flight.phase = "settling"
-                await self._ledger.settle(reservation, _settlement_after(error, flight))
+                how = _settlement_after(error, flight)
+                flight.ended = error
+                await self._ledger.settle(reservation, how)
                 raise
             except BaseException:
                 await self._ledger.settle(reservation, _settlement_when_cut_short(flight))
                 raise
             else:
-                flight.phase = "settling"
                 how = _settlement_of_one_found_live(flight, reservation) if result.already_published else "published"
+                flight.ended = evolve(result, newly_published=True) if how == "confirmed" else result
                 if not self._ledger.settle_at_once(reservation, how):
                     await self._ledger.settle(reservation, how)
-                return evolve(result, newly_published=True) if how == "confirmed" else result
+                return flight.ended
 
     async def _in_line(self, flight: Flight) -> Reservation:
         return await self._ledger.reserve(flight.job_id, partial(self._deny, flight))

@@ -88,25 +88,30 @@ async def test_those_who_wait_for_a_slot_are_not_sent_once_the_run_stops(sandbox
     assert (await client.quota()).used == 0
 
 
-async def test_a_run_that_stops_leaves_the_drafts_of_another_run_alone(sandbox: Sandbox, connect: Connect) -> None:
+@pytest.mark.parametrize("owns", [True, False])
+async def test_a_run_that_stops_leaves_the_drafts_of_another_run_alone(
+    sandbox: Sandbox, connect: Connect, owns: bool
+) -> None:
     """A draft that others wait for too is not sent for the run that stops, and is published for the others."""
     refused, shared = sandbox.draft(), sandbox.draft()
     sandbox.fault(Fault.STATUS, job_id=refused, status=429, retry_after="5")
     sandbox.fault(Fault.STATUS, job_id=refused, status=401, call=2)
-    clock, both_wait = GatedClock(), asyncio.Event()
+    clock, comes_first = GatedClock(), asyncio.Event()
+    if owns:
+        comes_first.set()
     client = connect(sandbox, clock=clock, daily_limit=1)
 
     async def source() -> AsyncIterator[str]:
         yield refused
-        await both_wait.wait()
+        await comes_first.wait()
         yield shared
 
     stops = asyncio.create_task(client.publish_many(source(), concurrency=2))
-    await until(lambda: clock.slept)
+    await until(lambda: clock.slept and client._ledger._line.length == owns)
     goes_on = asyncio.create_task(client.publish_many([shared]))
     await until(lambda: client._ledger._line.length)
+    comes_first.set()
     alone = asyncio.create_task(client.publish(shared))
-    both_wait.set()
     await until(lambda: len(client._flights._joinable[shared].passengers) == 2)
     clock.gate.set()
     assert [outcome.status.value for outcome in (await stops).outcomes] == ["rejected", "not_sent"]

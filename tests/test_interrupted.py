@@ -233,3 +233,94 @@ async def test_nothing_is_attempted_after_the_deadline(sandbox: Sandbox, connect
     with pytest.raises(ServerError):
         await call
     assert len(sandbox.requests) == 1
+
+
+@pytest.mark.parametrize("ticks", range(4))
+async def test_a_draft_that_a_run_comes_to_as_the_client_is_closed_is_not_sent(
+    sandbox: Sandbox, connect: Connect, ticks: int
+) -> None:
+    """A run that finds its next draft under way, and being called off, neither hangs nor begins it anew."""
+    client, job_id, go_on = connect(sandbox), sandbox.draft(), asyncio.Event()
+    sandbox.fault(Fault.STALL, job_id=job_id)
+
+    async def source() -> AsyncIterator[str]:
+        await go_on.wait()
+        yield job_id
+
+    call = asyncio.create_task(client.publish(job_id))
+    run = asyncio.create_task(client.publish_many(source()))
+    await until(lambda: sandbox.requests)
+    go_on.set()
+    for _ in range(ticks):
+        await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        await client.close()
+        (outcome,) = (await run).outcomes
+    assert isinstance(outcome.error, ClientClosedError)
+    assert outcome.error.__context__ is None
+    with pytest.raises(ClientClosedError):
+        await call
+    assert len(sandbox.requests) == 1
+
+
+async def test_a_draft_of_one_run_is_not_taken_over_by_another_after_the_client_was_closed(
+    sandbox: Sandbox, connect: Connect
+) -> None:
+    """While a slot is still being settled, nothing new begins, and no session is opened for it."""
+    store, job_id, go_on = SlowStore(), sandbox.draft(), asyncio.Event()
+    client = connect(sandbox, ledger=store)
+    sandbox.fault(Fault.STALL, job_id=job_id)
+
+    async def source() -> AsyncIterator[str]:
+        await go_on.wait()
+        yield job_id
+
+    runs = [asyncio.create_task(client.publish_many(ids)) for ids in ([job_id], source())]
+    await until(lambda: sandbox.requests)
+    store.go_on.clear()
+    closing = asyncio.create_task(client.close())
+    await until(lambda: store.begun == 2)
+    go_on.set()
+    await asyncio.sleep(0.01)
+    store.go_on.set()
+    await closing
+    first, second = [(await run).outcomes[0] for run in runs]
+    assert [first.status.value, second.status.value] == ["unknown", "not_sent"]
+    assert first.error is not None
+    assert first.error.__context__ is None
+    assert len(sandbox.requests) == 1
+    assert client._transport._session is not None
+    assert client._transport._session.closed
+
+
+async def test_who_waits_with_a_run_that_is_cancelled_learns_what_it_had_learned(
+    sandbox: Sandbox, connect: Connect
+) -> None:
+    """A run cancelled while it settles a slot knows how the publish ended, and that is what the other is told."""
+    store, job_id = SlowStore(), sandbox.draft()
+    client = connect(sandbox, ledger=store)
+    sandbox.fault(Fault.DRIP, job_id=job_id, published=True)
+    run = asyncio.create_task(client.publish_many([job_id]))
+    await until(lambda: sandbox.live)
+    store.go_on.clear()
+    await until(lambda: store.begun == 2)
+    other = asyncio.create_task(client.publish(job_id))
+    await asyncio.sleep(0)
+    run.cancel()
+    store.go_on.set()
+    assert (await other).newly_published
+    assert len(sandbox.requests) == 1
+
+
+async def test_a_publish_cancelled_by_a_stranger_leaves_nobody_waiting(sandbox: Sandbox, connect: Connect) -> None:
+    """Whoever cancels all tasks hits the library's own too: its callers are told that the job may be live."""
+    client, job_id = connect(sandbox), sandbox.draft()
+    sandbox.fault(Fault.STALL, job_id=job_id)
+    call = asyncio.create_task(client.publish(job_id))
+    await until(lambda: sandbox.requests)
+    task = client._flights._joinable[job_id].task
+    assert task is not None
+    task.cancel()
+    with pytest.raises(ClientClosedError) as caught:
+        await call
+    assert caught.value.effect == "unknown"
