@@ -23,7 +23,7 @@ _ALL_PUBLISHED, _SOME_NOT, _COULD_NOT_RUN = 0, 1, 3
 _NOBODY_READS = 128 + 13
 """As if SIGPIPE had ended it, which Python leaves out in favour of an error."""
 _LIVE = {OutcomeStatus.PUBLISHED, OutcomeStatus.ALREADY_PUBLISHED}
-_HOW_TO_GO_ON = "What was under way may be live. Run the same command again: it is charged once."
+_HOW_TO_GO_ON = "Drafts that had been begun may be live. Run the same command again: none is charged twice."
 
 
 class CannotRunError(click.ClickException):

@@ -177,7 +177,8 @@ async def test_an_interrupted_run_tells_what_it_did(
     finished = await interrupt(process, number)
     assert finished.status == status
     assert finished.err == (
-        "Interrupted after 1 of 2. What was under way may be live. Run the same command again: it is charged once.\n"
+        "Interrupted after 1 of 2. Drafts that had been begun may be live. "
+        "Run the same command again: none is charged twice.\n"
     )
     if as_json:
         assert [outcome["job_id"] for outcome in finished.outcomes] == [done]
