@@ -18,6 +18,13 @@ from .waiting import until
 Connect = Callable[..., AsyncOpenTrain]
 
 
+async def until_its_slot_is_being_settled(sandbox: Sandbox, store: SlowStore) -> None:
+    """Wait until the one publish under way has been answered; its slot is settled when the store goes on."""
+    await until(lambda: sandbox.live)
+    store.go_on.clear()
+    await until(lambda: store.begun == 2)
+
+
 @pytest.mark.parametrize("bulk", [True, False])
 async def test_closing_while_a_slot_is_settled_takes_no_result_away(
     sandbox: Sandbox, connect: Connect, bulk: bool
@@ -27,9 +34,7 @@ async def test_closing_while_a_slot_is_settled_takes_no_result_away(
     client = connect(sandbox, ledger=store)
     sandbox.fault(Fault.DRIP, job_id=job_id, published=True)
     call = asyncio.create_task(client.publish_many([job_id]) if bulk else client.publish(job_id))
-    await until(lambda: sandbox.live)
-    store.go_on.clear()
-    await until(lambda: store.begun == 2)
+    await until_its_slot_is_being_settled(sandbox, store)
     closing = asyncio.create_task(client.close())
     await asyncio.sleep(0.01)
     assert not closing.done()
@@ -76,9 +81,7 @@ async def test_a_settlement_is_not_cut_short_by_a_cancellation(sandbox: Sandbox,
     client = connect(sandbox, ledger=store)
     sandbox.fault(Fault.DRIP, job_id=job_id, published=True)
     run = asyncio.create_task(client.publish_many([job_id]))
-    await until(lambda: sandbox.live)
-    store.go_on.clear()
-    await until(lambda: store.begun == 2)
+    await until_its_slot_is_being_settled(sandbox, store)
     run.cancel()
     await asyncio.sleep(0.01)
     assert not run.done()
@@ -301,9 +304,7 @@ async def test_who_waits_with_a_run_that_is_cancelled_learns_what_it_had_learned
     client = connect(sandbox, ledger=store)
     sandbox.fault(Fault.DRIP, job_id=job_id, published=True)
     run = asyncio.create_task(client.publish_many([job_id]))
-    await until(lambda: sandbox.live)
-    store.go_on.clear()
-    await until(lambda: store.begun == 2)
+    await until_its_slot_is_being_settled(sandbox, store)
     other = asyncio.create_task(client.publish(job_id))
     await asyncio.sleep(0)
     run.cancel()
