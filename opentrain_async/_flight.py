@@ -72,6 +72,11 @@ class Flight:
     passengers: dict["asyncio.Future[Ending]", Patience] = field(factory=_nobody)
     _denied_until: float = 0.0
 
+    @property
+    def may_be_live(self) -> bool:
+        """Whether the draft may be live although nobody knows: it is being sent, or was and is in doubt."""
+        return self.phase == "sending" or self.in_doubt
+
     def board(self, patience: Patience, now: float) -> "asyncio.Future[Ending]":
         """Wait for the end of this publish as well."""
         ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()

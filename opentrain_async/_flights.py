@@ -161,5 +161,5 @@ class Flights:
 
 
 def _closed_under(flight: Flight) -> ClientClosedError:
-    effect: Effect = "unknown" if flight.phase == "sending" or flight.in_doubt else "none"
+    effect: Effect = "unknown" if flight.may_be_live else "none"
     return ClientClosedError("the client was closed meanwhile", job_id=flight.job_id, effect=effect)

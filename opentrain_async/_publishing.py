@@ -40,7 +40,9 @@ class Publisher:
         """
         attempt = partial(self._attempt, flight)
         while True:
-            reservation = self._ledger.reserve_at_once(flight.job_id) or await self._in_line(flight)
+            reservation = self._ledger.reserve_at_once(flight.job_id)
+            if reservation is None:
+                reservation = await self._ledger.reserve(flight.job_id, partial(self._deny, flight))
             flight.phase = "ready"
             flight.in_doubt = reservation.before == "unknown"
             flight.has_reached_server = False
@@ -55,7 +57,7 @@ class Publisher:
                 await self._ledger.settle(reservation, how)
                 raise
             except BaseException:
-                await self._ledger.settle(reservation, _settlement_when_cut_short(flight))
+                await self._ledger.settle(reservation, "unknown" if flight.may_be_live else "unsent")
                 raise
             else:
                 how = _settlement_of_one_found_live(flight, reservation) if result.already_published else "published"
@@ -63,9 +65,6 @@ class Publisher:
                 if not self._ledger.settle_at_once(reservation, how):
                     await self._ledger.settle(reservation, how)
                 return flight.ended
-
-    async def _in_line(self, flight: Flight) -> Reservation:
-        return await self._ledger.reserve(flight.job_id, partial(self._deny, flight))
 
     def _deny(self, flight: Flight, denied: Denied) -> None:
         error = QuotaExceededError(
@@ -129,11 +128,6 @@ def _settlement_of_one_found_live(flight: Flight, reservation: Reservation) -> S
     if flight.in_doubt or reservation.before == "held":
         return "confirmed"
     return "released"
-
-
-def _settlement_when_cut_short(flight: Flight) -> Settlement:
-    """What it means that nobody waited for the end."""
-    return "unknown" if flight.phase == "sending" or flight.in_doubt else "unsent"
 
 
 def _settlement_after(error: OpenTrainError, flight: Flight) -> Settlement:
