@@ -62,6 +62,16 @@ def kind(argument: str, value: object, wanted: type) -> None:
         raise ConfigurationError(f"{argument} has to be a {wanted.__name__}, not {shown(value)}")
 
 
+def callback(argument: str, value: object) -> None:
+    """Refuse what cannot be called.
+
+    Raises:
+        ConfigurationError: It cannot.
+    """
+    if not callable(value):
+        raise ConfigurationError(f"{argument} has to be callable, not {shown(value)}")
+
+
 def method(argument: str, value: object, wanted: str) -> None:
     """Refuse what has no method of that name.
 

@@ -17,7 +17,6 @@ from ._retry import Retrier, RetryPolicy
 from ._settings import Secret, masked, resolve
 from ._source import Source
 from ._stream import PublishStream
-from ._text import shown
 from ._transport import Transport
 from ._version import __version__
 from ._wire import checked_job_id
@@ -186,8 +185,8 @@ class AsyncOpenTrain:
             ClientClosedError: The client is closed already.
         """
         run = self._run(job_ids, concurrency, max_wait, distinct=True)
-        if on_outcome is not None and not callable(on_outcome):
-            raise ConfigurationError(f"on_outcome has to be callable, not {shown(on_outcome)}")
+        if on_outcome is not None:
+            _checks.callback("on_outcome", on_outcome)
         return await publish_many(run, on_outcome)
 
     def publish_stream(self, job_ids: JobIds, *, concurrency: int = 10, max_wait: float = 0.0) -> PublishStream:
