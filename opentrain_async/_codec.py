@@ -52,7 +52,7 @@ def publish_result(body: bytes) -> PublishResult:
     """
     payload = decode(body)
     if not isinstance(payload, dict):
-        raise WrongShapeError(f"expected an object, got {type(payload).__name__}")
+        raise _not_a("an object", payload)
     keys = cast("dict[str, object]", payload)
     if keys.get("ok") is False:
         raise WrongShapeError("ok is false")
@@ -153,7 +153,11 @@ def _null(value: object, default: object, expected: str) -> object:
     """What null stands for: the same as a key that was left out, where it may be."""
     if value is None and default is not attrs.NOTHING:
         return default
-    raise WrongShapeError(f"expected {expected}, got {'null' if value is None else type(value).__name__}")
+    raise _not_a(expected, value)
+
+
+def _not_a(expected: str, value: object) -> WrongShapeError:
+    return WrongShapeError(f"expected {expected}, got {'null' if value is None else type(value).__name__}")
 
 
 def _hook_for(key: "attrs.Attribute[Any]") -> Hook:
