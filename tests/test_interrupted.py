@@ -13,9 +13,15 @@ from opentrain_async.sandbox import Fault, Sandbox
 
 from .stores import SlowStore
 from .virtual import VirtualClock
-from .waiting import until
+from .waiting import in_mid_request, until
 
 Connect = Callable[..., AsyncOpenTrain]
+
+
+async def after(event: asyncio.Event, job_id: str) -> AsyncIterator[str]:
+    """A source whose one draft comes when something has happened."""
+    await event.wait()
+    yield job_id
 
 
 async def until_its_slot_is_being_settled(sandbox: Sandbox, store: SlowStore) -> None:
@@ -60,9 +66,7 @@ async def test_a_cancelled_close_closes_the_session_all_the_same(sandbox: Sandbo
     """Whoever loses patience with a close leaves no connection open."""
     store, job_id = SlowStore(), sandbox.draft()
     client = connect(sandbox, ledger=store)
-    sandbox.fault(Fault.STALL, job_id=job_id)
-    call = asyncio.create_task(client.publish(job_id))
-    await until(lambda: sandbox.requests)
+    call = await in_mid_request(client, sandbox, job_id)
     store.go_on.clear()
     closing = asyncio.create_task(client.close())
     await asyncio.sleep(0.01)
@@ -245,13 +249,8 @@ async def test_a_draft_that_a_run_comes_to_as_the_client_is_closed_is_not_sent(
     """A run that finds its next draft under way, and being called off, neither hangs nor begins it anew."""
     client, job_id, go_on = connect(sandbox), sandbox.draft(), asyncio.Event()
     sandbox.fault(Fault.STALL, job_id=job_id)
-
-    async def source() -> AsyncIterator[str]:
-        await go_on.wait()
-        yield job_id
-
     call = asyncio.create_task(client.publish(job_id))
-    run = asyncio.create_task(client.publish_many(source()))
+    run = asyncio.create_task(client.publish_many(after(go_on, job_id)))
     await until(lambda: sandbox.requests)
     go_on.set()
     for _ in range(ticks):
@@ -273,12 +272,7 @@ async def test_a_draft_of_one_run_is_not_taken_over_by_another_after_the_client_
     store, job_id, go_on = SlowStore(), sandbox.draft(), asyncio.Event()
     client = connect(sandbox, ledger=store)
     sandbox.fault(Fault.STALL, job_id=job_id)
-
-    async def source() -> AsyncIterator[str]:
-        await go_on.wait()
-        yield job_id
-
-    runs = [asyncio.create_task(client.publish_many(ids)) for ids in ([job_id], source())]
+    runs = [asyncio.create_task(client.publish_many(ids)) for ids in ([job_id], after(go_on, job_id))]
     await until(lambda: sandbox.requests)
     store.go_on.clear()
     closing = asyncio.create_task(client.close())
@@ -316,9 +310,7 @@ async def test_who_waits_with_a_run_that_is_cancelled_learns_what_it_had_learned
 async def test_a_publish_cancelled_by_a_stranger_leaves_nobody_waiting(sandbox: Sandbox, connect: Connect) -> None:
     """Whoever cancels all tasks hits the library's own too: its callers are told that the job may be live."""
     client, job_id = connect(sandbox), sandbox.draft()
-    sandbox.fault(Fault.STALL, job_id=job_id)
-    call = asyncio.create_task(client.publish(job_id))
-    await until(lambda: sandbox.requests)
+    call = await in_mid_request(client, sandbox, job_id)
     task = client._flights._joinable[job_id].task
     assert task is not None
     task.cancel()

@@ -23,7 +23,7 @@ from opentrain_async.errors import (
 from opentrain_async.sandbox import Fault, Sandbox
 
 from .stores import BrokenStore
-from .waiting import until
+from .waiting import in_mid_request, until
 
 Connect = Callable[..., AsyncOpenTrain]
 AT_ONCE = RetryPolicy(base_delay=0.0, max_delay=0.0)
@@ -193,9 +193,7 @@ async def test_a_publish_outlives_one_of_its_callers(sandbox: Sandbox, connect: 
 async def test_a_publish_ends_with_its_last_caller(sandbox: Sandbox, connect: Connect) -> None:
     """Cancelled in mid-request: the slot goes on counting, the client is good, no task is left."""
     client, job_id = connect(sandbox), sandbox.draft()
-    sandbox.fault(Fault.STALL, job_id=job_id)
-    caller = asyncio.create_task(client.publish(job_id))
-    await until(lambda: sandbox.requests)
+    caller = await in_mid_request(client, sandbox, job_id)
     caller.cancel()
     with pytest.raises(asyncio.CancelledError):
         await caller
@@ -217,9 +215,7 @@ async def test_a_callers_own_timeout_stays_one(sandbox: Sandbox, connect: Connec
 async def test_closing_ends_what_is_under_way(sandbox: Sandbox, connect: Connect) -> None:
     """Whoever waits is told that the client was closed, and that the draft may be live; closing twice is fine."""
     client, job_id = connect(sandbox), sandbox.draft()
-    sandbox.fault(Fault.STALL, job_id=job_id)
-    caller = asyncio.create_task(client.publish(job_id))
-    await until(lambda: sandbox.requests)
+    caller = await in_mid_request(client, sandbox, job_id)
     await client.close()
     await client.aclose()
     with pytest.raises(ClientClosedError) as raised:

@@ -3,9 +3,20 @@
 import asyncio
 from collections.abc import Callable
 
+from opentrain_async import AsyncOpenTrain, PublishResult
+from opentrain_async.sandbox import Fault, Sandbox
+
 
 async def until(fact: Callable[[], object]) -> None:
     """Wait until something is so; half a minute is for a machine that is busy with something else."""
     async with asyncio.timeout(30):
         while not fact():
             await asyncio.sleep(0.001)
+
+
+async def in_mid_request(client: AsyncOpenTrain, sandbox: Sandbox, job_id: str) -> "asyncio.Task[PublishResult]":
+    """Begin a publish to which no answer comes; returns once the service has its request."""
+    sandbox.fault(Fault.STALL, job_id=job_id)
+    publishing = asyncio.create_task(client.publish(job_id))
+    await until(lambda: sandbox.requests)
+    return publishing
