@@ -136,12 +136,11 @@ class QuotaMachine(RuleBasedStateMachine):
 
     @invariant()
     def nothing_the_server_charged_us_is_forgotten(self) -> None:
-        """Without others the log counts at least as many as the server: only doubts may be refused, as probes."""
+        """Without others the log counts at least as many as the server, and is refused once an hour at the most."""
         if not self.someone_else:
             charged = sum(self.now < at + WINDOW for at in self.server.charges)
             assert self.log.snapshot(self.now, self.cap).used >= charged
             assert all(later - earlier >= 3600 for earlier, later in itertools.pairwise(sorted(self.refusals.values())))
-            assert not self.refusals or self.was_in_doubt
 
     @invariant()
     def refusals_are_an_hour_apart(self) -> None:
@@ -161,22 +160,23 @@ class QuotaMachine(RuleBasedStateMachine):
         assert len(self.log.others) <= 2 * self.limit + 8
 
 
+class ToldMachine(QuotaMachine):
+    """The same where the limit is known, so that nobody has to find it out."""
+
+    @invariant()
+    def only_doubts_are_refused(self) -> None:
+        """Without others what the server refuses is a probe, sent to clear up a doubt."""
+        assert self.someone_else or not self.refusals or self.was_in_doubt
+
+
 class LearningMachine(QuotaMachine):
     """The same for an unclaimed account, of which nobody has been told."""
 
     limit = SAFE_LIMIT
     cap = None
 
-    @invariant()
-    def nothing_the_server_charged_us_is_forgotten(self) -> None:
-        """Without others a new slot is refused once an hour at the most: somebody had to find out."""
-        if not self.someone_else:
-            charged = sum(self.now < at + WINDOW for at in self.server.charges)
-            assert self.log.snapshot(self.now, self.cap).used >= charged
-            assert all(later - earlier >= 3600 for earlier, later in itertools.pairwise(sorted(self.refusals.values())))
 
-
-TestQuotaMachine = QuotaMachine.TestCase
+TestQuotaMachine = ToldMachine.TestCase
 TestQuotaMachine.settings = settings(max_examples=100, stateful_step_count=50, deadline=None, derandomize=True)
 TestLearningMachine = LearningMachine.TestCase
 TestLearningMachine.settings = TestQuotaMachine.settings
