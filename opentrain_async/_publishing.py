@@ -74,7 +74,8 @@ class Publisher:
             used=denied.used,
             retry_at=instant(denied.retry_at),
         )
-        if not flight.deny(error, denied.retry_at, self._clock.now()):
+        now = self._clock.now()
+        if not flight.deny(error, now + denied.wait, now):
             raise error
 
     async def _attempt(self, flight: Flight, seconds: float) -> PublishResult:
@@ -112,7 +113,8 @@ class Publisher:
         if denied is not None:
             refusal.limit, refusal.used, refusal.retry_at = denied.limit, denied.used, instant(denied.retry_at)
             if reservation.before == "new" and not flight.in_doubt:
-                return flight.deny(refusal, denied.retry_at, self._clock.now())
+                now = self._clock.now()
+                return flight.deny(refusal, now + denied.wait, now)
         return False
 
 

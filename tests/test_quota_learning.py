@@ -16,7 +16,7 @@ class TestRefusals:
         account = Account(cap=20)
         account.publish(2)
         denied = account.log.refused(account.reserve("a"), "released", T0 + 5, limit=20)
-        assert denied == Denied(T0 + WINDOW, 20, 20)
+        assert denied == Denied(T0 + WINDOW, WINDOW - 5, 20, 20)
         assert [slot.kind for slot in account.log.others] == ["elsewhere"] * 18
 
     def test_a_lower_limit_is_adopted_and_a_place_is_free_once_enough_have_left(self) -> None:
@@ -25,7 +25,7 @@ class TestRefusals:
         for number in range(5):
             account.settled(f"job_{number}", "published", T0 + number)
         denied = account.log.refused(account.reserve("a", T0 + 9), "released", T0 + 9, limit=3)
-        assert denied == Denied(T0 + 2 + WINDOW, 3, 5)
+        assert denied == Denied(T0 + 2 + WINDOW, WINDOW - 7, 3, 5)
 
     def test_retry_after_dates_what_was_used_elsewhere(self) -> None:
         """A server that says when it frees a slot is believed."""
@@ -144,7 +144,7 @@ class TestLearning:
         account.log.settle(fourth, "published", T0)
         assert account.log.snapshot(T0, None).limit_source == "documented"
         account.publish(16, name="more")
-        assert account.ask("last") == Denied(T0 + WINDOW, 20, 20)
+        assert account.ask("last") == Denied(T0 + WINDOW, WINDOW, 20, 20)
 
     def test_doubtful_publishes_teach_nothing(self) -> None:
         """Four charged by a replay do not show a claimed account, but do not stop anybody either."""
@@ -158,7 +158,7 @@ class TestLearning:
         """`daily_limit` stands below what the server says and what is documented."""
         account = Account(cap=2)
         account.publish(2)
-        assert account.ask("third") == Denied(T0 + WINDOW, 2, 2)
+        assert account.ask("third") == Denied(T0 + WINDOW, WINDOW, 2, 2)
         account.log.refused(account.settled("job_0", "unsent"), "unsent", T0, limit=20)
         assert account.log.snapshot(T0, 2).limit == 2
 
@@ -189,5 +189,5 @@ class TestLearning:
         account = Account()
         account.publish(3)
         account.log.refused(account.reserve("a"), "released", T0)
-        assert account.ask("b", T0 + 60) == Denied(T0 + WINDOW, None, 3)
+        assert account.ask("b", T0 + 60) == Denied(T0 + WINDOW, WINDOW - 60, None, 3)
         assert isinstance(account.ask("b", T0 + PROBE_INTERVAL), Reservation)

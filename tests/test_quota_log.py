@@ -2,6 +2,8 @@
 
 import pytest
 
+from opentrain_async._clock import instant
+from opentrain_async.quota import QuotaSlot
 from opentrain_async.quota._log import WINDOW, AccountLog
 from opentrain_async.quota._slots import Busy, Denied, Reservation, Settlement
 
@@ -12,7 +14,7 @@ def test_a_place_comes_back_when_its_window_is_over_and_not_before() -> None:
     """A slot counts for exactly the window's length from its date."""
     account = Account(cap=20)
     account.publish(20)
-    assert account.ask("more", T0 + WINDOW - 0.001) == Denied(T0 + WINDOW, 20, 20)
+    assert account.ask("more", T0 + WINDOW - 0.5) == Denied(T0 + WINDOW, 0.5, 20, 20)
     assert isinstance(account.ask("more", T0 + WINDOW), Reservation)
 
 
@@ -22,7 +24,7 @@ def test_held_places_make_a_caller_wait_and_spent_ones_turn_it_away() -> None:
     held = account.reserve("a")
     assert account.ask("b") == Busy(frozenset({held.id}))
     account.log.settle(held, "published", T0)
-    assert account.ask("b") == Denied(T0 + WINDOW, 1, 1)
+    assert account.ask("b") == Denied(T0 + WINDOW, WINDOW, 1, 1)
 
 
 def test_those_ahead_have_their_places_kept_free() -> None:
@@ -165,15 +167,38 @@ def test_a_step_that_is_run_again_changes_nothing() -> None:
     assert log.used == 0
 
 
-def test_a_clock_that_is_set_back_re_dates_the_future_to_now() -> None:
-    """Slots that a wrong clock dated ahead do not lock the account for longer than a window from now."""
+DAY_AND_AN_HOUR = 25 * 3600.0
+
+
+def test_a_clock_that_is_set_right_locks_nobody_out_for_longer_than_a_window() -> None:
+    """What a clock that ran ahead has dated leaves a window after it was made, by the right clock."""
     account = Account(cap=2)
-    account.publish(1, T0 + 90_000)
-    account.log.refused(account.reserve("b", T0 + 90_000), "unknown", T0 + 90_000, limit=2)
-    account.reserve("b", T0 + 90_000)
-    assert account.used(T0) == 2
-    assert account.log.refused_at == T0
-    assert account.used(T0 + LEASE + WINDOW) == 0
+    account.publish(1, T0 + DAY_AND_AN_HOUR)
+    account.log.refused(account.reserve("b", T0 + DAY_AND_AN_HOUR), "unknown", T0 + DAY_AND_AN_HOUR, limit=2)
+    assert account.ask("c", T0) == Denied(T0 + WINDOW, WINDOW, 2, 2)
+    assert account.log.snapshot(T0, 2).next_slot_at == instant(T0 + WINDOW)
+    assert account.used(T0 + WINDOW - 1) == 2
+    assert account.used(T0 + WINDOW) == 0
+
+
+def test_a_clock_that_falls_behind_and_comes_back_makes_nothing_older_than_it_is() -> None:
+    """Neither what was published before, nor what was published by the wrong clock, leaves early."""
+    account = Account(cap=2)
+    account.publish(1, T0)
+    account.publish(1, T0 - DAY_AND_AN_HOUR, name="behind")
+    assert account.ask("c", T0 - DAY_AND_AN_HOUR + 60) == Denied(T0 - DAY_AND_AN_HOUR + WINDOW, WINDOW - 60, 2, 2)
+    assert account.ask("c", T0 + 60) == Denied(T0 + WINDOW, WINDOW - 60, 2, 2)
+    assert account.used(T0 + WINDOW - 1) == 2
+    assert account.used(T0 + WINDOW) == 0
+
+
+def test_time_goes_on_while_the_clock_is_behind() -> None:
+    """A slot leaves after a window of a clock that runs right, though it shows the wrong time."""
+    account = Account(cap=1)
+    account.publish(1, T0)
+    account.used(T0 - DAY_AND_AN_HOUR)
+    assert account.used(T0 - DAY_AND_AN_HOUR + WINDOW - 1) == 1
+    assert account.used(T0 - DAY_AND_AN_HOUR + WINDOW) == 0
 
 
 def test_a_snapshot_says_what_is_known() -> None:
@@ -187,6 +212,22 @@ def test_a_snapshot_says_what_is_known() -> None:
     assert snapshot.next_slot_at is not None
     assert snapshot.next_slot_at.timestamp() == T0 + WINDOW
     assert account.log.snapshot(T0, 1).remaining == 0
+
+
+def test_a_snapshot_shows_each_slot_in_the_order_of_leaving() -> None:
+    """Whose it is, what is known of it, and when it comes back."""
+    account = Account(cap=20)
+    account.reserve("dead", T0 + 1)
+    account.publish(1, T0 + 2, name="done")
+    account.settled("doubtful", "unknown", T0 + 3)
+    assert account.log.snapshot(T0 + 5, 20).slots == (
+        QuotaSlot("done_0", "spent", instant(T0 + 2 + WINDOW)),
+        QuotaSlot("doubtful", "unknown", instant(T0 + 3 + WINDOW)),
+        QuotaSlot("dead", "held", instant(T0 + 1 + LEASE + WINDOW)),
+    )
+    account.log.refused(account.reserve("a", T0 + 5), "released", T0 + 5, limit=5)
+    shown = account.log.snapshot(T0 + 1 + LEASE, 20).slots
+    assert [(slot.job_id, slot.state) for slot in shown][2:] == [(None, "elsewhere")] * 2 + [("dead", "unknown")]
 
 
 def test_a_doubt_that_was_joined_and_cleared_leaves_when_it_was_to_leave() -> None:

@@ -3,7 +3,7 @@
 from ._ledger import QuotaLedger
 from ._log import AccountLog
 from ._memory import MemoryLedger
-from ._snapshot import QuotaSnapshot
+from ._snapshot import QuotaSlot, QuotaSnapshot
 from ._store import LedgerStore
 
-__all__ = ["AccountLog", "LedgerStore", "MemoryLedger", "QuotaLedger", "QuotaSnapshot"]
+__all__ = ["AccountLog", "LedgerStore", "MemoryLedger", "QuotaLedger", "QuotaSlot", "QuotaSnapshot"]

@@ -213,7 +213,7 @@ class QuotaLedger:
     def _look_again_within(self, answer: Busy | Denied, polls: int) -> float | None:
         """When to look again without being called: for what other processes and the window itself will change."""
         if isinstance(answer, Denied):
-            return min(_RECHECK_SECONDS, max(_FIRST_POLL_SECONDS, answer.retry_at - self._clock.now()))
+            return min(_RECHECK_SECONDS, max(_FIRST_POLL_SECONDS, answer.wait))
         if answer.holders and answer.holders <= self._mine:
             return None  # each of them calls when it is settled
         return min(_LAST_POLL_SECONDS, _FIRST_POLL_SECONDS * 2.0**polls)

@@ -3,6 +3,12 @@
 This is the only place where the rule is written. It does no I/O and knows no clock: every step is told what time
 it is, in UTC epoch seconds, and a store runs it on one account's log, atomically.
 
+Clocks get set back; the log's own time does not. Where the clock falls behind it goes on from where it was, at the
+clock's pace, and is in step with the clock again once that has caught up. So nothing that was counted while the
+clock was wrong looks older than it is when the clock is right again, and a date in the future of a clock that has been
+put right locks nobody out for longer than a window. All dates in the log are of its own time; callers are told
+instants of their clock's.
+
 The service promises 20 publishes a day, 3 for an unclaimed account, and says `windowHours: 24` when it refuses
 (https://www.opentrain.ai/docs/developers/api-reference/jobs/publish/); whether its window rolls or follows the
 calendar it does not say. Whoever stays within the limit in every rolling window also stays within it in every
@@ -15,8 +21,9 @@ from typing import Literal
 
 from attrs import Factory, define, evolve
 
+from .._clock import instant
 from ._slots import Before, Busy, Denied, Reservation, Settlement, Slot
-from ._snapshot import QuotaSnapshot
+from ._snapshot import QuotaSlot, QuotaSnapshot
 
 WINDOW = 24 * 3600.0
 SAFE_LIMIT = 3
@@ -42,6 +49,8 @@ class AccountLog:
     limit_learned_at: float = 0.0
     refused_at: float | None = None
     seen: float = 0.0
+    ahead: float = 0.0
+    """Seconds by which the log's own time is ahead of a clock that was set back."""
     tidy_until: float = 0.0
 
     @property
@@ -65,8 +74,8 @@ class AccountLog:
         Returns:
             The reservation; or `Busy`, which passes; or `Denied`, until the window frees a slot.
         """
-        if not self.seen <= now < self.tidy_until:
-            self._tidy(now)
+        if self.ahead or not self.seen <= now < self.tidy_until:
+            now = self._tidy(now)
         self.seen = now
         if job in self.jobs:
             return self._join(job, now, reservation_id, lease)
@@ -78,7 +87,7 @@ class AccountLog:
             holders = frozenset(who.id for slot in self.jobs.values() if slot.is_held(now) for who in slot.holders)
             may_go_beyond = not holders and self._may_go_beyond(limit, cap, now)
             if ahead or not may_go_beyond:
-                return Busy(holders) if free > 0 or holders or may_go_beyond else self._denied(limit)
+                return Busy(holders) if free > 0 or holders or may_go_beyond else self._denied(limit, now)
         probe = is_beyond and limit is not None
         reservation = Reservation(reservation_id, job, "new", None, now, lease, probe)
         self.jobs[job] = Slot(holders=(reservation,))
@@ -91,8 +100,8 @@ class AccountLog:
         overwrites them. *released* takes away this reservation and the doubt that it inherited, never somebody
         else's; *unsent* this reservation alone.
         """
-        if not self.seen <= now < self.tidy_until:
-            self._tidy(now)
+        if self.ahead or not self.seen <= now < self.tidy_until:
+            now = self._tidy(now)
         self.seen = now
         slot = self.jobs.get(reservation.job)
         if slot is None:
@@ -139,32 +148,37 @@ class AccountLog:
             When the next slot leaves the window now.
         """
         self.settle(reservation, how, now)
-        self.refused_at = now
-        if limit is not None:
-            self.limit, self.limit_source, self.limit_learned_at = limit, "server", now
         if window is not None:
             self.window = window
-        self._tidy(now)
+        now = self.refused_at = self._tidy(now)
+        if limit is not None:
+            self.limit, self.limit_source, self.limit_learned_at = limit, "server", now
         known = limit or self._limit_now(now, cap)
         dated = now if retry_after is None else min(now, now + retry_after - self.window)
         for _ in range((known or SAFE_LIMIT) - self.used):
             self.others.append(Slot("elsewhere", dated))
-        self._tidy(now)
-        return self._denied(known)
+        self._forget_the_departed(now)
+        return self._denied(known, now)
 
     def snapshot(self, now: float, cap: int | None) -> QuotaSnapshot:
         """What a reader may know of the log at this time."""
-        self._tidy(now)
+        now = self._tidy(now)
         limit = self._limit_now(now, cap)
         source = None if limit is None else "configured" if limit != self.limit else self.limit_source
         return QuotaSnapshot.of(
             limit=limit,
             used=self.used,
             doubtful=sum(slot.is_doubtful(now) for slot in self._slots()),
-            next_slot_at=min((slot.dated() + self.window for slot in self._slots()), default=None),
             limit_source=source,
-            limit_learned_at=self.limit_learned_at if source in {"server", "documented"} else None,
+            limit_learned_at=self.limit_learned_at - self.ahead if source in {"server", "documented"} else None,
+            slots=sorted(self._shown(now), key=lambda slot: slot.frees_at),
         )
+
+    def _shown(self, now: float) -> Iterator[QuotaSlot]:
+        named = [*self.jobs.items(), *((None, slot) for slot in self.others)]
+        for job, slot in named:
+            state = "held" if slot.is_held(now) else slot.kind or "unknown"
+            yield QuotaSlot(job, state, instant(slot.dated() + self.window - self.ahead))
 
     def _slots(self) -> Iterator[Slot]:
         yield from self.jobs.values()
@@ -211,11 +225,11 @@ class AccountLog:
             return cap is None or self.used < cap
         return sum(slot.kind == "spent" for slot in self._slots()) < min(limit, self.used)
 
-    def _denied(self, limit: int | None) -> Denied:
+    def _denied(self, limit: int | None, now: float) -> Denied:
         """No place until so many slots have left the window that one is free."""
         departures = sorted(slot.dated() + self.window for slot in self._slots())
-        excess = 0 if limit is None else self.used - limit
-        return Denied(departures[excess], limit, self.used)
+        frees_at = departures[0 if limit is None else self.used - limit]
+        return Denied(frees_at - self.ahead, frees_at - now, limit, self.used)
 
     def _charge(self, slot: Slot, reservation: Reservation, now: float) -> None:
         """Date a publish that the server has just charged.
@@ -241,18 +255,18 @@ class AccountLog:
         elif doubtful:
             del self.jobs[min(doubtful, key=lambda job: self.jobs[job].dated())]
 
-    def _tidy(self, now: float) -> None:
-        """Let go of what has left the window; re-date what a clock that was set back finds in the future."""
-        if now < self.seen:
-            self._not_after(now)
-        self.seen = now
+    def _tidy(self, clock: float) -> float:
+        """Find the log's own time by the clock's, and let go of what has left the window; returns that time."""
+        if clock >= self.seen:
+            self.ahead = 0.0
+        elif clock + self.ahead < self.seen:
+            self.ahead = self.seen - clock
+        self.seen = max(self.seen, clock + self.ahead)
+        self._forget_the_departed(self.seen)
+        return self.seen
+
+    def _forget_the_departed(self, now: float) -> None:
         self.jobs = {job: slot for job, slot in self.jobs.items() if now < slot.dated() + self.window}
         self.others = [slot for slot in self.others if now < slot.dated() + self.window]
         # What has no date yet, or is dated from now on, leaves no sooner than a window from now.
         self.tidy_until = min([now, *(slot.at for slot in self._slots() if slot.kind)]) + self.window
-
-    def _not_after(self, now: float) -> None:
-        for slot in self._slots():
-            slot.not_after(now)
-        self.limit_learned_at = min(self.limit_learned_at, now)
-        self.refused_at = None if self.refused_at is None else min(self.refused_at, now)

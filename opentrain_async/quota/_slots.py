@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from attrs import define, evolve, frozen
+from attrs import define, frozen
 
 Before = Literal["new", "held", "unknown", "spent"]
 """What the log knew of a job when a reservation was made for it."""
@@ -55,9 +55,17 @@ class Busy:
 
 @frozen
 class Denied:
-    """No place in the window: the next slot leaves it at *retry_at*."""
+    """No place in the window until a slot leaves it.
+
+    Attributes:
+        retry_at: When that is, by the clock that the step was told: the store's own, where it has one.
+        wait: In how many seconds that is, which holds by any clock.
+        limit: Publishes per window; `None` while it is unknown.
+        used: How many slots lie in the window.
+    """
 
     retry_at: float
+    wait: float
     limit: int | None
     used: int
 
@@ -106,8 +114,3 @@ class Slot:
             return self.at
         leases_end = max(holder.lease_ends for holder in self.holders)
         return leases_end if self.kind is None else max(self.at, leases_end)
-
-    def not_after(self, now: float) -> None:
-        """Re-date to now what a clock that was set back finds in the future."""
-        self.at = min(self.at, now)
-        self.holders = tuple(evolve(holder, made_at=min(holder.made_at, now)) for holder in self.holders)

@@ -1,11 +1,28 @@
 """The quota as a value to look at."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
 
 from attrs import frozen
 
 from .._clock import instant
+
+
+@frozen
+class QuotaSlot:
+    """One place in the window.
+
+    Attributes:
+        job_id: The draft that takes it; `None` for one that was used elsewhere, or by a publish before the job's last.
+        state: ``"held"``: its publish is under way; ``"spent"``: the server confirmed it; ``"unknown"``: it was sent
+            and not decided, or begun by a process that died; ``"elsewhere"``: the server counts it, and it is not ours.
+        frees_at: When it leaves the window; of one that is held at the latest.
+    """
+
+    job_id: str | None
+    state: Literal["held", "spent", "unknown", "elsewhere"]
+    frees_at: datetime
 
 
 @frozen
@@ -21,6 +38,7 @@ class QuotaSnapshot:
         limit_source: Where the limit comes from: ``"configured"`` (`daily_limit`), ``"server"`` (it said so when
             it refused), ``"documented"`` (inferred: more was accepted than an unclaimed account has), or `None`.
         limit_learned_at: When it was learned; `None` where it is unknown or configured.
+        slots: The slots in the window, in the order in which they leave it.
     """
 
     limit: int | None
@@ -30,6 +48,7 @@ class QuotaSnapshot:
     doubtful: int = 0
     limit_source: Literal["configured", "server", "documented"] | None = None
     limit_learned_at: datetime | None = None
+    slots: tuple[QuotaSlot, ...] = ()
 
     @classmethod
     def of(
@@ -38,17 +57,19 @@ class QuotaSnapshot:
         limit: int | None,
         used: int,
         doubtful: int,
-        next_slot_at: float | None,
         limit_source: Literal["configured", "server", "documented"] | None,
         limit_learned_at: float | None,
+        slots: Iterable[QuotaSlot],
     ) -> "QuotaSnapshot":
-        """The snapshot of a log, whose times are epoch seconds."""
+        """The snapshot of a log, whose times are epoch seconds and whose slots come in the order of their leaving."""
+        shown = tuple(slots)
         return cls(
             limit=limit,
             used=used,
             remaining=None if limit is None else max(0, limit - used),
-            next_slot_at=None if next_slot_at is None else instant(next_slot_at),
+            next_slot_at=shown[0].frees_at if shown else None,
             doubtful=doubtful,
             limit_source=limit_source,
             limit_learned_at=None if limit_learned_at is None else instant(limit_learned_at),
+            slots=shown,
         )
