@@ -6,7 +6,7 @@ from ._version import __version__
 from .errors import OpenTrainError
 from .models import PublishResult
 from .outcomes import OutcomeStatus, PublishOutcome, PublishReport
-from .quota import MemoryLedger, QuotaSnapshot
+from .quota import MemoryLedger, QuotaSnapshot, RedisLedger, SQLiteLedger
 
 __all__ = [
     "AsyncOpenTrain",
@@ -17,6 +17,8 @@ __all__ = [
     "PublishReport",
     "PublishResult",
     "QuotaSnapshot",
+    "RedisLedger",
     "RetryPolicy",
+    "SQLiteLedger",
     "__version__",
 ]

@@ -3,8 +3,10 @@
 import asyncio
 import itertools
 import logging
+import os
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from .._clock import Clock
@@ -31,18 +33,24 @@ _logger = logging.getLogger("opentrain_async")
 
 
 def _ledger_failed(error: Exception) -> QuotaLedgerError:
-    return QuotaLedgerError(f"the quota ledger failed: {type(error).__name__}: {error}")
+    if isinstance(error, QuotaLedgerError):
+        return error
+    failed = QuotaLedgerError(f"the quota ledger failed: {type(error).__name__}: {error}")
+    failed.__cause__ = error
+    return failed
 
 
-async def _carried_through(running: Coroutine[object, object, T]) -> T:
-    """Wait for something to its end, also when cancelled meanwhile; then the cancellation goes on."""
-    task = asyncio.ensure_future(running)
-    try:
-        await asyncio.wait({task})
-    except asyncio.CancelledError:
-        await asyncio.wait({task})
-        raise
-    return task.result()
+async def _answer_of(running: "asyncio.Future[T]", seconds: float) -> T:
+    """What this comes to; it goes on though whoever waits for it here is cancelled.
+
+    Raises:
+        TimeoutError: It took too long, and was given up.
+    """
+    done, _ = await asyncio.wait({running}, timeout=seconds)
+    if not done:
+        running.cancel()
+        raise TimeoutError(f"no answer within {seconds:g} s")
+    return running.result()
 
 
 class QuotaLedger:
@@ -78,7 +86,7 @@ class QuotaLedger:
         answer = self._log.reserve(
             job,
             self._clock.now(),
-            reservation_id=f"{self._name}-{next(self._numbers)}",
+            reservation_id=self._new_id(),
             lease=self._lease,
             cap=self._cap,
             ahead=self._line.length,
@@ -163,27 +171,27 @@ class QuotaLedger:
             QuotaLedgerError: The store failed or was too slow.
         """
         try:
-            return await self._run(lambda log, now: log.snapshot(now, self._cap), _STEP_SECONDS)
+            return await self._run(lambda log, now: log.snapshot(now, self._cap))
         except Exception as error:
-            raise _ledger_failed(error) from error
+            raise _ledger_failed(error)  # noqa: B904 - which names its cause
 
     async def _try(self, job: str, ahead: int) -> Reservation | Busy | Denied:
-        reservation_id = f"{self._name}-{next(self._numbers)}"
+        reservation_id = self._new_id()
 
         def step(log: AccountLog, now: float) -> Reservation | Busy | Denied:
             return log.reserve(job, now, reservation_id=reservation_id, lease=self._lease, cap=self._cap, ahead=ahead)
 
         try:
-            answer = await self._run(step, _STEP_SECONDS)
+            answer = await self._run(step)
         except (asyncio.CancelledError, TimeoutError) as error:
             # The store carries a step through: what it may have reserved for nobody is given back.
             abandoned = Reservation(reservation_id, job, "new", None, 0.0, 0.0)
             await self.settle(abandoned, "unsent")
             if isinstance(error, TimeoutError):
-                raise _ledger_failed(error) from error
+                raise _ledger_failed(error)  # noqa: B904 - which names its cause
             raise
         except Exception as error:
-            raise _ledger_failed(error) from error
+            raise _ledger_failed(error)  # noqa: B904 - which names its cause
         if isinstance(answer, Reservation):
             self._mine.add(answer.id)
         return answer
@@ -191,8 +199,9 @@ class QuotaLedger:
     async def _finish(self, reservation_id: str, step: Callable[[AccountLog, float], T]) -> T | None:
         self._mine.discard(reservation_id)
         try:
-            running = self._run(step, _SETTLE_SECONDS)
-            return await (running if self._log is not None else _carried_through(running))
+            if self._log is not None:
+                return step(self._log, self._clock.now())
+            return await self._carried_through(step)
         except Exception:
             _logger.warning("the quota ledger could not settle a reservation; its lease runs out", exc_info=True)
             return None
@@ -200,11 +209,33 @@ class QuotaLedger:
             if self._line.length:
                 self._call_first()
 
-    async def _run(self, step: Callable[[AccountLog, float], T], seconds: float) -> T:
+    async def _run(self, step: Callable[[AccountLog, float], T]) -> T:
+        """Run a step before anything is sent: whoever is cancelled meanwhile leaves it."""
         if self._log is not None:
             return step(self._log, self._clock.now())
-        async with asyncio.timeout(seconds):
-            return await self._store.run(self._account, step, self._clock.now())
+        running = self._begin(step)
+        try:
+            return await _answer_of(running, _STEP_SECONDS)
+        except asyncio.CancelledError:
+            running.cancel()
+            raise
+
+    async def _carried_through(self, step: Callable[[AccountLog, float], T]) -> T:
+        """Run a step afterwards: whoever is cancelled meanwhile waits for it to end, and is cancelled then."""
+        running = self._begin(step)
+        try:
+            return await _answer_of(running, _SETTLE_SECONDS)
+        except asyncio.CancelledError:
+            with suppress(Exception):
+                await _answer_of(running, _SETTLE_SECONDS)
+            raise
+
+    def _begin(self, step: Callable[[AccountLog, float], T]) -> "asyncio.Future[T]":
+        return asyncio.ensure_future(self._store.run(self._account, step, self._clock.now()))
+
+    def _new_id(self) -> str:
+        """A reservation's id: by its process as well, since a client may be made before its process is forked."""
+        return f"{self._name}-{os.getpid()}-{next(self._numbers)}"
 
     def _call_first(self) -> None:
         """There may be a place now. Not at once: whoever learns of this outcome first may call those in line off."""

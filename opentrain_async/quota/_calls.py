@@ -1,0 +1,69 @@
+"""Steps on their way to a store that takes time."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from attrs import field, frozen
+
+from ._log import AccountLog
+
+Step = Callable[[AccountLog, float], Any]
+
+
+class StepFailedError(Exception):
+    """A step raised, which is its caller's affair and no fault of the storage. It does not leave the store.
+
+    Args:
+        call: Whose step it was.
+        error: What it raised.
+    """
+
+    def __init__(self, call: "Call", error: Exception) -> None:
+        super().__init__()
+        self.call = call
+        self.error = error
+
+
+@frozen(eq=False)
+class Call:
+    """One step that somebody waits for.
+
+    The future is what its caller awaits. A caller that leaves cancels it, and the step is carried through all the
+    same.
+    """
+
+    account: str
+    step: Step
+    now: float
+    future: "asyncio.Future[Any]" = field(factory=lambda: asyncio.get_running_loop().create_future())
+
+    def on(self, log: AccountLog, now: float) -> object:
+        """Run the step.
+
+        Raises:
+            StepFailedError: It raised.
+        """
+        try:
+            return self.step(log, now)
+        except Exception as error:
+            raise StepFailedError(self, error) from error
+
+    def succeed(self, result: object) -> None:
+        """Tell the caller what the step returned, if it still waits."""
+        if not self.future.done():
+            self.future.set_result(result)
+
+    def fail(self, error: BaseException) -> None:
+        """Tell the caller that the step did not take place, or that nobody knows, if it still waits."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+def by_account(calls: Iterable[Call]) -> dict[str, list[Call]]:
+    """The calls of each account, in their order."""
+    sorted_out: defaultdict[str, list[Call]] = defaultdict(list)
+    for call in calls:
+        sorted_out[call.account].append(call)
+    return dict(sorted_out)

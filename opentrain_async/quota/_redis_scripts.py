@@ -1,0 +1,58 @@
+"""What the ledger in Redis asks of the server: two short scripts, which know nothing of the rule.
+
+An account is one key, a hash of its log and of a version that nobody writes twice. Both scripts answer with the
+server's time, in seconds and microseconds, and then with an entry for each key. That a server has forgotten them
+(a restart, SCRIPT FLUSH) costs one more round trip.
+"""
+
+import hashlib
+
+from attrs import frozen
+
+
+@frozen
+class Script:
+    """A Lua script and the digest by which the server knows it."""
+
+    source: str
+    digest: str
+
+    @classmethod
+    def of(cls, source: str) -> "Script":
+        """The script with this source."""
+        return cls(source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
+
+
+READ = Script.of("""
+local time = redis.call('TIME')
+local answer = {time[1], time[2]}
+for i, key in ipairs(KEYS) do
+  local kept = redis.call('HMGET', key, 'version', 'log')
+  if kept[1] and kept[1] == ARGV[i] then kept = {kept[1]} end
+  answer[i + 2] = kept
+end
+return answer
+""")
+"""ARGV: for each key the version that the caller knows, or ''.
+
+Entries: version and log as they stand, two times nothing where there is no log; or that version alone.
+"""
+
+SWAP = Script.of("""
+local time = redis.call('TIME')
+local answer = {time[1], time[2]}
+for i, key in ipairs(KEYS) do
+  local expected, version, log, milliseconds = unpack(ARGV, 4 * i - 3, 4 * i)
+  local kept = redis.call('HGET', key, 'version') or ''
+  if kept == expected then
+    redis.call('HSET', key, 'version', version, 'log', log)
+    redis.call('PEXPIRE', key, milliseconds)
+  end
+  answer[i + 2] = (kept == expected or kept == version) and 1 or 0
+end
+return answer
+""")
+"""ARGV: for each key the version expected ('' for none), the new version, the new log and for how long to keep it.
+
+Entries: 1 where the log is written, or was by this very call, whose answer was lost; 0 where another version stands.
+"""

@@ -1,0 +1,213 @@
+"""The ledger of one machine."""
+
+import asyncio
+import copy
+import os
+import threading
+import weakref
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+
+from attrs import frozen
+
+from .._text import shown
+from ..errors import ConfigurationError, QuotaLedgerError
+from ._calls import Call, StepFailedError
+from ._log import AccountLog
+from ._state import dump_log, load_log
+
+if TYPE_CHECKING:
+    from ._sqlite_file import LedgerFile
+
+T = TypeVar("T")
+
+_left_to_the_parent: "list[LedgerFile]" = []
+"""Files that were open when this process was forked: not even closing them is safe in the child."""
+
+
+class SQLiteLedger:
+    """A quota ledger in a file, for all processes of one machine, that outlives them.
+
+    Clients, event loops and processes that use the same file share the quota of the accounts they have in common.
+    A killed process loses nothing that was counted; a power cut may lose the last moments, of which the server's next
+    refusal then tells. Time is the machine's own wall clock.
+
+    The file is opened when it is first used, and again in a forked child. `close` it, or use ``async with``, to be
+    rid of its thread before the object is; it can be used again afterwards.
+
+    Args:
+        path: The file, on a local disk: SQLite's write-ahead log, which lies beside it, does not work across a network.
+            It is made with mode 0600, and what is missing of its folder with 0700. `None`:
+            ``opentrain-async/quota.sqlite3`` in ``$XDG_STATE_HOME``, or in ``~/.local/state``.
+
+    Raises:
+        ConfigurationError: *path* cannot be one.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
+        self.path = _checked(path)
+        self._worker = _Worker(self.path)
+
+    def __repr__(self) -> str:
+        return f"SQLiteLedger({str(self.path)!r})"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def run(self, account: str, step: Callable[[AccountLog, float], T], now: float) -> "asyncio.Future[T]":
+        """Run *step* on the account's log, in a transaction."""
+        if self._worker.process != os.getpid():
+            self._worker = _Worker(self.path)
+        call = Call(account, step, now)
+        self._worker.put(call)
+        return call.future
+
+    async def close(self) -> None:
+        """Finish what was begun, close the file and end the thread."""
+        worker, self._worker = self._worker, _Worker(self.path)
+        if worker.process == os.getpid():
+            await asyncio.to_thread(worker.close)
+
+    aclose = close
+
+
+class _Worker:
+    """One process's thread, which opens the file and runs what was asked for meanwhile in one transaction."""
+
+    def __init__(self, path: Path) -> None:
+        self.process = os.getpid()
+        self._path = path
+        self._lock = threading.Lock()
+        self._waiting: list[Call] = []
+        self._is_at_work = False
+        self._thread: ThreadPoolExecutor | None = None
+        self._logs: dict[str, AccountLog] = {}
+        self._files: list[LedgerFile] = []
+        weakref.finalize(self, _let_go, self._files, self.process)
+
+    def put(self, call: Call) -> None:
+        """Have a step run; those who put several have them run in that order."""
+        with self._lock:
+            self._waiting.append(call)
+            if self._is_at_work:
+                return
+            self._is_at_work = True
+            if self._thread is None:
+                self._thread = ThreadPoolExecutor(1, "opentrain-quota")
+            self._thread.submit(self._work)
+
+    def close(self) -> None:
+        """Wait until nothing is left to do, and let go of the thread and the file."""
+        if self._thread is not None:
+            self._thread.shutdown()
+        _let_go(self._files, self.process)
+
+    def _work(self) -> None:
+        while calls := self._take():
+            try:
+                results = self._transaction(calls)
+            except Exception as error:
+                self._logs.clear()
+                _let_go(self._files, self.process)  # what is wrong with it may be gone when it is opened again
+                reason = error.message if isinstance(error, QuotaLedgerError) else error
+                results = [_Failure(QuotaLedgerError(f"the quota ledger {self._path} failed: {reason}"))] * len(calls)
+            _answer(calls, results)
+
+    def _take(self) -> list[Call]:
+        with self._lock:
+            calls, self._waiting = self._waiting, []
+            self._is_at_work = bool(calls)
+            return calls
+
+    def _transaction(self, calls: list[Call]) -> list[Any]:
+        """Run the steps of these calls and keep the logs, all in one go; returns what each returned, or raised."""
+        if not self._files:
+            from ._sqlite_file import LedgerFile
+
+            self._files.append(LedgerFile(self._path))
+        failures: dict[Call, _Failure] = {}
+        while True:
+            try:
+                results = self._attempt(self._files[0], [call for call in calls if call not in failures])
+            except StepFailedError as failed:
+                # The others go on without it, from logs that it has not touched.
+                failures[failed.call] = _Failure(failed.error)
+                self._logs.clear()
+            else:
+                return [failures.get(call) or results[call] for call in calls]
+
+    def _attempt(self, file: "LedgerFile", calls: list[Call]) -> dict[Call, Any]:
+        try:
+            if file.begin():
+                self._logs.clear()
+            results = {call: call.on(self._log_of(file, call.account), call.now) for call in calls}
+            file.commit([(account, dump_log(self._logs[account])) for account in {call.account for call in calls}])
+        finally:
+            file.roll_back()
+        return results
+
+    def _log_of(self, file: "LedgerFile", account: str) -> AccountLog:
+        """The log as it is in the file; remembered for as long as nobody else writes to it."""
+        log = self._logs.get(account)
+        if log is None:
+            text = file.read(account)
+            log = self._logs[account] = AccountLog() if text is None else load_log(text)
+        return log
+
+
+@frozen
+class _Failure:
+    """In the place of a result: what is to be raised."""
+
+    error: BaseException
+
+
+def _answer(calls: Iterable[Call], results: Iterable[object]) -> None:
+    """Tell the callers, each in its own event loop."""
+    by_loop: defaultdict[asyncio.AbstractEventLoop, list[tuple[Call, object]]] = defaultdict(list)
+    for call, result in zip(calls, results, strict=True):
+        by_loop[call.future.get_loop()].append((call, result))
+    for loop, answers in by_loop.items():
+        with suppress(RuntimeError):  # a loop that was closed has nobody who waits
+            loop.call_soon_threadsafe(_tell, answers)
+
+
+def _tell(answers: Iterable[tuple[Call, object]]) -> None:
+    for call, result in answers:
+        if isinstance(result, _Failure):
+            call.fail(copy.copy(result.error))
+        else:
+            call.succeed(result)
+
+
+def _let_go(files: "list[LedgerFile]", opened_by: int) -> None:
+    """Close what is open, unless it was opened by the process from which this one was forked."""
+    for file in files:
+        if opened_by == os.getpid():
+            file.close()
+        else:
+            _left_to_the_parent.append(file)
+    files.clear()
+
+
+def _checked(path: object) -> Path:
+    """The path, made absolute: a process may change its folder."""
+    if path is None:
+        from ._sqlite_file import default_path
+
+        return default_path()
+    if not isinstance(path, str | os.PathLike) or not (name := os.fspath(cast("str | os.PathLike[str]", path))):
+        raise ConfigurationError(f"path has to be a file's, not {shown(path)}")
+    if name == ":memory:":
+        raise ConfigurationError("a ledger that lives in memory is MemoryLedger()")
+    return Path(os.path.abspath(name))  # noqa: PTH100 - resolving would follow links

@@ -1,0 +1,280 @@
+"""The ledger in a file: where it lies, who may read it, and what it survives."""
+
+import asyncio
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from opentrain_async import AsyncOpenTrain, SQLiteLedger
+from opentrain_async._clock import SystemClock
+from opentrain_async.errors import ConfigurationError, QuotaLedgerError
+from opentrain_async.quota import QuotaLedger, _sqlite_file
+from opentrain_async.sandbox import Sandbox
+
+from .virtual import VirtualClock
+
+WINDOW = 24 * 3600.0
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A file in a folder that does not exist yet."""
+    return tmp_path / "state" / "quota.sqlite3"
+
+
+@pytest.fixture
+async def store(path: Path) -> AsyncIterator[SQLiteLedger]:
+    """A ledger in that file."""
+    async with SQLiteLedger(path) as opened:
+        yield opened
+
+
+def ledger_on(store: SQLiteLedger, clock: VirtualClock | None = None, limit: int = 2) -> QuotaLedger:
+    return QuotaLedger(store, "account", clock or SystemClock(), daily_limit=limit, lease=180.0)
+
+
+async def publish(ledger: QuotaLedger, job: str) -> None:
+    await ledger.settle(await ledger.reserve(job, lambda denied: pytest.fail(str(denied))), "published")
+
+
+async def test_the_file_is_for_its_user_alone(store: SQLiteLedger, path: Path) -> None:
+    """Mode 0600 in a folder of mode 0700, and the log beside it no less."""
+    await publish(ledger_on(store), "a")
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in [path.parent, *path.parent.iterdir()]}
+    assert modes.pop("state") == 0o700
+    assert set(modes) == {"quota.sqlite3", "quota.sqlite3-wal", "quota.sqlite3-shm"}
+    assert set(modes.values()) == {0o600}
+
+
+@pytest.mark.parametrize("state_home", ["set", "relative", None])
+def test_it_lies_in_the_users_state_folder(
+    state_home: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In XDG_STATE_HOME, or in ~/.local/state where that is not set or, against its specification, not absolute."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state") if state_home == "set" else "relative")
+    if state_home is None:
+        monkeypatch.delenv("XDG_STATE_HOME")
+    folder = tmp_path / "state" if state_home == "set" else tmp_path / "home" / ".local" / "state"
+    assert SQLiteLedger().path == folder / "opentrain-async" / "quota.sqlite3"
+
+
+@pytest.mark.parametrize("path", ["", ":memory:", 7, b"file", None.__class__])
+def test_what_can_be_no_file_is_refused(path: object) -> None:
+    """An argument that cannot be right is refused at once."""
+    with pytest.raises(ConfigurationError):
+        SQLiteLedger(path)  # type: ignore[arg-type]
+
+
+async def test_what_was_published_is_known_after_a_restart(path: Path) -> None:
+    """A second object finds what the first one kept; a ledger that was closed can be used again."""
+    store = SQLiteLedger(path)
+    assert repr(store) == f"SQLiteLedger({str(path)!r})"
+    await publish(ledger_on(store), "a")
+    await store.close()
+    await publish(ledger_on(store), "b")
+    await store.close()
+    async with SQLiteLedger(str(path)) as again:
+        assert (await ledger_on(again).snapshot()).used == 2
+
+
+async def test_a_ledger_that_nobody_closes_leaves_no_thread(path: Path) -> None:
+    """With the object its thread goes, and its connection, without a warning."""
+    store = SQLiteLedger(path)
+    await publish(ledger_on(store), "a")
+    threads = [thread for thread in threading.enumerate() if thread.name.startswith("opentrain-quota")]
+    del store
+    for thread in threads:
+        await asyncio.to_thread(thread.join, 10)
+        assert not thread.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("PRAGMA user_version = 2; CREATE TABLE account_log (x)", "newer version of opentrain_async"),
+        ("CREATE TABLE somebody_elses (x)", "no quota ledger"),
+        (None, "not a database"),
+    ],
+)
+async def test_a_file_of_something_else_is_refused_and_left_alone(
+    path: Path, store: SQLiteLedger, script: str | None, said: str
+) -> None:
+    """A newer schema, another program's database, or no database: the error says which, and names the file."""
+    path.parent.mkdir()
+    if script is None:
+        path.write_text("something else" * 100)
+    else:
+        with sqlite3.connect(path) as other:
+            other.executescript(script)
+        other.close()
+    before = path.read_bytes()
+    with pytest.raises(QuotaLedgerError, match=said) as refused:
+        await publish(ledger_on(store), "a")
+    assert str(path) in refused.value.message
+    assert path.read_bytes() == before
+
+
+async def test_a_log_of_a_newer_version_is_refused(path: Path, store: SQLiteLedger) -> None:
+    """Also one in a file of the known schema, and one that is damaged."""
+    await publish(ledger_on(store), "a")
+    with sqlite3.connect(path) as other:
+        for log, said in [("[2]", "newer version"), ("[1,2]", "no log"), ("{}", "no log"), ("[", "no log")]:
+            other.execute("UPDATE account_log SET log = ?", (log,))
+            other.commit()
+            with pytest.raises(QuotaLedgerError, match=said):
+                await ledger_on(store).snapshot()
+    other.close()
+
+
+async def test_a_file_that_is_locked_too_long_is_an_error_with_nothing_sent(
+    path: Path, store: SQLiteLedger, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waits is told within the bound; once the lock is gone all is well again."""
+    monkeypatch.setattr(_sqlite_file, "_BUSY_SECONDS", 0.02)
+    await publish(ledger_on(store), "a")
+    await store.close()
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    async with AsyncOpenTrain(sandbox.token, base_url=sandbox.url, ledger=store) as client:
+        report = await client.publish_many([sandbox.draft() for _ in range(3)])
+        assert len(report.not_sent) == 3
+        assert "database is locked" in str(report.stopped_by)
+        assert sandbox.requests == []
+        other.execute("ROLLBACK")
+        other.close()
+        assert (await client.publish(sandbox.draft())).newly_published
+
+
+async def test_a_folder_that_cannot_be_written_is_an_error_with_nothing_sent(tmp_path: Path, sandbox: Sandbox) -> None:
+    """As in a container whose disk is read-only; the error names the file."""
+    (tmp_path / "file").write_text("")
+    store = SQLiteLedger(tmp_path / "file" / "quota.sqlite3")
+    async with AsyncOpenTrain(sandbox.token, base_url=sandbox.url, ledger=store) as client:
+        with pytest.raises(QuotaLedgerError, match=r"quota\.sqlite3"):
+            await client.publish(sandbox.draft())
+    assert sandbox.requests == []
+
+
+async def test_a_disk_that_is_full_is_an_error_and_what_was_kept_stays(path: Path, store: SQLiteLedger) -> None:
+    """SQLite's own limit on the pages of a file stands in for the disk's."""
+    await publish(ledger_on(store), "a")
+    worker = store._worker
+    worker._files[0]._connection.execute("PRAGMA max_page_count = 1")
+    with pytest.raises(QuotaLedgerError, match="full"):
+        await QuotaLedger(store, "x" * 9000, SystemClock(), daily_limit=2, lease=1.0).snapshot()
+    assert (await ledger_on(store).snapshot()).used == 1
+
+
+async def test_a_cancelled_step_is_whole_or_has_not_been(path: Path) -> None:
+    """However early its caller leaves, each reservation is given back, and the next transaction begins."""
+    async with SQLiteLedger(path) as store:
+        ledger = ledger_on(store, limit=1)
+        for number in range(20):
+            caller = asyncio.create_task(ledger.reserve(f"job_{number}", lambda _: None))
+            for _ in range(number % 4):
+                await asyncio.sleep(0)
+            caller.cancel()
+            await asyncio.wait({caller})
+            if not caller.cancelled():
+                await ledger.settle(caller.result(), "unsent")
+        assert (await ledger.snapshot()).used == 0
+
+
+async def test_a_clock_that_falls_behind_and_comes_back_lets_nobody_in_early(store: SQLiteLedger) -> None:
+    """25 hours behind and back: no publish more than the limit in a window of true time."""
+    clock = VirtualClock()
+    ledger = ledger_on(store, clock)
+    turned_away: list[str] = []
+
+    async def is_denied(job: str) -> bool:
+        with pytest.raises(LookupError):
+            await ledger.reserve(job, _raise)
+        turned_away.append(job)
+        return True
+
+    await publish(ledger, "a")
+    clock.time -= 25 * 3600
+    await publish(ledger, "b")
+    assert await is_denied("c")
+    clock.time += 25 * 3600 + 60
+    assert await is_denied("d")
+    clock.time += WINDOW - 61
+    assert await is_denied("e")
+    clock.time += 61
+    await publish(ledger, "f")
+
+
+def _raise(denied: object) -> None:
+    raise LookupError(denied)
+
+
+_FORK = """
+import asyncio, os, sys
+from opentrain_async import AsyncOpenTrain, SQLiteLedger
+from opentrain_async.quota import QuotaLedger
+from opentrain_async._clock import SystemClock
+
+store = SQLiteLedger(sys.argv[1])
+ledger = QuotaLedger(store, "account", SystemClock(), daily_limit=20, lease=180.0)
+
+async def publish(job):
+    await ledger.settle(await ledger.reserve(job, print), "published")
+
+async def charged_by():
+    return await store.run("account", lambda log, _: {slot.charged_by for slot in log.jobs.values()}, 0.0)
+
+asyncio.run(publish("before"))
+child = os.fork()
+asyncio.run(publish("in the child" if child == 0 else "in the parent"))
+if child:
+    os.waitpid(child, 0)
+    snapshot = asyncio.run(ledger.snapshot())
+    print(*sorted(slot.job_id for slot in snapshot.slots), sep=", ")
+    print(len(asyncio.run(charged_by())))
+"""
+
+
+def test_a_forked_child_opens_the_file_anew(path: Path) -> None:
+    """Parent and child go on side by side; their reservations have ids of their own."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", _FORK, str(path)]
+    finished = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30, env=environment)
+    assert finished.stdout == "before, in the child, in the parent\n3\n"
+    assert finished.stderr == ""
+
+
+async def test_one_ledger_serves_several_event_loops(store: SQLiteLedger) -> None:
+    """As of a service with a loop in each of its threads."""
+
+    def publish_in_a_loop_of_its_own(job: str) -> None:
+        asyncio.run(publish(ledger_on(store, limit=10), job))
+
+    await asyncio.gather(*(asyncio.to_thread(publish_in_a_loop_of_its_own, f"job_{number}") for number in range(5)))
+    assert (await ledger_on(store).snapshot()).used == 5
+
+
+def test_a_loop_that_is_closed_meanwhile_disturbs_nobody(path: Path) -> None:
+    """A step whose loop has gone is carried through all the same."""
+    store = SQLiteLedger(path)
+    held = threading.Event()
+
+    async def leave_at_once() -> None:
+        store.run("account", lambda log, now: held.wait(10) and log.snapshot(now, 1), 0.0)
+
+    asyncio.run(leave_at_once())
+    held.set()
+    assert asyncio.run(_used(store)) == 0
+
+
+async def _used(store: SQLiteLedger) -> int:
+    used = (await ledger_on(store).snapshot()).used
+    await store.close()
+    return used
