@@ -4,19 +4,21 @@ import asyncio
 import io
 import os
 import sys
-from collections.abc import Callable, Coroutine, Iterable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from typing import TextIO, cast
 
 import click
 
-from . import _demo, _show
+from . import _demo, _quota, _show
 from ._client import AsyncOpenTrain
 from ._signals import exit_code, run
 from ._text import one_line
 from ._version import __version__
 from .errors import AuthenticationError, ConfigurationError, QuotaLedgerError, TLSError
 from .outcomes import OutcomeStatus, PublishOutcome, PublishReport
+from .quota import LedgerStore, MemoryLedger, QuotaSnapshot, RedisLedger, SQLiteLedger
 from .sandbox import Sandbox
 
 _ALL_PUBLISHED, _SOME_NOT, _COULD_NOT_RUN = 0, 1, 3
@@ -72,6 +74,27 @@ def demo() -> None:
     _demo.show(run(_demo.play()))
 
 
+def _ledger_named(_ctx: click.Context, _param: click.Parameter, name: str | None) -> LedgerStore:
+    """The store of that name."""
+    try:
+        if name == "memory":
+            return MemoryLedger()
+        return RedisLedger(name) if name and "://" in name else SQLiteLedger(name)
+    except ConfigurationError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+_ledger_option = click.option(
+    "--ledger",
+    callback=_ledger_named,
+    envvar="OPENTRAIN_ASYNC_LEDGER",
+    metavar="PATH|URL|memory",
+    help="Where the account's publishes are counted: an SQLite file, a Redis by its URL, or only in this process. By "
+    "default opentrain-async/quota.sqlite3 in XDG_STATE_HOME or ~/.local/state. A URL with a password belongs into the "
+    "variable OPENTRAIN_ASYNC_LEDGER: what is on a command line can be read by others.",
+)
+
+
 @main.command()
 @click.argument("ids", nargs=-1)
 @click.option(
@@ -97,9 +120,16 @@ def demo() -> None:
     help="How long the run may wait for the quota's window to free a slot; 'inf' is as long as it takes.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object a line to stdout, as the outcomes come.")
+@_ledger_option
 @click.pass_context
 def publish(
-    ctx: click.Context, ids: tuple[str, ...], source: TextIO | None, concurrency: int, max_wait: float, as_json: bool
+    ctx: click.Context,
+    ids: tuple[str, ...],
+    source: TextIO | None,
+    concurrency: int,
+    max_wait: float,
+    as_json: bool,
+    ledger: LedgerStore,
 ) -> None:
     """Publish the drafts with these IDS, within the account's daily quota.
 
@@ -120,9 +150,9 @@ def publish(
     wanted = tuple(dict.fromkeys([*ids, *_ids_in(source)]))
     if not wanted:
         raise click.UsageError("no job ids: give some as arguments, or in a --file")
-    client = _client()
+    client = _client(ledger)
     with _show.progress(len(wanted), is_wanted=not as_json) as advance:
-        outcomes = _Outcomes(_write_json if as_json else advance)
+        outcomes = _Outcomes(_write_json if as_json else advance, ledger)
         ended = _run(outcomes.of(client, wanted, concurrency, max_wait))
     if not as_json:
         outcomes.show(wanted)
@@ -132,6 +162,45 @@ def publish(
     if as_json or ended.stopped_by is not None:
         click.echo(ended if as_json else f"The run stopped: {ended.stopped_by}", err=True)
     ctx.exit(status_of(ended))
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Write it as one JSON object to stdout.")
+@_ledger_option
+def quota(as_json: bool, ledger: LedgerStore) -> None:
+    """Show the account's quota as the ledger knows it: the limit, what is used, and when each slot comes back.
+
+    Sends nothing to the service; so of what is published elsewhere it knows only what a refusal has told.
+
+    \b
+    Exit status:
+      0    shown
+      2    misuse
+      3    it could not run: credentials, or the quota ledger
+    """  # noqa: D301 - \b is click's: what follows it is not wrapped
+    try:
+        snapshot = run(_snapshot(_client(ledger), ledger))
+    except QuotaLedgerError as error:
+        raise CannotRunError(str(error)) from None
+    if as_json:
+        click.echo(_quota.as_json(snapshot))
+    else:
+        _quota.show(snapshot, datetime.now(UTC))
+
+
+async def _snapshot(client: AsyncOpenTrain, ledger: LedgerStore) -> QuotaSnapshot:
+    async with client, _closing(ledger):
+        return await client.quota()
+
+
+@asynccontextmanager
+async def _closing(ledger: LedgerStore) -> AsyncGenerator[None, None]:
+    """Close the ledger with the block, if it is one that can be closed."""
+    try:
+        yield
+    finally:
+        if isinstance(ledger, SQLiteLedger | RedisLedger):
+            await ledger.close()
 
 
 @main.command()
@@ -184,10 +253,12 @@ class _Outcomes:
 
     Args:
         tell: What to do with one.
+        ledger: To be closed with the run.
     """
 
-    def __init__(self, tell: Callable[[PublishOutcome], None]) -> None:
+    def __init__(self, tell: Callable[[PublishOutcome], None], ledger: LedgerStore) -> None:
         self.seen: list[PublishOutcome] = []
+        self._ledger = ledger
         self._tell = tell
         self._failure: OSError | None = None
         self._run: asyncio.Task[object] | None = None
@@ -200,7 +271,7 @@ class _Outcomes:
         """
         self._run = asyncio.current_task()
         try:
-            async with client:
+            async with _closing(self._ledger), client:
                 return await client.publish_many(ids, concurrency=concurrency, max_wait=max_wait, on_outcome=self._take)
         except asyncio.CancelledError:
             if self._failure is None:
@@ -240,9 +311,9 @@ def _run(publishing: Coroutine[object, object, PublishReport]) -> PublishReport 
         return stop
 
 
-def _client() -> AsyncOpenTrain:
+def _client(ledger: LedgerStore) -> AsyncOpenTrain:
     try:
-        return AsyncOpenTrain()
+        return AsyncOpenTrain(ledger=ledger)
     except ConfigurationError as error:
         raise CannotRunError(str(error)) from None
 

@@ -116,12 +116,17 @@ def print_table(outcomes: Iterable[PublishOutcome], answers: Mapping[str, str] |
         else:
             more = [answers.get(outcome.job_id, ""), why(outcome)]
         shown.add_row(one_line(outcome.job_id), status, str(outcome.attempts), *more)
+    print_rows(shown)
+
+
+def print_rows(table: Table) -> None:
+    """Print a table on stdout; off a terminal each row on its line, without blanks at its end."""
     console = stdout()
     if console.is_terminal:
-        console.print(shown)
+        console.print(table)
         return
     with console.capture() as captured:
-        console.print(shown)
+        console.print(table)
     # One long row would have every other one padded to its length.
     console.print("\n".join(line.rstrip() for line in captured.get().splitlines()))
 

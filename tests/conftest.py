@@ -8,7 +8,7 @@ import pytest
 from opentrain_async import AsyncOpenTrain
 from opentrain_async.sandbox import Sandbox
 
-from .servers import RedisServer, binaries
+from .servers import KINDS_OF_REDIS, RedisServer
 from .virtual import VirtualClock
 
 _HOW_TO_GET_ONE = "neither redis-server nor valkey-server is on PATH: 'apt-get install redis-server' brings one"
@@ -43,22 +43,30 @@ async def unclaimed() -> AsyncIterator[Sandbox]:
         yield running
 
 
-@pytest.fixture(scope="session", params=binaries() or [""])
-def shared_redis(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A running Redis, and once more everything with a running Valkey where there is one, for all tests together."""
-    if not request.param:
-        if os.environ.get("REDIS_TESTS") == "required":
-            pytest.fail(_HOW_TO_GET_ONE)
-        pytest.skip(_HOW_TO_GET_ONE)
-    with RedisServer(request.param, tmp_path_factory.mktemp("redis")) as server:
-        yield server
+@pytest.fixture(scope="session")
+def redis_of_kind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], RedisServer]]:
+    """Servers by the name of their program, each started once for all tests together."""
+    running: dict[str, RedisServer] = {}
+
+    def start(program: str) -> RedisServer:
+        if not program:
+            explain = pytest.fail if os.environ.get("REDIS_TESTS") == "required" else pytest.skip
+            explain(_HOW_TO_GET_ONE)
+        if program not in running:
+            running[program] = RedisServer(program, tmp_path_factory.mktemp("redis"))
+            running[program].start()
+        running[program].empty()
+        return running[program]
+
+    yield start
+    for server in running.values():
+        server.stop()
 
 
-@pytest.fixture
-def redis_server(shared_redis: RedisServer) -> RedisServer:
-    """The same, empty."""
-    shared_redis.empty()
-    return shared_redis
+@pytest.fixture(params=KINDS_OF_REDIS)
+def redis_server(request: pytest.FixtureRequest, redis_of_kind: Callable[[str], RedisServer]) -> RedisServer:
+    """A running Redis with nothing in it, and once more everything with a Valkey where this machine has one."""
+    return redis_of_kind(request.param)
 
 
 @pytest.fixture

@@ -1,14 +1,20 @@
 """Real Redis and Valkey servers on loopback, which keep nothing on disk."""
 
+import asyncio
 import shutil
 import signal
 import subprocess
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import redis
 
 from .peers import unused_port
+
+KINDS_OF_REDIS = [name for name in ("redis-server", "valkey-server") if shutil.which(name)] or [""]
+"""Which programs this machine has; one without a name stands for none."""
 
 
 class RedisServer:
@@ -21,7 +27,10 @@ class RedisServer:
     """
 
     def __init__(self, binary: str, directory: Path, *options: str) -> None:
+        self.binary = binary
         self.port = unused_port()
+        while self.port > 55_000:  # a cluster's bus listens ten thousand above it
+            self.port = unused_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._command = [
             binary, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
@@ -67,6 +76,45 @@ class RedisServer:
         self.stop()
 
 
-def binaries() -> list[str]:
-    """Which servers this machine has."""
-    return [name for name in ("redis-server", "valkey-server") if shutil.which(name)]
+class Lossy:
+    """A relay to a server which, when told to, passes a command on and breaks the connection off before its answer.
+
+    Args:
+        port: The server's.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.url = ""
+        self.losses = 0
+        self._port = port
+        self._lose: list[bytes] = []
+
+    def lose_answer_to(self, command: str, times: int = 1) -> None:
+        """Lose the answers to the next commands that hold this text."""
+        self._lose += [command.encode()] * times
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Relay for the length of the block."""
+        server = await asyncio.start_server(self._relay, "127.0.0.1", 0)
+        self.url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
+        try:
+            yield
+        finally:
+            server.close()
+            await server.wait_closed()
+
+    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._port)
+        try:
+            while command := await reader.read(65536):
+                server_writer.write(command)
+                answer = await server_reader.read(65536)
+                if self._lose and self._lose[0] in command:
+                    del self._lose[0]
+                    self.losses += 1
+                    break
+                writer.write(answer)
+        finally:
+            server_writer.close()
+            writer.close()

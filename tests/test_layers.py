@@ -17,7 +17,7 @@ LAYERS = [
     {"_flight", "_publishing", "_flights"},
     {"_bulk", "_stream"},
     {"_client"},
-    {"__init__", "_cli", "_demo", "_show", "_commands", "_signals", "__main__"},
+    {"__init__", "testing", "_cli", "_quota", "_demo", "_show", "_commands", "_signals", "__main__"},
 ]
 SOLE_IMPORTERS = {"cattrs": {"_codec"}, "tenacity": {"_retry"}, "click": {"_cli", "_commands"}}
 WITHIN_A_LAYER = {

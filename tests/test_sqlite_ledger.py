@@ -153,6 +153,33 @@ async def test_a_file_that_is_locked_too_long_is_an_error_with_nothing_sent(
         assert (await client.publish(sandbox.draft())).newly_published
 
 
+async def test_a_file_in_the_making_is_waited_for(
+    path: Path, store: SQLiteLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of several that are the first to use a file one makes it; a file that stays locked is an error."""
+    path.parent.mkdir()
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    monkeypatch.setattr(_sqlite_file, "_BUSY_SECONDS", 0.02)
+    with pytest.raises(QuotaLedgerError, match="locked"):
+        await ledger_on(store).snapshot()
+    monkeypatch.setattr(_sqlite_file, "_BUSY_SECONDS", 10.0)
+    waiting = asyncio.create_task(ledger_on(store).snapshot())
+    await asyncio.sleep(0.03)
+    other.execute("ROLLBACK")
+    other.close()
+    assert (await waiting).used == 0
+
+
+async def test_processes_that_make_the_file_at_once_make_one(path: Path) -> None:
+    """Nobody takes a file that another one is making for something else, and none fails."""
+    stores = [SQLiteLedger(path) for _ in range(8)]
+    await asyncio.gather(*(publish(ledger_on(store, limit=20), f"job_{id(store)}") for store in stores))
+    assert (await ledger_on(stores[0]).snapshot()).used == 8
+    for store in stores:
+        await store.close()
+
+
 async def test_a_folder_that_cannot_be_written_is_an_error_with_nothing_sent(tmp_path: Path, sandbox: Sandbox) -> None:
     """As in a container whose disk is read-only; the error names the file."""
     (tmp_path / "file").write_text("")

@@ -200,14 +200,18 @@ def _let_go(files: "list[LedgerFile]", opened_by: int) -> None:
     files.clear()
 
 
-def _checked(path: object) -> Path:
+def _checked(value: object) -> Path:
     """The path, made absolute: a process may change its folder."""
-    if path is None:
+    if value is None:
         from ._sqlite_file import default_path
 
         return default_path()
-    if not isinstance(path, str | os.PathLike) or not (name := os.fspath(cast("str | os.PathLike[str]", path))):
-        raise ConfigurationError(f"path has to be a file's, not {shown(path)}")
+    refusal = ConfigurationError(f"path has to be a file's, not {shown(value)}")
+    if not isinstance(value, str | os.PathLike):
+        raise refusal
+    name = os.fspath(cast("str | os.PathLike[str]", value))
     if name == ":memory:":
         raise ConfigurationError("a ledger that lives in memory is MemoryLedger()")
+    if not name:
+        raise refusal
     return Path(os.path.abspath(name))  # noqa: PTH100 - resolving would follow links

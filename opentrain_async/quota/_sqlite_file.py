@@ -1,7 +1,9 @@
 """The SQLite file of a ledger: where it lies, who may read it, and what is in it."""
 
 import os
+import random
 import sqlite3
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -71,12 +73,25 @@ class LedgerFile:
     def _prepare(self) -> None:
         """Make an empty file a ledger; refuse what is none."""
         if self._schema() != SCHEMA:
-            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._set_journal_mode()
             self._connection.execute("BEGIN IMMEDIATE")
             if self._schema() == 0:  # still, now that nobody else can be making it one
                 self._connection.execute("CREATE TABLE account_log (account TEXT PRIMARY KEY, log TEXT) WITHOUT ROWID")
                 self._connection.execute(f"PRAGMA user_version = {SCHEMA}")
             self._connection.execute("COMMIT")
+
+    def _set_journal_mode(self) -> None:
+        """Switch to write-ahead logging; of all locks this is the one that SQLite does not wait for by itself."""
+        give_up_at = time.monotonic() + _BUSY_SECONDS
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_at:
+                    raise
+                time.sleep(random.uniform(0, 0.01))
+            else:
+                return
 
     def _schema(self) -> int:
         """The schema's version; 0 if the file is empty.
@@ -84,8 +99,9 @@ class LedgerFile:
         Raises:
             QuotaLedgerError: It is a newer one, or none of ours.
         """
-        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        # In one statement: between two, another process may make it one.
+        facts = "SELECT user_version, (SELECT count(*) FROM sqlite_schema) FROM pragma_user_version"
+        version, tables = self._connection.execute(facts).fetchone()
         if version > SCHEMA and tables:
             raise QuotaLedgerError(
                 f"a newer version of opentrain_async made this ledger (schema {version}; this one knows {SCHEMA})"

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import secrets
 import socket
 import struct
 from collections.abc import Iterable
@@ -91,8 +92,8 @@ class Sandbox:
         return sum(request.status == 429 for request in self.requests)
 
     def add_account(self, *, claimed: bool = True, scopes: Iterable[str] = _SCOPES) -> str:
-        """Make another account; returns its API token."""
-        token = f"ot_pat_sandbox{len(self._service.accounts) + 1}_secret"
+        """Make another account; returns its API token, which no other sandbox has: ledgers outlive sandboxes."""
+        token = f"ot_pat_sandbox{len(self._service.accounts) + 1}_{secrets.token_hex(8)}"
         self._service.accounts[token] = Account(claimed, tuple(scopes))
         return token
 

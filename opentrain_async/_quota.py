@@ -1,0 +1,84 @@
+"""What the command `quota` shows."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from rich import box
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from . import _show
+from ._text import one_line
+from .quota import QuotaSlot, QuotaSnapshot
+
+_WIDTH = 24
+"""Columns of the bar that shows how much of a slot's day is left: an hour each."""
+_DAY = timedelta(days=1)
+_STATES: Mapping[str, tuple[str, str]] = {
+    "held": ("under way", "cyan"),
+    "spent": ("published", "green"),
+    "unknown": ("in doubt", "magenta"),
+    "elsewhere": ("elsewhere", "bright_black"),
+}
+_SOURCES: Mapping[str | None, str] = {
+    "configured": "as this client was told",
+    "server": "as the service said on {at}",
+    "documented": "a claimed account's, since more was accepted than an unclaimed one has, on {at}",
+    None: "nobody has said yet, and it is learned on the way",
+}
+
+
+def show(quota: QuotaSnapshot, now: datetime) -> None:
+    """Print it on stdout, for the eye: a line on the whole, and a row for each slot in the order of their return."""
+    console = _show.stdout()
+    at = _show.when(quota.limit_learned_at) if quota.limit_learned_at else ""
+    console.print(Text(f"{quota.used} of {quota.limit or 'an unknown limit'} used", "bold"), end="")
+    console.print("" if quota.remaining is None else f", {quota.remaining} free", end="")
+    console.print(f", {quota.doubtful} of them in doubt" if quota.doubtful else "")
+    console.print(f"Limit: {_SOURCES[quota.limit_source].format(at=at)}")
+    if not quota.slots:
+        return
+    rows = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    rows.add_column("Job", overflow="fold", min_width=6)
+    rows.add_column("State", no_wrap=True)
+    rows.add_column("Comes back", no_wrap=True)
+    rows.add_column("In", justify="right", no_wrap=True)
+    if console.is_terminal:
+        rows.add_column("now" + "24 h".rjust(_WIDTH - 3), no_wrap=True)
+    for slot in quota.slots:
+        rows.add_row(*_row(slot, now), *([_bar(slot, now)] if console.is_terminal else []))
+    _show.print_rows(rows)
+
+
+def as_json(quota: QuotaSnapshot) -> str:
+    """The same as one line of JSON."""
+    return json.dumps({
+        "limit": quota.limit,
+        "limit_source": quota.limit_source,
+        "limit_learned_at": _iso(quota.limit_learned_at),
+        "used": quota.used,
+        "remaining": quota.remaining,
+        "doubtful": quota.doubtful,
+        "next_slot_at": _iso(quota.next_slot_at),
+        "slots": [
+            {"job_id": slot.job_id, "state": slot.state, "frees_at": _iso(slot.frees_at)} for slot in quota.slots
+        ],
+    })
+
+
+def _row(slot: QuotaSlot, now: datetime) -> tuple[Text | str, ...]:
+    words, style = _STATES[slot.state]
+    minutes = max(0, int((slot.frees_at - now).total_seconds())) // 60
+    left = f"{minutes // 60} h {minutes % 60:02} min"
+    return one_line(slot.job_id or "-"), Text(words, style), _show.when(slot.frees_at), left
+
+
+def _bar(slot: QuotaSlot, now: datetime) -> ProgressBar:
+    left = max(timedelta(), slot.frees_at - now) / _DAY
+    return ProgressBar(1.0, min(1.0, left), _WIDTH, complete_style=_STATES[slot.state][1], finished_style="green")
+
+
+def _iso(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()
