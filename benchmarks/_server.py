@@ -4,8 +4,11 @@ import asyncio
 import json
 import multiprocessing
 import re
+import socket
+import subprocess
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 
 _PATH = re.compile(rb"POST /api/public/v1/jobs/([^/]+)/publish HTTP/1\.1")
@@ -64,3 +67,25 @@ def server() -> Iterator[str]:
     finally:
         process.terminate()
         process.join()
+
+
+@contextmanager
+def redis_server(is_wanted: bool = True) -> Iterator[str]:
+    """The URL of a Redis of our own, which keeps nothing on disk; an empty one if none is wanted."""
+    if not is_wanted:
+        yield ""
+        return
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    process = subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL)
+    try:
+        while True:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                break
+            time.sleep(0.01)
+        yield f"redis://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()

@@ -192,6 +192,27 @@ def test_a_clock_that_falls_behind_and_comes_back_makes_nothing_older_than_it_is
     assert account.used(T0 + WINDOW) == 0
 
 
+@pytest.mark.parametrize("late_by", [0.0, 2.0])
+def test_a_clock_that_comes_back_a_little_short_of_where_it_was_is_no_leap(late_by: float) -> None:
+    """Nor is a step that read the clock before it was set back, and is run after that."""
+    account = Account(cap=2)
+    account.publish(2, T0)
+    account.used(T0 - DAY_AND_AN_HOUR)
+    assert isinstance(account.ask("c", T0 - late_by), Denied)
+    assert isinstance(account.ask("c", T0 - DAY_AND_AN_HOUR + 60), Denied)
+    assert isinstance(account.ask("c", T0 + 60), Denied)
+    assert account.used(T0 + WINDOW - 1) == 2
+
+
+def test_steps_that_are_late_do_not_make_time_run_faster() -> None:
+    """Several processes read the clock, wait for the lock, and get it in another order."""
+    account = Account(cap=20)
+    for number in range(1000):
+        account.used(T0 + number * 0.01)
+        account.used(T0 + number * 0.01 - 0.005)
+    assert account.log.seen == T0 + 9.99
+
+
 def test_time_goes_on_while_the_clock_is_behind() -> None:
     """A slot leaves after a window of a clock that runs right, though it shows the wrong time."""
     account = Account(cap=1)

@@ -1,8 +1,10 @@
 """The ledger in Redis: what its server may do to it, and what other clients of the server never see of it."""
 
 import asyncio
+import os
 import sys
 import time
+import warnings
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -81,6 +83,14 @@ def test_what_cannot_be_right_is_refused(arguments: dict[str, object]) -> None:
     """At construction, by name."""
     with pytest.raises(ConfigurationError):
         RedisLedger(**arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("password", ["s3cr#et", "s3cr/et", "s3cr?et"])
+def test_a_url_that_cannot_be_read_shows_nothing_of_its_password(password: str) -> None:
+    """Characters that have to be percent-encoded are the commonest mistake."""
+    with pytest.raises(ConfigurationError, match="percent-encoded") as refused:
+        RedisLedger(f"redis://:{password}@127.0.0.1:port")
+    assert "s3cr" not in f"{refused.value!r}"
 
 
 def test_without_its_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,6 +287,78 @@ async def test_a_connection_dropped_in_the_middle_of_a_step_is_replaced(
         assert (relay.losses, await used(store)) == (2, 2)
 
 
+async def test_a_place_whose_reservation_nobody_heard_of_is_given_back(redis_server: RedisServer) -> None:
+    """F28: the write arrives, its answer and that of its repetition are lost: an error, and nothing stays reserved."""
+    relay = Lossy(redis_server.port)
+    async with relay.running(), RedisLedger(relay.url) as store:
+        await publish(ledger_on(store), "a")
+        relay.lose_answer_to(SWAP.digest, times=2)
+        with pytest.raises(QuotaLedgerError):
+            await ledger_on(store).reserve("b", lambda _: None)
+        assert (relay.losses, await used(store)) == (2, 1)
+
+
+async def test_a_place_that_cannot_be_given_back_either_is_a_quiet_matter(
+    own_server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """F26: the error tells it already; its lease runs out."""
+    store = RedisLedger(own_server.url)
+    with caplog.at_level("INFO"), pytest.raises(QuotaLedgerError):
+        await ledger_on(store).reserve("a", lambda _: None)
+    assert caplog.text == ""
+
+
+async def test_whoever_cancels_all_tasks_can_still_close(redis_server: RedisServer) -> None:
+    """F36: a ledger whose work was cancelled under it answers nobody, goes on, and closes."""
+    async with RedisLedger(redis_server.url) as store:
+        for turns in range(4):
+            running = [store.run("account", lambda _, now: now, 0.0) for _ in range(2)]
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            running.append(store.run("account", lambda _, now: now, 0.0))
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+            await asyncio.wait(running, timeout=10)
+            assert all(answer.cancelled() for answer in running)
+        assert await used(store) == 0
+
+
+async def test_a_cancelled_close_can_be_done_again(redis_server: RedisServer) -> None:
+    """F36: no connection is left open."""
+    store = RedisLedger(redis_server.url)
+    running = store.run("account", lambda _, now: now, 0.0)
+    closing = asyncio.create_task(store.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.wait({closing})
+    await store.close()
+    assert running.done()
+    assert store._link is None
+
+
+async def test_a_forked_child_has_a_connection_of_its_own(redis_server: RedisServer) -> None:
+    """F29: also one that is forked while the event loop runs, and has to have another."""
+    async with RedisLedger(redis_server.url) as store:
+        await publish(ledger_on(store), "a")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of a fork with threads, which other tests may leave
+            child = os.fork()
+        if child == 0:
+            try:
+                os._exit(asyncio.run(_publish_and_close(store, "b")))
+            finally:
+                os._exit(99)
+        _, status = await asyncio.to_thread(os.waitpid, child, 0)
+        assert os.waitstatus_to_exitcode(status) == 2
+        assert await used(store) == 2
+
+
+async def _publish_and_close(store: RedisLedger, job: str) -> int:
+    async with store:
+        await publish(ledger_on(store), job)
+        return await used(store)
+
+
 async def test_a_hosts_wrong_clock_has_no_effect(redis_server: RedisServer) -> None:
     """F31: 25 hours ahead, a host is told the same as everybody, and waits as long."""
     right, wrong = SystemClock(), VirtualClock(time.time() + 25 * 3600)
@@ -367,6 +449,10 @@ async def test_a_cluster_will_do(cluster: RedisServer) -> None:
             accounts = [f"account_{number}" for number in range(10)]
             await asyncio.gather(*(publish(ledger_on(store, account=account), "a", "b") for account in accounts))
             assert [await used(store, account) for account in accounts] == [2] * 10
+            cluster.do("SET", "opentrain:quota:account_3", "somebody else's")
+            asked = [ledger_on(store, account=account).snapshot() for account in accounts]
+            answers = await asyncio.gather(*asked, return_exceptions=True)
+            assert [isinstance(answer, QuotaLedgerError) for answer in answers] == [n == 3 for n in range(10)]
         await client.aclose()
 
 

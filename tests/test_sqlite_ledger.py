@@ -7,7 +7,8 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator
+import warnings
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ WINDOW = 24 * 3600.0
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """A file in a folder that does not exist yet."""
-    return tmp_path / "state" / "quota.sqlite3"
+    return tmp_path / "new" / "state" / "quota.sqlite3"
 
 
 @pytest.fixture
@@ -47,6 +48,7 @@ async def publish(ledger: QuotaLedger, job: str) -> None:
 async def test_the_file_is_for_its_user_alone(store: SQLiteLedger, path: Path) -> None:
     """Mode 0600 in a folder of mode 0700, and the log beside it no less."""
     await publish(ledger_on(store), "a")
+    assert stat.S_IMODE(path.parent.parent.stat().st_mode) == 0o700
     modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in [path.parent, *path.parent.iterdir()]}
     assert modes.pop("state") == 0o700
     assert set(modes) == {"quota.sqlite3", "quota.sqlite3-wal", "quota.sqlite3-shm"}
@@ -108,7 +110,7 @@ async def test_a_file_of_something_else_is_refused_and_left_alone(
     path: Path, store: SQLiteLedger, script: str | None, said: str
 ) -> None:
     """A newer schema, another program's database, or no database: the error says which, and names the file."""
-    path.parent.mkdir()
+    path.parent.mkdir(parents=True)
     if script is None:
         path.write_text("something else" * 100)
     else:
@@ -157,7 +159,7 @@ async def test_a_file_in_the_making_is_waited_for(
     path: Path, store: SQLiteLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of several that are the first to use a file one makes it; a file that stays locked is an error."""
-    path.parent.mkdir()
+    path.parent.mkdir(parents=True)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     monkeypatch.setattr(_sqlite_file, "_BUSY_SECONDS", 0.02)
@@ -245,37 +247,111 @@ def _raise(denied: object) -> None:
 
 _FORK = """
 import asyncio, os, sys
-from opentrain_async import AsyncOpenTrain, SQLiteLedger
+from opentrain_async import SQLiteLedger
 from opentrain_async.quota import QuotaLedger
 from opentrain_async._clock import SystemClock
 
 store = SQLiteLedger(sys.argv[1])
 ledger = QuotaLedger(store, "account", SystemClock(), daily_limit=20, lease=180.0)
 
-async def publish(job):
-    await ledger.settle(await ledger.reserve(job, print), "published")
+async def publish(*jobs):
+    for job in jobs:
+        await ledger.settle(await ledger.reserve(job, print), "published")
 
 async def charged_by():
     return await store.run("account", lambda log, _: {slot.charged_by for slot in log.jobs.values()}, 0.0)
 
 asyncio.run(publish("before"))
-child = os.fork()
-asyncio.run(publish("in the child" if child == 0 else "in the parent"))
-if child:
-    os.waitpid(child, 0)
-    snapshot = asyncio.run(ledger.snapshot())
-    print(*sorted(slot.job_id for slot in snapshot.slots), sep=", ")
-    print(len(asyncio.run(charged_by())))
+tell_parent, tell_child = os.pipe(), os.pipe()
+if os.fork() == 0:
+    asyncio.run(publish("child 1"))
+    os.write(tell_parent[1], b"x")
+    os.read(tell_child[0], 1)
+    asyncio.run(publish("child 2"))
+    sys.exit()
+asyncio.run(publish("parent"))
+os.read(tell_parent[0], 1)
+asyncio.run(store.close())
+os.write(tell_child[1], b"x")
+os.wait()
+snapshot = asyncio.run(ledger.snapshot())
+print(*sorted(slot.job_id for slot in snapshot.slots), sep=", ")
+print(len(asyncio.run(charged_by())))
+"""
+
+_LOOK = """
+import asyncio, sys
+from opentrain_async import SQLiteLedger
+
+async def look():
+    async with SQLiteLedger(sys.argv[1]) as store:
+        print(await store.run("account", lambda log, now: log.used, 0.0))
+
+asyncio.run(look())
 """
 
 
-def test_a_forked_child_opens_the_file_anew(path: Path) -> None:
-    """Parent and child go on side by side; their reservations have ids of their own."""
+def in_a_process(script: str, path: Path) -> str:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
-    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", _FORK, str(path)]
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", script, str(path)]
     finished = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30, env=environment)
-    assert finished.stdout == "before, in the child, in the parent\n3\n"
     assert finished.stderr == ""
+    return finished.stdout
+
+
+def test_a_forked_child_opens_the_file_anew(path: Path) -> None:
+    """Parent and child go on side by side, also when one of them closes it; their reservations have their own ids."""
+    assert in_a_process(_FORK, path) == "before, child 1, child 2, parent\n4\n"
+
+
+async def test_forking_waits_for_a_transaction_and_closes_the_file(store: SQLiteLedger) -> None:
+    """No file is open across a fork; afterwards the parent opens it again."""
+    await publish(ledger_on(store), "a")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of a fork with threads
+        child = os.fork()
+    if child == 0:
+        os._exit(len(store._worker._files))
+    _, status = await asyncio.to_thread(os.waitpid, child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    await publish(ledger_on(store), "b")
+    assert (await ledger_on(store).snapshot()).used == 2
+
+
+async def test_several_ledgers_of_a_process_share_a_file_with_other_processes(path: Path) -> None:
+    """Opening it twice loses no lock: who comes and goes meanwhile does not take itself for the last one."""
+    async with SQLiteLedger(path) as first, SQLiteLedger(path) as second:
+        await publish(ledger_on(first), "a")
+        await publish(ledger_on(second), "b")
+        assert await asyncio.to_thread(in_a_process, _LOOK, path) == "2\n"
+        await publish(ledger_on(first, limit=5), "c")
+        assert await asyncio.to_thread(in_a_process, _LOOK, path) == "3\n"
+
+
+async def test_a_steps_own_error_reaches_its_caller_as_it_is(store: SQLiteLedger) -> None:
+    """Also one that cannot be copied; those who came with it are answered."""
+
+    class OddError(Exception):
+        def __init__(self, *, needed: int) -> None:
+            super().__init__(needed)
+
+    def fail(log: object, now: float) -> None:
+        raise OddError(needed=1)
+
+    steps: list[Callable[..., object]] = [lambda log, _: log.used, fail, lambda log, _: log.used]
+    answers = await asyncio.gather(*(store.run("account", step, 0.0) for step in steps), return_exceptions=True)
+    assert (answers[0], type(answers[1]), answers[2]) == (0, OddError, 0)
+
+
+async def test_a_step_begun_while_the_ledger_is_closed_is_run(store: SQLiteLedger) -> None:
+    """Closing takes nothing away from who comes at that moment."""
+    for number in range(10):
+        running = [store.run("account", lambda _, now: now, float(number)) for number in range(3)]
+        closing = asyncio.create_task(store.close())
+        await asyncio.sleep(0)
+        running.append(store.run("account", lambda _, now: now, 3.0))
+        assert await asyncio.gather(*running) == [0.0, 1.0, 2.0, 3.0], number
+        await closing
 
 
 async def test_one_ledger_serves_several_event_loops(store: SQLiteLedger) -> None:

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from attrs import field, frozen
+from attrs import define, field
 
 from ._log import AccountLog
 
@@ -26,7 +26,7 @@ class StepFailedError(Exception):
         self.error = error
 
 
-@frozen(eq=False)
+@define(eq=False)
 class Call:
     """One step that somebody waits for.
 

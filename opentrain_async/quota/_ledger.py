@@ -7,8 +7,11 @@ import os
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from attrs import define
+
+from .._alarm import Alarm
 from .._clock import Clock
 from ..errors import QuotaLedgerError
 from ._line import Line, Waiter
@@ -33,24 +36,28 @@ _logger = logging.getLogger("opentrain_async")
 
 
 def _ledger_failed(error: Exception) -> QuotaLedgerError:
-    if isinstance(error, QuotaLedgerError):
-        return error
-    failed = QuotaLedgerError(f"the quota ledger failed: {type(error).__name__}: {error}")
+    """One of its own for each caller: those who came together to a store may share the error of that."""
+    told = error.message if isinstance(error, QuotaLedgerError) else f"{type(error).__name__}: {error}"
+    failed = QuotaLedgerError(told if isinstance(error, QuotaLedgerError) else f"the quota ledger failed: {told}")
     failed.__cause__ = error
     return failed
 
 
-async def _answer_of(running: "asyncio.Future[T]", seconds: float) -> T:
-    """What this comes to; it goes on though whoever waits for it here is cancelled.
+def _times_cancelled() -> int:
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
 
-    Raises:
-        TimeoutError: It took too long, and was given up.
-    """
-    done, _ = await asyncio.wait({running}, timeout=seconds)
-    if not done:
-        running.cancel()
-        raise TimeoutError(f"no answer within {seconds:g} s")
-    return running.result()
+
+@define(eq=False)
+class _Bound:
+    """A step that has only so long: rung by the alarm when its time is up."""
+
+    running: "asyncio.Future[Any]"
+    is_over: bool = False
+
+    def ring(self) -> None:
+        self.is_over = True
+        self.running.cancel()
 
 
 class QuotaLedger:
@@ -77,6 +84,7 @@ class QuotaLedger:
         self._name = secrets.token_hex(9)
         self._numbers = itertools.count(1)
         self._line = Line()
+        self._alarm = Alarm()
         self._mine: set[str] = set()
 
     def reserve_at_once(self, job: str) -> Reservation | None:
@@ -183,24 +191,31 @@ class QuotaLedger:
 
         try:
             answer = await self._run(step)
-        except (asyncio.CancelledError, TimeoutError) as error:
-            # The store carries a step through: what it may have reserved for nobody is given back.
-            abandoned = Reservation(reservation_id, job, "new", None, 0.0, 0.0)
-            await self.settle(abandoned, "unsent")
-            if isinstance(error, TimeoutError):
+        except QuotaLedgerError as error:
+            raise _ledger_failed(error)  # noqa: B904 - which names its cause
+        except (asyncio.CancelledError, Exception) as error:
+            await self._give_back(reservation_id, job)
+            if isinstance(error, Exception):
                 raise _ledger_failed(error)  # noqa: B904 - which names its cause
             raise
-        except Exception as error:
-            raise _ledger_failed(error)  # noqa: B904 - which names its cause
         if isinstance(answer, Reservation):
             self._mine.add(answer.id)
         return answer
 
+    async def _give_back(self, reservation_id: str, job: str) -> None:
+        """Give back what may have been reserved for nobody: a store carries a step through, or lost its answer."""
+        abandoned = Reservation(reservation_id, job, "new", None, 0.0, 0.0)
+        try:
+            await self._carried_through(lambda log, now: log.settle(abandoned, "unsent", now))
+        except Exception as error:
+            _logger.debug("the quota ledger could not take back a reservation; its lease runs out: %r", error)
+        finally:
+            if self._line.length:
+                self._call_first()
+
     async def _finish(self, reservation_id: str, step: Callable[[AccountLog, float], T]) -> T | None:
         self._mine.discard(reservation_id)
         try:
-            if self._log is not None:
-                return step(self._log, self._clock.now())
             return await self._carried_through(step)
         except Exception:
             _logger.warning("the quota ledger could not settle a reservation; its lease runs out", exc_info=True)
@@ -209,29 +224,31 @@ class QuotaLedger:
             if self._line.length:
                 self._call_first()
 
-    async def _run(self, step: Callable[[AccountLog, float], T]) -> T:
-        """Run a step before anything is sent: whoever is cancelled meanwhile leaves it."""
+    async def _run(self, step: Callable[[AccountLog, float], T], seconds: float = _STEP_SECONDS) -> T:
+        """Run a step, within these seconds. Whoever is cancelled meanwhile leaves it to be carried through."""
         if self._log is not None:
             return step(self._log, self._clock.now())
-        running = self._begin(step)
+        running = asyncio.ensure_future(self._store.run(self._account, step, self._clock.now()))
+        bound = _Bound(running)
+        self._alarm.set(bound, seconds)
+        times_cancelled = _times_cancelled()
         try:
-            return await _answer_of(running, _STEP_SECONDS)
+            return await running
         except asyncio.CancelledError:
-            running.cancel()
+            if bound.is_over and _times_cancelled() == times_cancelled:
+                raise TimeoutError(f"no answer within {seconds:g} s") from None
             raise
+        finally:
+            self._alarm.unset(bound)
 
     async def _carried_through(self, step: Callable[[AccountLog, float], T]) -> T:
         """Run a step afterwards: whoever is cancelled meanwhile waits for it to end, and is cancelled then."""
-        running = self._begin(step)
         try:
-            return await _answer_of(running, _SETTLE_SECONDS)
+            return await self._run(step, _SETTLE_SECONDS)
         except asyncio.CancelledError:
-            with suppress(Exception):
-                await _answer_of(running, _SETTLE_SECONDS)
+            with suppress(Exception):  # steps do not overtake each other: when this one has been run, so has that
+                await self._run(lambda _log, _now: None, _SETTLE_SECONDS)
             raise
-
-    def _begin(self, step: Callable[[AccountLog, float], T]) -> "asyncio.Future[T]":
-        return asyncio.ensure_future(self._store.run(self._account, step, self._clock.now()))
 
     def _new_id(self) -> str:
         """A reservation's id: by its process as well, since a client may be made before its process is forked."""

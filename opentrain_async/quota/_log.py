@@ -6,8 +6,9 @@ it is, in UTC epoch seconds, and a store runs it on one account's log, atomicall
 Clocks get set back; the log's own time does not. Where the clock falls behind it goes on from where it was, at the
 clock's pace, and is in step with the clock again once that has caught up. So nothing that was counted while the
 clock was wrong looks older than it is when the clock is right again, and a date in the future of a clock that has been
-put right locks nobody out for longer than a window. All dates in the log are of its own time; callers are told
-instants of their clock's.
+put right locks nobody out for longer than a window. A clock that leaps ahead, or comes back only in part, cannot be
+told from time that has passed: then the server's refusal corrects the count. All dates in the log are of its own
+time; callers are told instants of their clock's.
 
 The service promises 20 publishes a day, 3 for an unclaimed account, and says `windowHours: 24` when it refuses
 (https://www.opentrain.ai/docs/developers/api-reference/jobs/publish/); whether its window rolls or follows the
@@ -31,6 +32,8 @@ SAFE_LIMIT = 3
 CLAIMED_LIMIT = 20
 PROBE_INTERVAL = 3600.0
 """Seconds after a refusal in which nothing is sent to find out more."""
+_LATE = 60.0
+"""Seconds by which a step may lag behind another that read the clock later and was faster: no clock is wrong then."""
 
 
 @define
@@ -259,7 +262,7 @@ class AccountLog:
         """Find the log's own time by the clock's, and let go of what has left the window; returns that time."""
         if clock >= self.seen:
             self.ahead = 0.0
-        elif clock + self.ahead < self.seen:
+        elif self.seen - clock <= _LATE or clock + self.ahead < self.seen - _LATE:
             self.ahead = self.seen - clock
         self.seen = max(self.seen, clock + self.ahead)
         self._forget_the_departed(self.seen)

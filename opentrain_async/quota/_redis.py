@@ -1,6 +1,7 @@
 """The ledger of many machines."""
 
 import asyncio
+import os
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -68,8 +69,8 @@ class RedisLedger:
         """
         loop = asyncio.get_running_loop()
         link = self._link
-        if link is None or link.loop is not loop:
-            if link is not None and not link.loop.is_closed():
+        if link is None or link.loop is not loop or link.process != os.getpid():
+            if link is not None and not link.loop.is_closed() and link.process == os.getpid():
                 raise ConfigurationError("the ledger belongs to another event loop: make one inside each")
             client = self._borrowed if self._url is None else _client_of(self._url, self._timeout)
             link = self._link = Link(client, loop, self._key, self._time, self._timeout)
@@ -79,11 +80,12 @@ class RedisLedger:
 
     async def close(self) -> None:
         """Finish what was begun, and close the connections, if they are the ledger's own. It can be used again."""
-        link, self._link = self._link, None
-        if link is not None and link.loop is asyncio.get_running_loop():
+        link = self._link
+        if link is not None and link.loop is asyncio.get_running_loop() and link.process == os.getpid():
             await link.idle()
             if self._url is not None:
                 await link.client.aclose()
+            self._link = None  # not before: whoever is cancelled here can close it again
 
     aclose = close
 
@@ -111,5 +113,8 @@ def _client_of(url: str, timeout: float) -> Any:
     # A connection that the server has closed meanwhile is replaced at once: both scripts can be repeated.
     try:
         return make(url, retry=Retry(NoBackoff(), 1), socket_connect_timeout=timeout)
-    except ValueError as error:
-        raise ConfigurationError(f"the URL of the quota ledger cannot be one: {error}") from None
+    except ValueError:  # whose text may hold a piece of the password
+        raise ConfigurationError(
+            "the Redis URL cannot be one: it has to begin with redis://, rediss:// or unix://, and characters such as "
+            "#, / and ? in a password have to be percent-encoded"
+        ) from None

@@ -1,9 +1,9 @@
 """One event loop's dealings with the Redis that keeps a ledger: the steps of all its tasks, in few round trips."""
 
 import asyncio
-import copy
 import itertools
 import logging
+import os
 import random
 import secrets
 from collections.abc import Callable, Iterable, Mapping
@@ -62,10 +62,12 @@ class Link:
     ) -> None:
         self.client = client
         self.loop = loop
+        self.process = os.getpid()
         self._key_of = key_of
         self._time_of = time_of
         self._timeout = timeout
         self._waiting: list[Call] = []
+        self._served: list[Call] = []
         self._task: asyncio.Task[None] | None = None
         self._known: dict[str, _Kept] = {}
         self._name = secrets.token_hex(9)
@@ -78,44 +80,48 @@ class Link:
         self._waiting.append(call)
         if self._task is None:
             self._task = self.loop.create_task(self._work())
+            self._task.add_done_callback(self._stop)
 
     async def idle(self) -> None:
         """Wait until nothing is left to do."""
         while self._task is not None:
             await asyncio.wait({self._task})
+            await asyncio.sleep(0)
 
     async def _work(self) -> None:
-        try:
-            while self._waiting:
-                calls, self._waiting = self._waiting, []
-                await self._serve(calls)
-        finally:
-            self._task = None
-            for call in self._waiting:
-                call.future.cancel()
+        while self._waiting:
+            self._served, self._waiting = self._waiting, []
+            groups = _sent_together(self.client, by_account(self._served))
+            if len(groups) == 1:
+                await self._serve(groups[0])
+            else:
+                await asyncio.gather(*(self._serve(group) for group in groups))
+            await self._warn_if_it_may_evict()
 
-    async def _serve(self, calls: list[Call]) -> None:
+    def _stop(self, task: "asyncio.Task[None]") -> None:
+        """All is done; or the event loop is being closed, and nobody is left waiting for what will not come."""
+        self._task = None
+        if task.cancelled():
+            for call in (*self._served, *self._waiting):
+                call.future.cancel()
+            self._waiting = []
+        elif self._waiting:
+            self.put(self._waiting.pop())
+
+    async def _serve(self, calls: dict[str, list[Call]]) -> None:
         """Run these steps within the timeout, and tell each caller how that went."""
         error: Exception
         try:
             async with asyncio.timeout(self._timeout):
-                groups = _sent_together(self.client, by_account(calls))
-                if len(groups) == 1:
-                    await self._exchange(groups[0])
-                else:
-                    await asyncio.gather(*(self._exchange(group) for group in groups))
-            await self._warn_if_it_may_evict()
+                await self._exchange(calls)
         except TimeoutError:
             error = TimeoutError(f"Redis took longer than {self._timeout:g} s")
         except Exception as failure:
             error = failure
-        except asyncio.CancelledError:  # the event loop is being closed
-            self._waiting += calls
-            raise
         else:
             return
-        for call in calls:
-            call.fail(copy.copy(error))
+        for call in itertools.chain(*calls.values()):
+            call.fail(error)
 
     async def _exchange(self, calls: dict[str, list[Call]]) -> None:
         """Read, run the steps, and write, where nobody else has written meanwhile; for the rest again."""

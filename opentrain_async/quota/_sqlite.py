@@ -1,7 +1,6 @@
 """The ledger of one machine."""
 
 import asyncio
-import copy
 import os
 import threading
 import weakref
@@ -9,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from ._sqlite_file import LedgerFile
 
 T = TypeVar("T")
-
-_left_to_the_parent: "list[LedgerFile]" = []
-"""Files that were open when this process was forked: not even closing them is safe in the child."""
 
 
 class SQLiteLedger:
@@ -74,9 +71,8 @@ class SQLiteLedger:
 
     async def close(self) -> None:
         """Finish what was begun, close the file and end the thread."""
-        worker, self._worker = self._worker, _Worker(self.path)
-        if worker.process == os.getpid():
-            await asyncio.to_thread(worker.close)
+        if self._worker.process == os.getpid():
+            await asyncio.to_thread(self._worker.close)
 
     aclose = close
 
@@ -93,7 +89,8 @@ class _Worker:
         self._thread: ThreadPoolExecutor | None = None
         self._logs: dict[str, AccountLog] = {}
         self._files: list[LedgerFile] = []
-        weakref.finalize(self, _let_go, self._files, self.process)
+        self.file_lock = threading.Lock()
+        weakref.finalize(self, _let_go, self._files)
 
     def put(self, call: Call) -> None:
         """Have a step run; those who put several have them run in that order."""
@@ -108,19 +105,21 @@ class _Worker:
 
     def close(self) -> None:
         """Wait until nothing is left to do, and let go of the thread and the file."""
-        if self._thread is not None:
-            self._thread.shutdown()
-        _let_go(self._files, self.process)
+        with self._lock:
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.shutdown()
+        with self.file_lock:
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Close the file; it is opened again when it is needed."""
+        _let_go(self._files)
 
     def _work(self) -> None:
         while calls := self._take():
-            try:
-                results = self._transaction(calls)
-            except Exception as error:
-                self._logs.clear()
-                _let_go(self._files, self.process)  # what is wrong with it may be gone when it is opened again
-                reason = error.message if isinstance(error, QuotaLedgerError) else error
-                results = [_Failure(QuotaLedgerError(f"the quota ledger {self._path} failed: {reason}"))] * len(calls)
+            with self.file_lock:
+                results = self._results(calls)
             _answer(calls, results)
 
     def _take(self) -> list[Call]:
@@ -129,32 +128,46 @@ class _Worker:
             self._is_at_work = bool(calls)
             return calls
 
-    def _transaction(self, calls: list[Call]) -> list[Any]:
-        """Run the steps of these calls and keep the logs, all in one go; returns what each returned, or raised."""
-        if not self._files:
-            from ._sqlite_file import LedgerFile
-
-            self._files.append(LedgerFile(self._path))
+    def _results(self, calls: list[Call]) -> list[Any]:
+        """What the steps of these calls return, run in one transaction; a `_Failure` where one has not taken place."""
         failures: dict[Call, _Failure] = {}
-        while True:
-            try:
-                results = self._attempt(self._files[0], [call for call in calls if call not in failures])
-            except StepFailedError as failed:
-                # The others go on without it, from logs that it has not touched.
-                failures[failed.call] = _Failure(failed.error)
-                self._logs.clear()
-            else:
-                return [failures.get(call) or results[call] for call in calls]
+        try:
+            while True:
+                try:
+                    results = self._transaction([call for call in calls if call not in failures])
+                except StepFailedError as failed:
+                    # The others go on without it.
+                    failures[failed.call] = _Failure(failed.error)
+                else:
+                    return [failures.get(call) or results[call] for call in calls]
+        except Exception as error:
+            self.let_go()  # what is wrong with it may be gone when it is opened again
+            reason = error.message if isinstance(error, QuotaLedgerError) else error
+            failure = _Failure(QuotaLedgerError(f"the quota ledger {self._path} failed: {reason}"))
+            return [failures.get(call) or failure for call in calls]
 
-    def _attempt(self, file: "LedgerFile", calls: list[Call]) -> dict[Call, Any]:
+    def _transaction(self, calls: list[Call]) -> dict[Call, Any]:
+        """Run the steps and keep their logs, all or nothing."""
+        file = self._open()
         try:
             if file.begin():
                 self._logs.clear()
             results = {call: call.on(self._log_of(file, call.account), call.now) for call in calls}
             file.commit([(account, dump_log(self._logs[account])) for account in {call.account for call in calls}])
-        finally:
+        except BaseException:
+            self._logs.clear()
             file.roll_back()
+            raise
         return results
+
+    def _open(self) -> "LedgerFile":
+        if not self._files:
+            from ._sqlite_file import LedgerFile
+
+            _close_before_forks()
+            _workers.add(self)
+            self._files.append(LedgerFile(self._path))
+        return self._files[0]
 
     def _log_of(self, file: "LedgerFile", account: str) -> AccountLog:
         """The log as it is in the file; remembered for as long as nobody else writes to it."""
@@ -185,19 +198,36 @@ def _answer(calls: Iterable[Call], results: Iterable[object]) -> None:
 def _tell(answers: Iterable[tuple[Call, object]]) -> None:
     for call, result in answers:
         if isinstance(result, _Failure):
-            call.fail(copy.copy(result.error))
+            call.fail(result.error)
         else:
             call.succeed(result)
 
 
-def _let_go(files: "list[LedgerFile]", opened_by: int) -> None:
-    """Close what is open, unless it was opened by the process from which this one was forked."""
-    for file in files:
-        if opened_by == os.getpid():
-            file.close()
-        else:
-            _left_to_the_parent.append(file)
-    files.clear()
+def _let_go(files: "list[LedgerFile]") -> None:
+    while files:
+        files.pop().close()
+
+
+_workers: "weakref.WeakSet[_Worker]" = weakref.WeakSet()
+"""Those of this process that may have a file open."""
+
+
+@cache
+def _close_before_forks() -> None:
+    """Have no file open across a fork: SQLite's own notes of who holds which lock would be wrong in the child."""
+    held: list[_Worker] = []
+
+    def close_all() -> None:
+        for worker in tuple(_workers):
+            worker.file_lock.acquire()
+            worker.let_go()
+            held.append(worker)
+
+    def go_on() -> None:
+        while held:
+            held.pop().file_lock.release()
+
+    os.register_at_fork(before=close_all, after_in_parent=go_on, after_in_child=go_on)
 
 
 def _checked(value: object) -> Path:

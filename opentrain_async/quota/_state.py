@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Iterable
+from functools import lru_cache
+from json.encoder import encode_basestring_ascii as _quoted
 from typing import Any
 
 from ..errors import QuotaLedgerError
@@ -16,12 +18,13 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 def dump_log(log: AccountLog) -> str:
     """The log as one line of JSON in ASCII: lists rather than objects, since it is written twice a publish."""
-    return _encode([
-        FORMAT,
-        [log.window, log.limit, log.limit_source, log.limit_learned_at, log.refused_at, log.seen, log.ahead],
-        [[job, *_fields(slot)] for job, slot in log.jobs.items()],
-        [_fields(slot) for slot in log.others],
-    ])
+    facts = (
+        f"{log.window!r},{_number(log.limit)},{_encode(log.limit_source)},{log.limit_learned_at!r},"
+        f"{_number(log.refused_at)},{log.seen!r},{log.ahead!r}"
+    )
+    jobs = ",".join([_text(job, slot) for job, slot in log.jobs.items()])
+    others = ",".join([_text(None, slot) for slot in log.others])
+    return f"[{FORMAT},[{facts}],[{jobs}],[{others}]]"
 
 
 def load_log(text: str | bytes) -> AccountLog:
@@ -41,19 +44,33 @@ def load_log(text: str | bytes) -> AccountLog:
     raise QuotaLedgerError(f"the quota ledger holds {what}")
 
 
-def _fields(slot: Slot) -> list[object]:
-    return [slot.kind, slot.at, slot.fresh, slot.charged_by, *(_holder(holder) for holder in slot.holders)]
+def _number(value: float | None) -> str:
+    return "null" if value is None else repr(value)
 
 
-def _holder(who: Reservation) -> list[object]:
-    return [who.id, who.job, who.before, who.before_at, who.made_at, who.lease, who.probe]
+def _text(job: str | None, slot: Slot) -> str:
+    settled = _settled(job, slot.kind, slot.at, slot.fresh, slot.charged_by)
+    return f"[{settled}{''.join([_holder(who) for who in slot.holders])}]" if slot.holders else f"[{settled}]"
+
+
+@lru_cache(8192)
+def _settled(*fields: object) -> str:
+    """A slot, but for those who are at work on it: it stays as it is, and is written with every step of its day."""
+    return _encode(fields)[1:-1]
+
+
+def _holder(who: Reservation) -> str:
+    return (
+        f",[{_quoted(who.id)},{_quoted(who.job)},{_quoted(who.before)},{_number(who.before_at)},{who.made_at!r},"
+        f"{who.lease!r},{'true' if who.probe else 'false'}]"
+    )
 
 
 def _log(facts: list[Any], jobs: Iterable[list[Any]], others: Iterable[list[Any]]) -> AccountLog:
     window, limit, limit_source, limit_learned_at, refused_at, seen, ahead = facts
     return AccountLog(
         {job: _slot(*fields) for job, *fields in jobs},
-        [_slot(*fields) for fields in others],
+        [_slot(*fields) for _, *fields in others],
         window, limit, limit_source, limit_learned_at, refused_at, seen, ahead,
     )  # fmt: skip
 

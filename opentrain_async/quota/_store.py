@@ -31,5 +31,8 @@ class LedgerStore(Protocol):
 
         Returns:
             What the step returned.
+
+        Raises:
+            QuotaLedgerError: The step has not taken place. (Any other error leaves that open.)
         """
         ...
