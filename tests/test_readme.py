@@ -12,7 +12,7 @@ from opentrain_async import AsyncOpenTrain
 from opentrain_async.sandbox import Sandbox
 
 README = Path(__file__).parent.parent / "README.md"
-MAIN, STREAM, TEST = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+MAIN, STREAM, LEDGER, TEST = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
 
 
 async def test_the_ten_lines_publish_three_drafts(
@@ -42,8 +42,22 @@ async def test_the_stream_yields_outcomes_as_they_come(sandbox: Sandbox, capsys:
     assert capsys.readouterr().out == f"{job_id} published\n"
 
 
+async def test_the_ledger_remembers(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The third example, run twice with a file of its own, publishes 20 in all."""
+    monkeypatch.setenv("OT_API_TOKEN", sandbox.token)
+    monkeypatch.setenv("OT_API_BASE_URL", sandbox.url)
+    scope: dict[str, Any] = {}
+    exec(compile(LEDGER, str(README), "exec"), scope)  # noqa: S102
+    for _ in range(2):
+        await scope["publish"]([sandbox.draft() for _ in range(15)])
+    assert capsys.readouterr().out.splitlines() == ["15 drafts: 15 published", "15 drafts: 5 published, 10 deferred"]
+    assert sandbox.refusals == 0
+
+
 def test_the_bots_test_passes() -> None:
-    """The third example is a test, and it passes."""
+    """The fourth example is a test, and it passes."""
     scope: dict[str, Any] = {}
     exec(compile(TEST, str(README), "exec"), scope)  # noqa: S102
     asyncio.run(scope["test_my_bot_survives_a_lost_reply"]())
