@@ -14,7 +14,7 @@ from attrs import frozen
 
 from ._calls import Call, StepFailedError, by_account
 from ._log import AccountLog
-from ._redis_scripts import READ, SWAP, Script
+from ._redis_scripts import NONE, READ, SWAP, Script
 from ._state import dump_log, load_log
 
 _KEPT_SECONDS = 7 * 24 * 3600.0
@@ -29,13 +29,13 @@ _logger = logging.getLogger("opentrain_async")
 
 @frozen
 class _Kept:
-    """An account's log and its version in Redis, ``""`` if there is none yet."""
+    """An account's log and its version in Redis, `NONE` if there is none yet."""
 
     version: str
     log: AccountLog
 
 
-_NOTHING = _Kept("", AccountLog())
+_NOTHING = _Kept(NONE, AccountLog())
 
 
 class Link:
@@ -146,7 +146,7 @@ class Link:
     async def _read(self, accounts: Iterable[str]) -> tuple[float, dict[str, _Kept]]:
         """The server's time and these accounts' logs. What is known of them is forgotten until they are written."""
         known = {account: self._known.pop(account, _NOTHING) for account in accounts}
-        now, entries = await self._run(READ, known, [kept.version for kept in known.values()])
+        now, entries = await self._run(READ, known, " ".join([kept.version for kept in known.values()]))
         self._is_crowded = any(len(entry) > 1 for entry in entries)
         return now, {
             account: kept if len(entry) == 1 else _kept(*entry)
@@ -156,24 +156,24 @@ class Link:
     async def _write(self, logs: Mapping[str, _Kept]) -> list[str]:
         """Write the logs of which nobody else has written another version; returns whose those are."""
         drafts = {account: _Kept(f"{self._name}-{next(self._numbers)}", kept.log) for account, kept in logs.items()}
-        arguments: list[str | int] = []
+        lines: list[str] = []
         for account, draft in drafts.items():
             milliseconds = int((draft.log.window + _KEPT_SECONDS) * 1000)
-            arguments += (logs[account].version, draft.version, dump_log(draft.log), milliseconds)
-        _, entries = await self._run(SWAP, drafts, arguments)
+            lines.append(f"{logs[account].version} {draft.version} {milliseconds} {dump_log(draft.log)}")
+        _, entries = await self._run(SWAP, drafts, "\n".join(lines))
         written = [account for account, entry in zip(drafts, entries, strict=True) if entry]
         self._known.update((account, drafts[account]) for account in written)
         return written
 
-    async def _run(self, script: Script, accounts: Iterable[str], arguments: Iterable[str | int]) -> tuple[float, Any]:
+    async def _run(self, script: Script, accounts: Iterable[str], argument: str) -> tuple[float, Any]:
         """The server's time, and what the script says of each account."""
         from redis.exceptions import NoScriptError
 
         keys = [self._key_of(account) for account in accounts]
         try:
-            answer = await self.client.evalsha(script.digest, len(keys), *keys, *arguments)
+            answer = await self.client.evalsha(script.digest, len(keys), *keys, argument)
         except NoScriptError:
-            answer = await self.client.eval(script.source, len(keys), *keys, *arguments)
+            answer = await self.client.eval(script.source, len(keys), *keys, argument)
         return self._time_of(answer[0], answer[1]), answer[2:]
 
     async def _warn_if_it_may_evict(self) -> None:
@@ -200,5 +200,5 @@ def _sent_together(client: object, calls: dict[str, list[Call]]) -> list[dict[st
 
 def _kept(version: bytes | str | None, log: bytes | str | None) -> _Kept:
     if version is None or log is None:
-        return _Kept("", AccountLog())
+        return _Kept(NONE, AccountLog())
     return _Kept(version.decode() if isinstance(version, bytes) else version, load_log(log))

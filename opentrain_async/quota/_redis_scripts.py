@@ -26,14 +26,15 @@ class Script:
 READ = Script.of("""
 local time = redis.call('TIME')
 local answer = {time[1], time[2]}
+local versions = string.gmatch(ARGV[1], '%S+')
 for i, key in ipairs(KEYS) do
   local kept = redis.call('HMGET', key, 'version', 'log')
-  if kept[1] and kept[1] == ARGV[i] then kept = {kept[1]} end
+  if versions() == kept[1] then kept = {kept[1]} end
   answer[i + 2] = kept
 end
 return answer
 """)
-"""ARGV: for each key the version that the caller knows, or ''.
+"""ARGV: for each key the version that the caller knows, with a blank between two; `NONE` for none.
 
 Entries: version and log as they stand, two times nothing where there is no log; or that version alone.
 """
@@ -41,9 +42,10 @@ Entries: version and log as they stand, two times nothing where there is no log;
 SWAP = Script.of("""
 local time = redis.call('TIME')
 local answer = {time[1], time[2]}
+local lines = string.gmatch(ARGV[1], '[^\\n]+')
 for i, key in ipairs(KEYS) do
-  local expected, version, log, milliseconds = unpack(ARGV, 4 * i - 3, 4 * i)
-  local kept = redis.call('HGET', key, 'version') or ''
+  local expected, version, milliseconds, log = string.match(lines(), '^(%S+) (%S+) (%d+) (.*)$')
+  local kept = redis.call('HGET', key, 'version') or '-'
   if kept == expected then
     redis.call('HSET', key, 'version', version, 'log', log)
     redis.call('PEXPIRE', key, milliseconds)
@@ -52,7 +54,11 @@ for i, key in ipairs(KEYS) do
 end
 return answer
 """)
-"""ARGV: for each key the version expected ('' for none), the new version, the new log and for how long to keep it.
+"""ARGV: for each key a line: the version expected (`NONE` for none), the new one, for how long to keep it, the new log.
 
 Entries: 1 where the log is written, or was by this very call, whose answer was lost; 0 where another version stands.
+One argument for all, as redis-py takes as long for an argument as Redis does for a key.
 """
+
+NONE = "-"
+"""Stands for the version of what is not there."""

@@ -13,17 +13,18 @@ from ._slots import Reservation, Slot
 FORMAT = 1
 """Counts up whenever what is written changes, so that an older version refuses what it would misread."""
 
-_encode = json.JSONEncoder(separators=(",", ":")).encode
-
 
 def dump_log(log: AccountLog) -> str:
     """The log as one line of JSON in ASCII: lists rather than objects, since it is written twice a publish."""
     facts = (
-        f"{log.window!r},{_number(log.limit)},{_encode(log.limit_source)},{log.limit_learned_at!r},"
+        f"{log.window!r},{_number(log.limit)},{_word(log.limit_source)},{log.limit_learned_at!r},"
         f"{_number(log.refused_at)},{log.seen!r},{log.ahead!r}"
     )
-    jobs = ",".join([_text(job, slot) for job, slot in log.jobs.items()])
-    others = ",".join([_text(None, slot) for slot in log.others])
+    jobs = ",".join([
+        _held(job, slot) if slot.holders else _settled(job, slot.kind, slot.at, slot.fresh, slot.charged_by)
+        for job, slot in log.jobs.items()
+    ])
+    others = ",".join([_settled(None, slot.kind, slot.at, slot.fresh, slot.charged_by) for slot in log.others])
     return f"[{FORMAT},[{facts}],[{jobs}],[{others}]]"
 
 
@@ -48,21 +49,29 @@ def _number(value: float | None) -> str:
     return "null" if value is None else repr(value)
 
 
-def _text(job: str | None, slot: Slot) -> str:
-    settled = _settled(job, slot.kind, slot.at, slot.fresh, slot.charged_by)
-    return f"[{settled}{''.join([_holder(who) for who in slot.holders])}]" if slot.holders else f"[{settled}]"
+def _flag(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _word(value: str | None) -> str:
+    return "null" if value is None else _quoted(value)
 
 
 @lru_cache(8192)
-def _settled(*fields: object) -> str:
-    """A slot, but for those who are at work on it: it stays as it is, and is written with every step of its day."""
-    return _encode(fields)[1:-1]
+def _settled(job: str | None, kind: str | None, at: float, fresh: bool, charged_by: str | None) -> str:
+    """A slot at which nobody is at work: it stays as it is, and is written with every step of its day."""
+    return f"[{_word(job)},{_word(kind)},{at!r},{_flag(fresh)},{_word(charged_by)}]"
+
+
+def _held(job: str, slot: Slot) -> str:
+    settled = _settled(job, slot.kind, slot.at, slot.fresh, slot.charged_by)
+    return f"{settled[:-1]}{''.join([_holder(who) for who in slot.holders])}]"
 
 
 def _holder(who: Reservation) -> str:
     return (
         f",[{_quoted(who.id)},{_quoted(who.job)},{_quoted(who.before)},{_number(who.before_at)},{who.made_at!r},"
-        f"{who.lease!r},{'true' if who.probe else 'false'}]"
+        f"{who.lease!r},{_flag(who.probe)}]"
     )
 
 
