@@ -1,7 +1,7 @@
 """Quota stores that take their time, or fail, as those on a disk or across a network do."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from opentrain_async.quota import AccountLog, MemoryLedger
@@ -36,8 +36,8 @@ class BrokenStore:
         self._memory = MemoryLedger()
         self._left = works_for
 
-    async def run(self, account: str, step: Callable[[AccountLog, float], T], now: float) -> T:
+    def run(self, account: str, step: Callable[[AccountLog, float], T], now: float) -> Awaitable[T]:
         self._left -= 1
         if self._left < 0:
             raise OSError("disk on fire")
-        return await self._memory.run(account, step, now)
+        return self._memory.run(account, step, now)

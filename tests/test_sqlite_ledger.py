@@ -155,13 +155,15 @@ async def test_a_file_that_is_locked_too_long_is_an_error_with_nothing_sent(
         assert (await client.publish(sandbox.draft())).newly_published
 
 
+@pytest.mark.parametrize("lock", ["BEGIN EXCLUSIVE", "BEGIN; CREATE TABLE x (y); ROLLBACK; BEGIN IMMEDIATE"])
 async def test_a_file_in_the_making_is_waited_for(
-    path: Path, store: SQLiteLedger, monkeypatch: pytest.MonkeyPatch
+    path: Path, store: SQLiteLedger, monkeypatch: pytest.MonkeyPatch, lock: str
 ) -> None:
     """Of several that are the first to use a file one makes it; a file that stays locked is an error."""
     path.parent.mkdir(parents=True)
     other = sqlite3.connect(path, isolation_level=None)
-    other.execute("BEGIN EXCLUSIVE")
+    for statement in lock.split("; "):
+        other.execute(statement)
     monkeypatch.setattr(_sqlite_file, "_BUSY_SECONDS", 0.02)
     with pytest.raises(QuotaLedgerError, match="locked"):
         await ledger_on(store).snapshot()
@@ -302,6 +304,17 @@ def in_a_process(script: str, path: Path) -> str:
 def test_a_forked_child_opens_the_file_anew(path: Path) -> None:
     """Parent and child go on side by side, also when one of them closes it; their reservations have their own ids."""
     assert in_a_process(_FORK, path) == "before, child 1, child 2, parent\n4\n"
+
+
+async def test_another_process_has_a_worker_of_its_own(store: SQLiteLedger) -> None:
+    """What a child does first, seen from inside: it leaves the parent's worker alone."""
+    await publish(ledger_on(store), "a")
+    parents = store._worker
+    parents.process = -1
+    await publish(ledger_on(store), "b")
+    assert store._worker is not parents
+    assert (await ledger_on(store).snapshot()).used == 2
+    parents.close()
 
 
 async def test_forking_waits_for_a_transaction_and_closes_the_file(store: SQLiteLedger) -> None:

@@ -205,20 +205,16 @@ class QuotaLedger:
     async def _give_back(self, reservation_id: str, job: str) -> None:
         """Give back what may have been reserved for nobody: a store carries a step through, or lost its answer."""
         abandoned = Reservation(reservation_id, job, "new", None, 0.0, 0.0)
-        try:
-            await self._carried_through(lambda log, now: log.settle(abandoned, "unsent", now))
-        except Exception as error:
-            _logger.debug("the quota ledger could not take back a reservation; its lease runs out: %r", error)
-        finally:
-            if self._line.length:
-                self._call_first()
+        await self._finish(reservation_id, lambda log, now: log.settle(abandoned, "unsent", now), logging.DEBUG)
 
-    async def _finish(self, reservation_id: str, step: Callable[[AccountLog, float], T]) -> T | None:
+    async def _finish(
+        self, reservation_id: str, step: Callable[[AccountLog, float], T], level: int = logging.WARNING
+    ) -> T | None:
         self._mine.discard(reservation_id)
         try:
             return await self._carried_through(step)
         except Exception:
-            _logger.warning("the quota ledger could not settle a reservation; its lease runs out", exc_info=True)
+            _logger.log(level, "the quota ledger could not settle a reservation; its lease runs out", exc_info=True)
             return None
         finally:
             if self._line.length:

@@ -127,7 +127,8 @@ class Link:
         """Read, run the steps, and write, where nobody else has written meanwhile; for the rest again."""
         if self._is_crowded:
             await asyncio.sleep(random.uniform(0, _YIELD))
-        for tries in itertools.count(1):
+        losses = 0
+        while True:
             now, kept = await self._read(calls)
             try:
                 results = {account: [call.on(kept[account].log, now) for call in calls[account]] for account in calls}
@@ -140,8 +141,8 @@ class Link:
                     call.succeed(result)
             if not calls:
                 return
-            # Whoever has lost more often waits less, so that nobody loses for ever.
-            await asyncio.sleep(random.uniform(0, _BACKOFF / tries))
+            losses += 1  # whoever has lost more often waits less, so that nobody loses for ever
+            await asyncio.sleep(random.uniform(0, _BACKOFF / losses))
 
     async def _read(self, accounts: Iterable[str]) -> tuple[float, dict[str, _Kept]]:
         """The server's time and these accounts' logs. What is known of them is forgotten until they are written."""

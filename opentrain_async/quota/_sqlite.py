@@ -63,18 +63,21 @@ class SQLiteLedger:
 
     def run(self, account: str, step: Callable[[AccountLog, float], T], now: float) -> "asyncio.Future[T]":
         """Run *step* on the account's log, in a transaction."""
-        if self._worker.process != os.getpid():
-            self._worker = _Worker(self.path)
         call = Call(account, step, now)
-        self._worker.put(call)
+        self._worker_here().put(call)
         return call.future
 
     async def close(self) -> None:
         """Finish what was begun, close the file and end the thread."""
-        if self._worker.process == os.getpid():
-            await asyncio.to_thread(self._worker.close)
+        await asyncio.to_thread(self._worker_here().close)
 
     aclose = close
+
+    def _worker_here(self) -> "_Worker":
+        """This process's: in a forked child the parent's has no thread."""
+        if self._worker.process != os.getpid():
+            self._worker = _Worker(self.path)
+        return self._worker
 
 
 class _Worker:
