@@ -76,7 +76,7 @@ def limits(where: str, limit: int, latencies: list[float]) -> Hit:
 
     async def hit(key: str) -> bool:
         began = time.perf_counter()
-        allowed = await limiter.hit(item, key)
+        allowed = bool(await limiter.hit(item, key))
         latencies.append(time.perf_counter() - began)
         return allowed
 

@@ -78,7 +78,7 @@ def method(argument: str, value: object, wanted: str) -> None:
     Raises:
         ConfigurationError: It has none.
     """
-    if not callable(getattr(value, wanted, None)):
+    if isinstance(value, type) or not callable(getattr(value, wanted, None)):
         raise ConfigurationError(f"{argument} has to have a method {wanted}(), unlike {shown(value)}")
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TextIO, cast
 
 import click
@@ -77,9 +78,15 @@ def demo() -> None:
 def _ledger_named(_ctx: click.Context, _param: click.Parameter, name: str | None) -> LedgerStore:
     """The store of that name."""
     try:
-        if name == "memory":
+        if name is None:
+            return SQLiteLedger()
+        if name.lower() == "memory":
             return MemoryLedger()
-        return RedisLedger(name) if name and "://" in name else SQLiteLedger(name)
+        if "://" in name:
+            return RedisLedger(name)
+        if ":" in name and not Path(name).exists():
+            raise ConfigurationError(f"{name} is neither a file nor a URL; one of Redis begins with redis://")
+        return SQLiteLedger(Path(name).expanduser())
     except ConfigurationError as error:
         raise click.BadParameter(str(error)) from None
 
@@ -185,7 +192,7 @@ def quota(as_json: bool, ledger: LedgerStore) -> None:
     if as_json:
         click.echo(_quota.as_json(snapshot))
     else:
-        _quota.show(snapshot, datetime.now(UTC))
+        _quota.show(snapshot, ledger, datetime.now(UTC))
 
 
 async def _snapshot(client: AsyncOpenTrain, ledger: LedgerStore) -> QuotaSnapshot:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from . import _show
 from ._text import one_line
-from .quota import QuotaSlot, QuotaSnapshot
+from .quota import LedgerStore, QuotaSlot, QuotaSnapshot
 
 _WIDTH = 24
 """Columns of the bar that shows how much of a slot's day is left: an hour each."""
@@ -30,14 +30,15 @@ _SOURCES: Mapping[str | None, str] = {
 }
 
 
-def show(quota: QuotaSnapshot, now: datetime) -> None:
-    """Print it on stdout, for the eye: a line on the whole, and a row for each slot in the order of their return."""
+def show(quota: QuotaSnapshot, ledger: LedgerStore, now: datetime) -> None:
+    """Print it on stdout, for the eye: the whole, where that is from, and each slot in the order of their return."""
     console = _show.stdout()
     at = _show.when(quota.limit_learned_at) if quota.limit_learned_at else ""
     console.print(Text(f"{quota.used} of {quota.limit or 'an unknown limit'} used", "bold"), end="")
     console.print("" if quota.remaining is None else f", {quota.remaining} free", end="")
     console.print(f", {quota.doubtful} of them in doubt" if quota.doubtful else "")
     console.print(f"Limit: {_SOURCES[quota.limit_source].format(at=at)}")
+    console.print(f"Ledger: {one_line(ledger)}")
     if not quota.slots:
         return
     rows = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))

@@ -134,7 +134,7 @@ class QuotaExceededError(OpenTrainError):
 class QuotaLedgerError(OpenTrainError):
     """The quota ledger could not be read or written, so nothing was sent."""
 
-    advice = "Look at the ledger's storage; the draft itself is untouched."
+    advice = "Nothing was sent: look at the ledger's storage."
 
 
 class TransportError(OpenTrainError):

@@ -66,7 +66,11 @@ async def test_a_prefix_keeps_its_ledger_apart(redis_server: RedisServer, store:
     """Two deployments share one server and nothing else."""
     async with RedisLedger(redis_server.url, prefix="staging") as other:
         await publish(ledger_on(other), "a")
-        assert repr(other) == "RedisLedger(prefix='staging')"
+        assert repr(other) == f"RedisLedger('{redis_server.url}', prefix='staging')"
+        assert (
+            repr(RedisLedger("redis://me:secret@localhost:1/2"))
+            == "RedisLedger('redis://localhost:1/2', prefix='opentrain')"
+        )
         assert (await used(other), await used(store)) == (1, 0)
 
 
@@ -74,6 +78,7 @@ async def test_a_prefix_keeps_its_ledger_apart(redis_server: RedisServer, store:
     "arguments",
     [
         {"redis": "mysql://localhost"},
+        {"redis": "redis://localhost/database"},
         {"redis": 7},
         {"redis": "redis://localhost", "prefix": ""},
         {"redis": "redis://localhost", "timeout": 0},

@@ -68,7 +68,7 @@ def test_it_lies_in_the_users_state_folder(
     assert SQLiteLedger().path == folder / "opentrain-async" / "quota.sqlite3"
 
 
-@pytest.mark.parametrize("path", ["", ":memory:", 7, b"file", None.__class__])
+@pytest.mark.parametrize("path", ["", ":memory:", "redis://localhost", 7, b"file", None.__class__])
 def test_what_can_be_no_file_is_refused(path: object) -> None:
     """An argument that cannot be right is refused at once."""
     with pytest.raises(ConfigurationError):
@@ -103,6 +103,7 @@ async def test_a_ledger_that_nobody_closes_leaves_no_thread(path: Path) -> None:
     [
         ("PRAGMA user_version = 2; CREATE TABLE account_log (x)", "newer version of opentrain_async"),
         ("CREATE TABLE somebody_elses (x)", "no quota ledger"),
+        ("PRAGMA user_version = 7; CREATE TABLE somebody_elses (x)", "no quota ledger"),
         (None, "not a database"),
     ],
 )

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
 
 from .. import _checks
 from .._text import shown
@@ -51,7 +52,9 @@ class RedisLedger:
         self._link: Link | None = None
 
     def __repr__(self) -> str:
-        return f"RedisLedger(prefix={self._prefix!r})"  # a URL may hold a password
+        parts = urlsplit(self._url or "")  # of which a password is to be shown nowhere
+        where = f"'{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}', " if self._url else ""
+        return f"RedisLedger({where}prefix={self._prefix!r})"
 
     async def __aenter__(self) -> Self:
         return self
@@ -112,9 +115,11 @@ def _client_of(url: str, timeout: float) -> Any:
     make: Callable[..., Any] = Redis.from_url  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
     # A connection that the server has closed meanwhile is replaced at once: both scripts can be repeated.
     try:
+        if not url.startswith("unix:"):
+            int(urlsplit(url).path.strip("/") or 0)
         return make(url, retry=Retry(NoBackoff(), 1), socket_connect_timeout=timeout)
     except ValueError:  # whose text may hold a piece of the password
         raise ConfigurationError(
-            "the Redis URL cannot be one: it has to begin with redis://, rediss:// or unix://, and characters such as "
-            "#, / and ? in a password have to be percent-encoded"
+            "the Redis URL cannot be one: it begins with redis://, rediss:// or unix://, its port and its database are "
+            "numbers, and characters such as #, / and ? in a password have to be percent-encoded"
         ) from None

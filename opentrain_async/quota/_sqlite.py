@@ -123,6 +123,10 @@ class _Worker:
         while calls := self._take():
             with self.file_lock:
                 results = self._results(calls)
+            if results and all(isinstance(result, _Failure) for result in results):
+                # Whoever came while the file was out of reach has waited long enough; the next one finds out anew.
+                late = self._take()
+                calls, results = calls + late, results + results[-1:] * len(late)
             _answer(calls, results)
 
     def _take(self) -> list[Call]:
@@ -244,7 +248,9 @@ def _checked(value: object) -> Path:
         raise refusal
     name = os.fspath(cast("str | os.PathLike[str]", value))
     if name == ":memory:":
-        raise ConfigurationError("a ledger that lives in memory is MemoryLedger()")
+        raise ConfigurationError("a ledger that lives in memory is MemoryLedger(), or 'memory' on the command line")
+    if "://" in str(name):
+        raise ConfigurationError("a file's path is no URL; those of Redis are for RedisLedger")
     if not name:
         raise refusal
     return Path(os.path.abspath(name))  # noqa: PTH100 - resolving would follow links

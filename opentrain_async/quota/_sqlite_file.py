@@ -105,12 +105,14 @@ class LedgerFile:
             QuotaLedgerError: It is a newer one, or none of ours.
         """
         # In one statement: between two, another process may make it one.
-        facts = "SELECT user_version, (SELECT count(*) FROM sqlite_schema) FROM pragma_user_version"
-        version, tables = self._connection.execute(facts).fetchone()
-        if version > SCHEMA and tables:
+        version, tables, ours = self._connection.execute(
+            "SELECT user_version, (SELECT count(*) FROM sqlite_schema), "
+            "(SELECT count(*) FROM sqlite_schema WHERE name = 'account_log') FROM pragma_user_version"
+        ).fetchone()
+        if version > SCHEMA and ours:
             raise QuotaLedgerError(
                 f"a newer version of opentrain_async made this ledger (schema {version}; this one knows {SCHEMA})"
             )
-        if (version == 0) != (tables == 0):
+        if (version, tables) != (0, 0) and (version != SCHEMA or not ours):
             raise QuotaLedgerError("this is a database of something else, and no quota ledger")
         return int(version)
