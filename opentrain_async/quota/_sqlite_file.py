@@ -40,7 +40,7 @@ class LedgerFile:
         # Only a file of its own making is opened here: to close one in use would drop this process's locks on it.
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        self._connection = sqlite3.connect(path, _BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        self._connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         self._others: int = -1
         try:
             self._connection.execute("PRAGMA synchronous = NORMAL")
