@@ -98,6 +98,11 @@ def test_a_url_that_cannot_be_read_shows_nothing_of_its_password(password: str) 
     assert "s3cr" not in f"{refused.value!r}"
 
 
+def test_a_socket_in_the_file_system_will_do() -> None:
+    """Its path is no database's number."""
+    assert repr(RedisLedger("unix:///run/redis.sock")) == "RedisLedger('unix:///run/redis.sock', prefix='opentrain')"
+
+
 def test_without_its_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not a bare ImportError."""
     monkeypatch.setitem(sys.modules, "redis.asyncio", None)

@@ -357,6 +357,19 @@ async def test_a_steps_own_error_reaches_its_caller_as_it_is(store: SQLiteLedger
     assert (answers[0], type(answers[1]), answers[2]) == (0, OddError, 0)
 
 
+async def test_a_caller_that_has_left_is_told_nothing(store: SQLiteLedger) -> None:
+    """Neither what its step returned nor what it raised, and nobody else gets it."""
+
+    def fail(log: object, now: float) -> None:
+        raise LookupError
+
+    for step in (fail, lambda _, now: now):
+        left = store.run("account", step, 1.0)
+        left.cancel()
+        assert await store.run("account", lambda _, now: now, 2.0) == 2.0
+        assert left.cancelled()
+
+
 async def test_a_step_begun_while_the_ledger_is_closed_is_run(store: SQLiteLedger) -> None:
     """Closing takes nothing away from who comes at that moment."""
     for number in range(10):

@@ -115,8 +115,8 @@ def _client_of(url: str, timeout: float) -> Any:
     make: Callable[..., Any] = Redis.from_url  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
     # A connection that the server has closed meanwhile is replaced at once: both scripts can be repeated.
     try:
-        if not url.startswith("unix:"):
-            int(urlsplit(url).path.strip("/") or 0)
+        if urlsplit(url).scheme != "unix":
+            int(urlsplit(url).path.strip("/") or 0)  # redis-py takes what is no number for 0
         return make(url, retry=Retry(NoBackoff(), 1), socket_connect_timeout=timeout)
     except ValueError:  # whose text may hold a piece of the password
         raise ConfigurationError(
