@@ -357,6 +357,24 @@ async def test_a_steps_own_error_reaches_its_caller_as_it_is(store: SQLiteLedger
     assert (answers[0], type(answers[1]), answers[2]) == (0, OddError, 0)
 
 
+async def test_who_comes_while_a_step_fails_does_not_hear_of_it(store: SQLiteLedger) -> None:
+    """A step that raises is no failure of the file, for which those who came meanwhile would be turned away too."""
+    is_running, may_fail = threading.Event(), threading.Event()
+
+    def fail(log: object, now: float) -> None:
+        is_running.set()
+        may_fail.wait(10)
+        raise LookupError
+
+    failing = store.run("account", fail, 1.0)
+    await asyncio.to_thread(is_running.wait, 10)
+    late = store.run("account", lambda _, now: now, 2.0)
+    may_fail.set()
+    with pytest.raises(LookupError):
+        await failing
+    assert await late == 2.0
+
+
 async def test_a_caller_that_has_left_is_told_nothing(store: SQLiteLedger) -> None:
     """Neither what its step returned nor what it raised, and nobody else gets it."""
 

@@ -37,8 +37,8 @@ _logger = logging.getLogger("opentrain_async")
 
 def _ledger_failed(error: Exception) -> QuotaLedgerError:
     """One of its own for each caller: those who came together to a store may share the error of that."""
-    told = error.message if isinstance(error, QuotaLedgerError) else f"{type(error).__name__}: {error}"
-    failed = QuotaLedgerError(told if isinstance(error, QuotaLedgerError) else f"the quota ledger failed: {told}")
+    told = f"the quota ledger failed: {type(error).__name__}: {error}"
+    failed = QuotaLedgerError(error.message if isinstance(error, QuotaLedgerError) else told)
     failed.__cause__ = error
     return failed
 

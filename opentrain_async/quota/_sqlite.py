@@ -121,12 +121,15 @@ class _Worker:
 
     def _work(self) -> None:
         while calls := self._take():
-            with self.file_lock:
-                results = self._results(calls)
-            if results and all(isinstance(result, _Failure) for result in results):
+            try:
+                with self.file_lock:
+                    results = self._results(calls)
+            except QuotaLedgerError as error:
                 # Whoever came while the file was out of reach has waited long enough; the next one finds out anew.
-                late = self._take()
-                calls, results = calls + late, results + results[-1:] * len(late)
+                with self._lock:
+                    late, self._waiting = self._waiting, []
+                calls += late
+                results = [_Failure(error)] * len(calls)
             _answer(calls, results)
 
     def _take(self) -> list[Call]:
@@ -136,7 +139,11 @@ class _Worker:
             return calls
 
     def _results(self, calls: list[Call]) -> list[Any]:
-        """What the steps of these calls return, run in one transaction; a `_Failure` where one has not taken place."""
+        """What the steps of these calls return, run in one transaction; a `_Failure` for one that raised.
+
+        Raises:
+            QuotaLedgerError: The file failed, and none has taken place.
+        """
         failures: dict[Call, _Failure] = {}
         try:
             while True:
@@ -150,8 +157,7 @@ class _Worker:
         except Exception as error:
             self.let_go()  # what is wrong with it may be gone when it is opened again
             reason = error.message if isinstance(error, QuotaLedgerError) else error
-            failure = _Failure(QuotaLedgerError(f"the quota ledger {self._path} failed: {reason}"))
-            return [failures.get(call) or failure for call in calls]
+            raise QuotaLedgerError(f"the quota ledger {self._path} failed: {reason}") from error
 
     def _transaction(self, calls: list[Call]) -> dict[Call, Any]:
         """Run the steps and keep their logs, all or nothing."""
