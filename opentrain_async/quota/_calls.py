@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from attrs import define, field
+from attrs import define
 
 from ._log import AccountLog
 
@@ -28,7 +28,7 @@ class StepFailedError(Exception):
 
 @define(eq=False)
 class Call:
-    """One step that somebody waits for.
+    """One step that somebody waits for, and what came of it.
 
     The future is what its caller awaits. A caller that leaves cancels it, and the step is carried through all the
     same.
@@ -37,28 +37,39 @@ class Call:
     account: str
     step: Step
     now: float
-    future: "asyncio.Future[Any]" = field(factory=lambda: asyncio.get_running_loop().create_future())
+    future: "asyncio.Future[Any]"
+    result: Any = None
+    error: Exception | None = None
 
-    def on(self, log: AccountLog, now: float) -> object:
-        """Run the step.
+    @classmethod
+    def begin(cls, account: str, step: Step, now: float) -> "Call":
+        """One of the running event loop."""
+        return cls(account, step, now, asyncio.get_running_loop().create_future())
+
+    def run(self, log: AccountLog, now: float) -> None:
+        """Run the step, and keep what it returns.
 
         Raises:
             StepFailedError: It raised.
         """
         try:
-            return self.step(log, now)
+            self.result = self.step(log, now)
         except Exception as error:
             raise StepFailedError(self, error) from error
 
-    def succeed(self, result: object) -> None:
-        """Tell the caller what the step returned, if it still waits."""
-        if not self.future.done():
-            self.future.set_result(result)
+    def tell(self) -> None:
+        """Tell the caller what the step returned, or why it did not take place, if it still waits."""
+        if self.future.done():
+            return
+        if self.error is None:
+            self.future.set_result(self.result)
+        else:
+            self.future.set_exception(self.error)
 
-    def fail(self, error: BaseException) -> None:
-        """Tell the caller that the step did not take place, or that nobody knows, if it still waits."""
-        if not self.future.done():
-            self.future.set_exception(error)
+    def fail(self, error: Exception) -> None:
+        """Tell the caller that the step did not take place, or that nobody knows."""
+        self.error = error
+        self.tell()
 
 
 def by_account(calls: Iterable[Call]) -> dict[str, list[Call]]:

@@ -77,7 +77,7 @@ class RedisLedger:
                 raise ConfigurationError("the ledger belongs to another event loop: make one inside each")
             client = self._borrowed if self._url is None else _client_of(self._url, self._timeout)
             link = self._link = Link(client, loop, self._key, self._time, self._timeout)
-        call = Call(account, step, now)
+        call = Call.begin(account, step, now)
         link.put(call)
         return call.future
 

@@ -131,14 +131,16 @@ class Link:
         while True:
             now, kept = await self._read(calls)
             try:
-                results = {account: [call.on(kept[account].log, now) for call in calls[account]] for account in calls}
+                for account, ours in calls.items():
+                    for call in ours:
+                        call.run(kept[account].log, now)
             except StepFailedError as failed:
                 failed.call.fail(failed.error)
                 calls[failed.call.account].remove(failed.call)
                 continue
             for account in await self._write(kept):
-                for call, result in zip(calls.pop(account), results[account], strict=True):
-                    call.succeed(result)
+                for call in calls.pop(account):
+                    call.tell()
             if not calls:
                 return
             losses += 1  # whoever has lost more often waits less, so that nobody loses for ever

@@ -11,9 +11,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
-
-from attrs import frozen
+from typing import TYPE_CHECKING, Self, TypeVar, cast
 
 from .._text import shown
 from ..errors import ConfigurationError, QuotaLedgerError
@@ -63,7 +61,7 @@ class SQLiteLedger:
 
     def run(self, account: str, step: Callable[[AccountLog, float], T], now: float) -> "asyncio.Future[T]":
         """Run *step* on the account's log, in a transaction."""
-        call = Call(account, step, now)
+        call = Call.begin(account, step, now)
         self._worker_here().put(call)
         return call.future
 
@@ -123,14 +121,15 @@ class _Worker:
         while calls := self._take():
             try:
                 with self.file_lock:
-                    results = self._results(calls)
+                    self._carry_out(calls)
             except QuotaLedgerError as error:
                 # Whoever came while the file was out of reach has waited long enough; the next one finds out anew.
                 with self._lock:
                     late, self._waiting = self._waiting, []
                 calls += late
-                results = [_Failure(error)] * len(calls)
-            _answer(calls, results)
+                for call in calls:
+                    call.error = error
+            _answer(calls)
 
     def _take(self) -> list[Call]:
         with self._lock:
@@ -138,40 +137,38 @@ class _Worker:
             self._is_at_work = bool(calls)
             return calls
 
-    def _results(self, calls: list[Call]) -> list[Any]:
-        """What the steps of these calls return, run in one transaction; a `_Failure` for one that raised.
+    def _carry_out(self, calls: list[Call]) -> None:
+        """Run these steps in one transaction; those that raise are left out of it.
 
         Raises:
             QuotaLedgerError: The file failed, and none has taken place.
         """
-        failures: dict[Call, _Failure] = {}
         try:
             while True:
                 try:
-                    results = self._transaction([call for call in calls if call not in failures])
+                    return self._transaction([call for call in calls if call.error is None])
                 except StepFailedError as failed:
-                    # The others go on without it.
-                    failures[failed.call] = _Failure(failed.error)
-                else:
-                    return [failures.get(call) or results[call] for call in calls]
+                    failed.call.error = failed.error
         except Exception as error:
             self.let_go()  # what is wrong with it may be gone when it is opened again
             reason = error.message if isinstance(error, QuotaLedgerError) else error
             raise QuotaLedgerError(f"the quota ledger {self._path} failed: {reason}") from error
 
-    def _transaction(self, calls: list[Call]) -> dict[Call, Any]:
+    def _transaction(self, calls: list[Call]) -> None:
         """Run the steps and keep their logs, all or nothing."""
         file = self._open()
         try:
             if file.begin():
                 self._logs.clear()
-            results = {call: call.on(self._log_of(file, call.account), call.now) for call in calls}
-            file.commit([(account, dump_log(self._logs[account])) for account in {call.account for call in calls}])
+            changed: dict[str, AccountLog] = {}
+            for call in calls:
+                log = changed[call.account] = self._log_of(file, call.account)
+                call.run(log, call.now)
+            file.commit([(account, dump_log(log)) for account, log in changed.items()])
         except BaseException:
             self._logs.clear()
             file.roll_back()
             raise
-        return results
 
     def _open(self) -> "LedgerFile":
         if not self._files:
@@ -191,29 +188,19 @@ class _Worker:
         return log
 
 
-@frozen
-class _Failure:
-    """In the place of a result: what is to be raised."""
-
-    error: BaseException
-
-
-def _answer(calls: Iterable[Call], results: Iterable[object]) -> None:
+def _answer(calls: Iterable[Call]) -> None:
     """Tell the callers, each in its own event loop."""
-    by_loop: defaultdict[asyncio.AbstractEventLoop, list[tuple[Call, object]]] = defaultdict(list)
-    for call, result in zip(calls, results, strict=True):
-        by_loop[call.future.get_loop()].append((call, result))
-    for loop, answers in by_loop.items():
+    by_loop: defaultdict[asyncio.AbstractEventLoop, list[Call]] = defaultdict(list)
+    for call in calls:
+        by_loop[call.future.get_loop()].append(call)
+    for loop, ours in by_loop.items():
         with suppress(RuntimeError):  # a loop that was closed has nobody who waits
-            loop.call_soon_threadsafe(_tell, answers)
+            loop.call_soon_threadsafe(_tell, ours)
 
 
-def _tell(answers: Iterable[tuple[Call, object]]) -> None:
-    for call, result in answers:
-        if isinstance(result, _Failure):
-            call.fail(result.error)
-        else:
-            call.succeed(result)
+def _tell(calls: Iterable[Call]) -> None:
+    for call in calls:
+        call.tell()
 
 
 def _let_go(files: "list[LedgerFile]") -> None:
