@@ -6,6 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from opentrain_async.quota import dump_log, load_log
 from opentrain_async.quota._log import SAFE_LIMIT, WINDOW, AccountLog
 from opentrain_async.quota._slots import Denied, Reservation, Settlement
 
@@ -152,6 +153,11 @@ class QuotaMachine(RuleBasedStateMachine):
                 self.log.settle(asked, "unsent", self.now)
                 assert asked.probe
                 assert self.now - self.log.refused_at >= 3600
+
+    @invariant()
+    def what_is_written_of_it_is_what_it_is(self) -> None:
+        """A log that is kept as text comes back as it was, however often it was written before."""
+        assert load_log(dump_log(self.log)) == self.log
 
     @invariant()
     def the_log_stays_small(self) -> None:

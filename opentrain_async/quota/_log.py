@@ -20,7 +20,7 @@ neither: it lets nearly twice the limit through in some 24 hours.
 from collections.abc import Iterator
 from typing import Literal
 
-from attrs import Factory, define, evolve
+from attrs import Factory, define, evolve, field
 
 from .._clock import instant
 from ._slots import Before, Busy, Denied, Reservation, Settlement, Slot
@@ -54,7 +54,8 @@ class AccountLog:
     seen: float = 0.0
     ahead: float = 0.0
     """Seconds by which the log's own time is ahead of a clock that was set back."""
-    tidy_until: float = 0.0
+    tidy_until: float = field(default=0.0, eq=False)
+    """Until when nothing leaves the window. It is found out anew by whoever has the log from elsewhere."""
 
     @property
     def used(self) -> int:
@@ -213,7 +214,7 @@ class AccountLog:
             slot.kind, slot.at, slot.holders = "unknown", slot.dated(), ()
         before: Before = "spent" if slot.kind == "spent" else "unknown" if slot.kind else "held"
         reservation = Reservation(reservation_id, job, before, slot.at if slot.kind else None, now, lease)
-        slot.holders = (*slot.holders, reservation)
+        slot.join(reservation)
         return reservation
 
     def _may_go_beyond(self, limit: int | None, cap: int | None, now: float) -> bool:

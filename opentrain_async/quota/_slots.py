@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 Before = Literal["new", "held", "unknown", "spent"]
 """What the log knew of a job when a reservation was made for it."""
@@ -82,6 +82,8 @@ class Slot:
         fresh: The server itself dated the charge (`alreadyPublished: false`).
         charged_by: The reservation that did it.
         holders: The reservations at work on it.
+        written: What the slot is as text, once somebody has written it down; nothing about it changes but when a
+            reservation joins or is let go.
     """
 
     kind: Literal["spent", "unknown", "elsewhere"] | None = None
@@ -89,13 +91,20 @@ class Slot:
     fresh: bool = False
     charged_by: str | None = None
     holders: tuple[Reservation, ...] = ()
+    written: str | None = field(default=None, init=False, eq=False, repr=False)
 
     def holder(self, reservation_id: str) -> Reservation | None:
         """The reservation of that id, if it is at work on this slot."""
         return next((holder for holder in self.holders if holder.id == reservation_id), None)
 
+    def join(self, reservation: Reservation) -> None:
+        """Let this reservation work on it too."""
+        self.written = None
+        self.holders = (*self.holders, reservation)
+
     def let_go(self, reservation_id: str) -> None:
         """End the reservation of that id."""
+        self.written = None
         holders = self.holders
         only_one = len(holders) == 1 and holders[0].id == reservation_id
         self.holders = () if only_one else tuple([holder for holder in holders if holder.id != reservation_id])

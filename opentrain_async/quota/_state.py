@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable
-from functools import lru_cache
 from json.encoder import encode_basestring_ascii as _quoted
 from typing import Any
 
@@ -20,11 +19,8 @@ def dump_log(log: AccountLog) -> str:
         f"{log.window!r},{_number(log.limit)},{_word(log.limit_source)},{log.limit_learned_at!r},"
         f"{_number(log.refused_at)},{log.seen!r},{log.ahead!r}"
     )
-    jobs = ",".join([
-        _held(job, slot) if slot.holders else _settled(job, slot.kind, slot.at, slot.fresh, slot.charged_by)
-        for job, slot in log.jobs.items()
-    ])
-    others = ",".join([_settled(None, slot.kind, slot.at, slot.fresh, slot.charged_by) for slot in log.others])
+    jobs = ",".join([slot.written or _write(job, slot) for job, slot in log.jobs.items()])
+    others = ",".join([slot.written or _write(None, slot) for slot in log.others])
     return f"[{FORMAT},[{facts}],[{jobs}],[{others}]]"
 
 
@@ -57,15 +53,13 @@ def _word(value: str | None) -> str:
     return "null" if value is None else _quoted(value)
 
 
-@lru_cache(8192)
-def _settled(job: str | None, kind: str | None, at: float, fresh: bool, charged_by: str | None) -> str:
-    """A slot at which nobody is at work: it stays as it is, and is written with every step of its day."""
-    return f"[{_word(job)},{_word(kind)},{at!r},{_flag(fresh)},{_word(charged_by)}]"
-
-
-def _held(job: str, slot: Slot) -> str:
-    settled = _settled(job, slot.kind, slot.at, slot.fresh, slot.charged_by)
-    return f"{settled[:-1]}{''.join([_holder(who) for who in slot.holders])}]"
+def _write(job: str | None, slot: Slot) -> str:
+    """A slot, written once however often its log is."""
+    holders = "".join([_holder(who) for who in slot.holders]) if slot.holders else ""
+    slot.written = (
+        f"[{_word(job)},{_word(slot.kind)},{slot.at!r},{_flag(slot.fresh)},{_word(slot.charged_by)}{holders}]"
+    )
+    return slot.written
 
 
 def _holder(who: Reservation) -> str:
