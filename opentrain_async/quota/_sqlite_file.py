@@ -63,7 +63,10 @@ class LedgerFile:
 
     def commit(self, logs: Iterable[tuple[str, str]]) -> None:
         """Write these logs, each with its account before it, and end the transaction."""
-        self._connection.executemany("INSERT OR REPLACE INTO account_log VALUES (?, ?)", logs)
+        # In place, and in a table with row ids: else a log of a day is spread over pages, each written anew.
+        self._connection.executemany(
+            "INSERT INTO account_log VALUES (?, ?) ON CONFLICT (account) DO UPDATE SET log = excluded.log", logs
+        )
         self._connection.execute("COMMIT")
 
     def roll_back(self) -> None:
@@ -81,7 +84,7 @@ class LedgerFile:
             self._set_journal_mode()
             self._connection.execute("BEGIN IMMEDIATE")
             if self._schema() == 0:  # still, now that nobody else can be making it one
-                self._connection.execute("CREATE TABLE account_log (account TEXT PRIMARY KEY, log TEXT) WITHOUT ROWID")
+                self._connection.execute("CREATE TABLE account_log (account TEXT PRIMARY KEY, log TEXT)")
                 self._connection.execute(f"PRAGMA user_version = {SCHEMA}")
             self._connection.execute("COMMIT")
 
