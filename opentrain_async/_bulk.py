@@ -33,10 +33,20 @@ class Run:
         concurrency: How many workers.
         patience: How long the whole run waits for quota.
         clock: What time it is, for `retry_at`.
+        settled: Waits until the slots of what was published are settled.
     """
 
-    def __init__(self, flights: Flights, source: Source, concurrency: int, patience: Patience, clock: Clock) -> None:
+    def __init__(
+        self,
+        flights: Flights,
+        source: Source,
+        concurrency: int,
+        patience: Patience,
+        clock: Clock,
+        settled: Callable[[], Awaitable[None]],
+    ) -> None:
         self._clock = clock
+        self._settled = settled
         self._flights = flights
         self._source = source
         self._concurrency = concurrency
@@ -50,9 +60,12 @@ class Run:
         Raises:
             Exception: What the source raised, once the drafts under way then have their outcomes.
         """
-        async with asyncio.TaskGroup() as workers:
-            for _ in range(self._concurrency):
-                workers.create_task(self._work(emit))
+        try:
+            async with asyncio.TaskGroup() as workers:
+                for _ in range(self._concurrency):
+                    workers.create_task(self._work(emit))
+        finally:
+            await self._settled()
         if self._source.failure is not None:
             raise self._source.failure
 

@@ -229,6 +229,7 @@ class AsyncOpenTrain:
         self._is_closed = True
         try:
             await self._flights.close()
+            await self._ledger.settled()
         finally:
             await self._transport.close()
 
@@ -240,7 +241,7 @@ class AsyncOpenTrain:
         source = Source(job_ids, distinct=distinct)
         self._check_usable()
         patience.ends_at(self._clock.now())
-        return Run(self._flights, source, workers, patience, self._clock)
+        return Run(self._flights, source, workers, patience, self._clock, self._ledger.settled)
 
     def _check_usable(self) -> None:
         if self._is_closed:

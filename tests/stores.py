@@ -10,12 +10,16 @@ T = TypeVar("T")
 
 
 class SlowStore:
-    """A store that keeps the contract: what is begun is carried through. Each step waits for `go_on`."""
+    """A store that keeps the contract: what is begun is carried through. Each step waits for `go_on`.
 
-    def __init__(self, *, goes_on: bool = True) -> None:
+    With *stops_at* that is taken back when the step of this number begins.
+    """
+
+    def __init__(self, *, goes_on: bool = True, stops_at: int | None = None) -> None:
         self.log = AccountLog()
         self.go_on = asyncio.Event()
         self.begun = 0
+        self._stops_at = stops_at
         if goes_on:
             self.go_on.set()
 
@@ -26,6 +30,8 @@ class SlowStore:
             return step(self.log, now)
 
         self.begun += 1
+        if self.begun == self._stops_at:
+            self.go_on.clear()
         return await asyncio.shield(asyncio.create_task(carry_through()))
 
 

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from opentrain_async import AsyncOpenTrain, PublishOutcome, RetryPolicy
-from opentrain_async.errors import ClientClosedError, QuotaLedgerError, ServerError
-from opentrain_async.quota import QuotaLedger, _ledger
+from opentrain_async.errors import ClientClosedError, NotPublishReadyError, QuotaLedgerError, ServerError
+from opentrain_async.quota import QuotaLedger, _steps
 from opentrain_async.sandbox import Fault, Sandbox
 
 from .stores import SlowStore
@@ -17,6 +17,9 @@ from .waiting import in_mid_request, until
 
 Connect = Callable[..., AsyncOpenTrain]
 
+TO_SETTLE = 2
+"""The step on the ledger in which the slot of the one draft is settled, after that in which it is reserved."""
+
 
 async def after(event: asyncio.Event, job_id: str) -> AsyncIterator[str]:
     """A source whose one draft comes when something has happened."""
@@ -24,23 +27,15 @@ async def after(event: asyncio.Event, job_id: str) -> AsyncIterator[str]:
     yield job_id
 
 
-async def until_its_slot_is_being_settled(sandbox: Sandbox, store: SlowStore) -> None:
-    """Wait until the one publish under way has been answered; its slot is settled when the store goes on."""
-    await until(lambda: sandbox.live)
-    store.go_on.clear()
-    await until(lambda: store.begun == 2)
-
-
 @pytest.mark.parametrize("bulk", [True, False])
 async def test_closing_while_a_slot_is_settled_takes_no_result_away(
     sandbox: Sandbox, connect: Connect, bulk: bool
 ) -> None:
     """A publish whose answer is known is reported as it was, and closing waits until its slot is settled."""
-    store, job_id = SlowStore(), sandbox.draft()
+    store, job_id = SlowStore(stops_at=TO_SETTLE), sandbox.draft()
     client = connect(sandbox, ledger=store)
-    sandbox.fault(Fault.DRIP, job_id=job_id, published=True)
     call = asyncio.create_task(client.publish_many([job_id]) if bulk else client.publish(job_id))
-    await until_its_slot_is_being_settled(sandbox, store)
+    await until(lambda: store.begun == TO_SETTLE)
     closing = asyncio.create_task(client.close())
     await asyncio.sleep(0.01)
     assert not closing.done()
@@ -81,11 +76,10 @@ async def test_a_cancelled_close_closes_the_session_all_the_same(sandbox: Sandbo
 
 async def test_a_settlement_is_not_cut_short_by_a_cancellation(sandbox: Sandbox, connect: Connect) -> None:
     """A caller that is cancelled while its slot is settled waits for that, and the slot is right."""
-    store, job_id = SlowStore(), sandbox.draft()
+    store, job_id = SlowStore(stops_at=TO_SETTLE), sandbox.draft()
     client = connect(sandbox, ledger=store)
-    sandbox.fault(Fault.DRIP, job_id=job_id, published=True)
     run = asyncio.create_task(client.publish_many([job_id]))
-    await until_its_slot_is_being_settled(sandbox, store)
+    await until(lambda: store.begun == TO_SETTLE)
     run.cancel()
     await asyncio.sleep(0.01)
     assert not run.done()
@@ -194,7 +188,7 @@ async def test_a_reservation_that_comes_too_late_is_given_back(
     clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A store that is too slow for the caller leaves no slot held for nobody."""
-    monkeypatch.setattr(_ledger, "_STEP_SECONDS", 0.01)
+    monkeypatch.setattr(_steps, "_STEP_SECONDS", 0.01)
     store = SlowStore(goes_on=False)
     ledger = QuotaLedger(store, "account", clock, daily_limit=1, lease=180.0)
     reserving = asyncio.create_task(ledger.reserve("a", lambda _: None))
@@ -294,16 +288,16 @@ async def test_who_waits_with_a_run_that_is_cancelled_learns_what_it_had_learned
     sandbox: Sandbox, connect: Connect
 ) -> None:
     """A run cancelled while it settles a slot knows how the publish ended, and that is what the other is told."""
-    store, job_id = SlowStore(), sandbox.draft()
+    store, job_id = SlowStore(stops_at=TO_SETTLE), sandbox.draft(missing=["experienceLevel"])
     client = connect(sandbox, ledger=store)
-    sandbox.fault(Fault.DRIP, job_id=job_id, published=True)
     run = asyncio.create_task(client.publish_many([job_id]))
-    await until_its_slot_is_being_settled(sandbox, store)
+    await until(lambda: store.begun == TO_SETTLE)
     other = asyncio.create_task(client.publish(job_id))
     await asyncio.sleep(0)
     run.cancel()
     store.go_on.set()
-    assert (await other).newly_published
+    with pytest.raises(NotPublishReadyError):
+        await other
     assert len(sandbox.requests) == 1
 
 

@@ -116,18 +116,18 @@ class StoreMachine(RuleBasedStateMachine):
         self.world.runner.run(leave())
 
     @precondition(lambda self: self.under_way)
-    @rule(data=st.data(), reply_is_lost=st.booleans(), is_cancelled=st.booleans())
-    def send(self, data: st.DataObject, reply_is_lost: bool, is_cancelled: bool) -> None:
+    @rule(data=st.data(), reply_is_lost=st.booleans(), how=st.sampled_from(["awaited", "cancelled", "soon"]))
+    def send(self, data: st.DataObject, reply_is_lost: bool, how: str) -> None:
         """A client sends what it reserved, and learns of the answer or not; settling survives a cancellation."""
         client, reservation, until = self.under_way.pop(data.draw(st.integers(0, len(self.under_way) - 1)))
         if until <= self.now:
             return  # nobody sends that late: the retry deadline ends a minute before the lease
         charged = self.server.publish(reservation.job, self.now)
         assert charged is not None or reservation.probe or reservation.before != "new", "more than the limit was let in"
-        self.world.runner.run(self.finish(client, reservation, charged, reply_is_lost, is_cancelled))
+        self.world.runner.run(self.finish(client, reservation, charged, reply_is_lost, how))
 
     async def finish(
-        self, client: int, reservation: Reservation, charged: bool | None, is_lost: bool, is_cancelled: bool
+        self, client: int, reservation: Reservation, charged: bool | None, is_lost: bool, how: str
     ) -> None:
         ledger = self.clients[client]
         settling: Coroutine[object, object, object]
@@ -137,9 +137,14 @@ class StoreMachine(RuleBasedStateMachine):
             refused: Settlement = "unknown" if reservation.before == "unknown" else "released"
             settling = ledger.refused(reservation, refused, limit=LIMIT, window=DAY, retry_after=None)
         else:
-            settling = ledger.settle(reservation, "published" if charged else _FOUND_LIVE[reservation.before])
+            settlement: Settlement = "published" if charged else _FOUND_LIVE[reservation.before]
+            if how == "soon":
+                ledger.settle_soon(reservation, settlement)
+                settling = ledger.snapshot()
+            else:
+                settling = ledger.settle(reservation, settlement)
         task = asyncio.ensure_future(settling)
-        if is_cancelled:
+        if how == "cancelled":
             await asyncio.sleep(0)
             task.cancel()
         await asyncio.wait({task})

@@ -6,33 +6,23 @@ import logging
 import os
 import secrets
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from attrs import define
-
-from .._alarm import Alarm
 from .._clock import Clock
 from ..errors import QuotaLedgerError
 from ._line import Line, Waiter
 from ._log import AccountLog
-from ._memory import MemoryLedger
 from ._slots import Busy, Denied, Reservation, Settlement
 from ._snapshot import QuotaSnapshot
+from ._steps import Step, Steps
 from ._store import LedgerStore
 
 T = TypeVar("T")
 
-_STEP_SECONDS = 5.0
-"""How long a store may take for a step before the draft is sent."""
-_SETTLE_SECONDS = 2.0
-"""How long it may take for one afterwards, when it can no longer change the outcome."""
 _RECHECK_SECONDS = 60.0
 """The longest sleep, after which the wall clock is read again: it may have jumped."""
 _FIRST_POLL_SECONDS = 0.1
 _LAST_POLL_SECONDS = 1.0
-
-_logger = logging.getLogger("opentrain_async")
 
 
 def _ledger_failed(error: Exception) -> QuotaLedgerError:
@@ -41,23 +31,6 @@ def _ledger_failed(error: Exception) -> QuotaLedgerError:
     failed = QuotaLedgerError(error.message if isinstance(error, QuotaLedgerError) else told)
     failed.__cause__ = error
     return failed
-
-
-def _times_cancelled() -> int:
-    task = asyncio.current_task()
-    return 0 if task is None else task.cancelling()
-
-
-@define(eq=False)
-class _Bound:
-    """A step that has only so long: rung by the alarm when its time is up."""
-
-    running: "asyncio.Future[Any]"
-    is_over: bool = False
-
-    def ring(self) -> None:
-        self.is_over = True
-        self.running.cancel()
 
 
 class QuotaLedger:
@@ -74,24 +47,20 @@ class QuotaLedger:
     def __init__(
         self, store: LedgerStore, account: str, clock: Clock, *, daily_limit: int | None, lease: float
     ) -> None:
-        self._store = store
-        self._account = account
+        self._line = Line()
+        self._steps = Steps(store, account, clock, self._line.call_first_soon)
         self._clock = clock
         self._cap = daily_limit
         self._lease = lease
-        # A log in memory waits for nothing, and so needs neither a timeout nor a task of its own for a step.
-        self._log = store.log_of(account) if isinstance(store, MemoryLedger) else None
         self._name = secrets.token_hex(9)
         self._numbers = itertools.count(1)
-        self._line = Line()
-        self._alarm = Alarm()
         self._mine: set[str] = set()
 
     def reserve_at_once(self, job: str) -> Reservation | None:
         """A place for this draft, if there is one and the store takes no time to say so; otherwise `None`."""
-        if self._log is None:
+        if self._steps.log is None:
             return None
-        answer = self._log.reserve(
+        answer = self._steps.log.reserve(
             job,
             self._clock.now(),
             reservation_id=self._new_id(),
@@ -103,16 +72,6 @@ class QuotaLedger:
             return None
         self._mine.add(answer.id)
         return answer
-
-    def settle_at_once(self, reservation: Reservation, how: Settlement) -> bool:
-        """End a reservation, if the store takes no time to do so; returns whether it did."""
-        if self._log is None:
-            return False
-        self._log.settle(reservation, how, self._clock.now())
-        self._mine.discard(reservation.id)
-        if self._line.length:
-            self._call_first()
-        return True
 
     async def reserve(self, job: str, on_denied: Callable[[Denied], None]) -> Reservation:
         """Wait for a place for this draft, as long as it takes.
@@ -148,7 +107,26 @@ class QuotaLedger:
 
     async def settle(self, reservation: Reservation, how: Settlement) -> None:
         """End a reservation. Never raises but `CancelledError`: a failing store is logged, and the lease runs out."""
-        await self._finish(reservation.id, lambda log, now: log.settle(reservation, how, now))
+        if self._steps.log is None:
+            await self._finish(reservation.id, lambda log, now: log.settle(reservation, how, now))
+        else:
+            self.settle_soon(reservation, how)
+
+    def settle_soon(self, reservation: Reservation, how: Settlement) -> None:
+        """End a reservation, which the ledger's next step will take along; await `settled` to be sure of it.
+
+        A store in memory does so at once.
+        """
+        self._mine.discard(reservation.id)
+        if self._steps.log is None:
+            self._steps.put_off(lambda log, now: log.settle(reservation, how, now))
+        else:
+            self._steps.log.settle(reservation, how, self._clock.now())
+            self._line.call_first_soon()
+
+    async def settled(self) -> None:
+        """Wait until what was to be settled soon is, or has failed."""
+        await self._steps.settled()
 
     async def refused(
         self,
@@ -179,7 +157,7 @@ class QuotaLedger:
             QuotaLedgerError: The store failed or was too slow.
         """
         try:
-            return await self._run(lambda log, now: log.snapshot(now, self._cap))
+            return await self._steps.run(lambda log, now: log.snapshot(now, self._cap))
         except Exception as error:
             raise _ledger_failed(error)  # noqa: B904 - which names its cause
 
@@ -190,7 +168,7 @@ class QuotaLedger:
             return log.reserve(job, now, reservation_id=reservation_id, lease=self._lease, cap=self._cap, ahead=ahead)
 
         try:
-            answer = await self._run(step)
+            answer = await self._steps.run(step)
         except QuotaLedgerError as error:
             raise _ledger_failed(error)  # noqa: B904 - which names its cause
         except (asyncio.CancelledError, Exception) as error:
@@ -207,52 +185,16 @@ class QuotaLedger:
         abandoned = Reservation(reservation_id, job, "new", None, 0.0, 0.0)
         await self._finish(reservation_id, lambda log, now: log.settle(abandoned, "unsent", now), logging.DEBUG)
 
-    async def _finish(
-        self, reservation_id: str, step: Callable[[AccountLog, float], T], level: int = logging.WARNING
-    ) -> T | None:
+    async def _finish(self, reservation_id: str, step: Step[T], level: int = logging.WARNING) -> T | None:
         self._mine.discard(reservation_id)
         try:
-            return await self._carried_through(step)
-        except Exception:
-            _logger.log(level, "the quota ledger could not settle a reservation; its lease runs out", exc_info=True)
-            return None
+            return await self._steps.finish(step, level)
         finally:
-            if self._line.length:
-                self._call_first()
-
-    async def _run(self, step: Callable[[AccountLog, float], T], seconds: float = _STEP_SECONDS) -> T:
-        """Run a step, within these seconds. Whoever is cancelled meanwhile leaves it to be carried through."""
-        if self._log is not None:
-            return step(self._log, self._clock.now())
-        running = asyncio.ensure_future(self._store.run(self._account, step, self._clock.now()))
-        bound = _Bound(running)
-        self._alarm.set(bound, seconds)
-        times_cancelled = _times_cancelled()
-        try:
-            return await running
-        except asyncio.CancelledError:
-            if bound.is_over and _times_cancelled() == times_cancelled:
-                raise TimeoutError(f"no answer within {seconds:g} s") from None
-            raise
-        finally:
-            self._alarm.unset(bound)
-
-    async def _carried_through(self, step: Callable[[AccountLog, float], T]) -> T:
-        """Run a step afterwards: whoever is cancelled meanwhile waits for it to end, and is cancelled then."""
-        try:
-            return await self._run(step, _SETTLE_SECONDS)
-        except asyncio.CancelledError:
-            with suppress(Exception):  # steps do not overtake each other: when this one has been run, so has that
-                await self._run(lambda _log, _now: None, _SETTLE_SECONDS)
-            raise
+            self._line.call_first_soon()
 
     def _new_id(self) -> str:
         """A reservation's id: by its process as well, since a client may be made before its process is forked."""
         return f"{self._name}-{os.getpid()}-{next(self._numbers)}"
-
-    def _call_first(self) -> None:
-        """There may be a place now. Not at once: whoever learns of this outcome first may call those in line off."""
-        asyncio.get_running_loop().call_soon(self._line.call_first)
 
     def _look_again_within(self, answer: Busy | Denied, polls: int) -> float | None:
         """When to look again without being called: for what other processes and the window itself will change."""

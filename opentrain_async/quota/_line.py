@@ -72,6 +72,11 @@ class Line:
             waiter.call()
             return
 
+    def call_first_soon(self) -> None:
+        """There may be a place now. Not at once: whoever learns of this outcome first may call those in line off."""
+        if self.length:
+            asyncio.get_running_loop().call_soon(self.call_first)
+
     def call_after(self, waiter: Waiter) -> None:
         """Tell the one behind *waiter* to look again."""
         waiters = iter(self._waiters)
