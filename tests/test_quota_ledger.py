@@ -162,3 +162,10 @@ async def test_accounts_do_not_share_their_quota(clock: VirtualClock) -> None:
         await ledger.settle(await ledger.reserve("job", ignore), "published")
         assert (await ledger.snapshot()).used == 1
     assert repr(store) == "MemoryLedger()"
+
+
+async def test_a_snapshot_can_be_read_at_a_glance(clock: VirtualClock) -> None:
+    """Of its slots the repr says how many: twenty of them would hide the rest."""
+    ledger = ledger_on(MemoryLedger(), clock)
+    await ledger.reserve("job", ignore)
+    assert repr(await ledger.snapshot()).endswith("slots=<1>)")

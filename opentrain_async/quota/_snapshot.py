@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
 
-from attrs import frozen
+from attrs import field, frozen
 
 from .._clock import instant
 
@@ -48,7 +48,7 @@ class QuotaSnapshot:
     doubtful: int = 0
     limit_source: Literal["configured", "server", "documented"] | None = None
     limit_learned_at: datetime | None = None
-    slots: tuple[QuotaSlot, ...] = ()
+    slots: tuple[QuotaSlot, ...] = field(default=(), repr=lambda slots: f"<{len(slots)}>")
 
     @classmethod
     def of(
