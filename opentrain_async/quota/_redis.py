@@ -49,11 +49,12 @@ class RedisLedger:
             _client_of(self._url, self._timeout)  # which connects to nothing yet
         elif not callable(getattr(redis, "evalsha", None)):
             raise ConfigurationError(f"redis has to be a URL or a client of redis.asyncio, not {shown(redis)}")
+        parts = urlsplit(self._url or "")  # of which a password is to be shown nowhere
+        self._where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if self._url else "its client"
         self._link: Link | None = None
 
     def __repr__(self) -> str:
-        parts = urlsplit(self._url or "")  # of which a password is to be shown nowhere
-        where = f"'{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}', " if self._url else ""
+        where = f"{self._where!r}, " if self._url else ""
         return f"RedisLedger({where}prefix={self._prefix!r})"
 
     async def __aenter__(self) -> Self:
@@ -76,7 +77,7 @@ class RedisLedger:
             if link is not None and not link.loop.is_closed() and link.process == os.getpid():
                 raise ConfigurationError("the ledger belongs to another event loop: make one inside each")
             client = self._borrowed if self._url is None else _client_of(self._url, self._timeout)
-            link = self._link = Link(client, loop, self._key, self._time, self._timeout)
+            link = self._link = Link(client, loop, self._key, self._time, self._timeout, self._where)
         call = Call.begin(account, step, now)
         link.put(call)
         return call.future
@@ -117,9 +118,12 @@ def _client_of(url: str, timeout: float) -> Any:
     try:
         if urlsplit(url).scheme != "unix":
             int(urlsplit(url).path.strip("/") or 0)  # redis-py takes what is no number for 0
-        return make(url, retry=Retry(NoBackoff(), 1), socket_connect_timeout=timeout)
-    except ValueError:  # whose text may hold a piece of the password
+        client = make(url, retry=Retry(NoBackoff(), 1), socket_connect_timeout=timeout)
+        client.connection_pool.make_connection()  # only made, not opened: it is this that reads the URL's options
+    except (ValueError, TypeError):  # whose text may hold a piece of the password
         raise ConfigurationError(
             "the Redis URL cannot be one: it begins with redis://, rediss:// or unix://, its port and its database are "
-            "numbers, and characters such as #, / and ? in a password have to be percent-encoded"
+            "numbers, what follows a ? are options of redis-py's connections, and characters such as #, / and ? in a "
+            "password have to be percent-encoded"
         ) from None
+    return client

@@ -50,6 +50,7 @@ class Link:
         key_of: The key of an account.
         time_of: The server's time, of its seconds and microseconds.
         timeout: Seconds that a step may take.
+        where: The server's name for an error.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Link:
         key_of: Callable[[str], str],
         time_of: Callable[[bytes, bytes], float],
         timeout: float,
+        where: str,
     ) -> None:
         self.client = client
         self.loop = loop
@@ -66,6 +68,7 @@ class Link:
         self._key_of = key_of
         self._time_of = time_of
         self._timeout = timeout
+        self._where = where
         self._waiting: list[Call] = []
         self._served: list[Call] = []
         self._task: asyncio.Task[None] | None = None
@@ -115,7 +118,7 @@ class Link:
             async with asyncio.timeout(self._timeout):
                 await self._exchange(calls)
         except TimeoutError:
-            error = TimeoutError(f"Redis took longer than {self._timeout:g} s")
+            error = TimeoutError(f"Redis ({self._where}) took longer than {self._timeout:g} s")
         except Exception as failure:
             error = failure
         else:
