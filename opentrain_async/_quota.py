@@ -15,6 +15,8 @@ from .quota import LedgerStore, QuotaSlot, QuotaSnapshot
 
 _WIDTH = 24
 """Columns of the bar that shows how much of a slot's day is left: an hour each."""
+_ROOMY = 80
+"""Columns of a terminal that has room for that bar."""
 _DAY = timedelta(days=1)
 _STATES: Mapping[str, tuple[str, str]] = {
     "held": ("under way", "cyan"),
@@ -35,8 +37,8 @@ def show(quota: QuotaSnapshot, ledger: LedgerStore, now: datetime) -> None:
     console = _show.stdout()
     at = _show.when(quota.limit_learned_at) if quota.limit_learned_at else ""
     console.print(Text(f"{quota.used} of {quota.limit or 'an unknown limit'} used", "bold"), end="")
-    console.print("" if quota.remaining is None else f", {quota.remaining} free", end="")
-    console.print(f", {quota.doubtful} of them in doubt" if quota.doubtful else "")
+    console.print(f" ({quota.doubtful} in doubt)" if quota.doubtful else "", end="")
+    console.print("" if quota.remaining is None else f", {quota.remaining} free")
     console.print(f"Limit: {_SOURCES[quota.limit_source].format(at=at)}")
     console.print(f"Ledger: {one_line(ledger)}")
     if not quota.slots:
@@ -46,10 +48,11 @@ def show(quota: QuotaSnapshot, ledger: LedgerStore, now: datetime) -> None:
     rows.add_column("State", no_wrap=True)
     rows.add_column("Comes back", no_wrap=True)
     rows.add_column("In", justify="right", no_wrap=True)
-    if console.is_terminal:
+    has_room = console.is_terminal and console.width >= _ROOMY
+    if has_room:
         rows.add_column("now" + "24 h".rjust(_WIDTH - 3), no_wrap=True)
     for slot in quota.slots:
-        rows.add_row(*_row(slot, now), *([_bar(slot, now)] if console.is_terminal else []))
+        rows.add_row(*_row(slot, now), *([_bar(slot, now)] if has_room else []))
     _show.print_rows(rows)
 
 

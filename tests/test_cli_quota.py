@@ -35,7 +35,7 @@ async def test_quota_shows_each_slot(sandbox: Sandbox) -> None:
     finished = await command.run("quota", sandbox=sandbox)
     assert finished.status == 0
     lines = finished.out.splitlines()
-    assert lines[0] == "5 of 20 used, 15 free, 1 of them in doubt"
+    assert lines[0] == "5 of 20 used (1 in doubt), 15 free"
     assert lines[1].startswith("Limit: a claimed account's, since more was accepted")
     assert sum("published" in line and " 23 h 5" in line for line in lines) == 4
     assert sum(ids[4] in line and "in doubt" in line for line in lines) == 1
@@ -51,7 +51,7 @@ async def test_quota_knows_what_a_refusal_told(unclaimed: Sandbox) -> None:
     unclaimed.publish_elsewhere(2)
     await command.run("publish", *[unclaimed.draft() for _ in range(4)], sandbox=unclaimed)
     finished = await command.run("quota", sandbox=unclaimed)
-    assert finished.out.startswith("3 of 3 used, 0 free, 2 of them in doubt\nLimit: as the service said on ")
+    assert finished.out.startswith("3 of 3 used (2 in doubt), 0 free\nLimit: as the service said on ")
     assert finished.out.count("elsewhere") == 2
 
 
@@ -65,17 +65,19 @@ async def test_quota_of_an_account_that_has_published_nothing(sandbox: Sandbox) 
     assert finished.out.splitlines()[2].startswith("Ledger: SQLiteLedger('")
 
 
-async def test_on_a_terminal_each_slot_has_a_bar(sandbox: Sandbox) -> None:
-    """As long as what is left of its day."""
+@pytest.mark.parametrize(("columns", "has_room"), [(100, True), (60, False)])
+async def test_on_a_terminal_each_slot_has_a_bar(sandbox: Sandbox, columns: int, has_room: bool) -> None:
+    """As long as what is left of its day; where there is room for it."""
     await command.run("publish", sandbox.draft(), sandbox=sandbox)
     ours, theirs = pty.openpty()
-    process = await command.start("quota", sandbox=sandbox, out=theirs, env={"TERM": "xterm", "COLUMNS": "100"})
+    process = await command.start("quota", sandbox=sandbox, out=theirs, env={"TERM": "xterm", "COLUMNS": str(columns)})
     await command.end(process)
     os.close(theirs)
     shown = os.read(ours, 65536).decode()
     os.close(ours)
-    assert "24 h" in shown
-    assert "━" * 20 in shown
+    assert ("24 h" in shown) is has_room
+    assert ("━" * 20 in shown) is has_room
+    assert sandbox.live[0] in shown
 
 
 async def test_the_ledger_can_be_elsewhere(sandbox: Sandbox, tmp_path: Path, redis_server: RedisServer) -> None:
