@@ -33,7 +33,8 @@ class Run:
         concurrency: How many workers.
         patience: How long the whole run waits for quota.
         clock: What time it is, for `retry_at`.
-        settled: Waits until the slots of what was published are settled.
+        told_at_end: Nobody hears of an outcome before the run ends.
+        settled: Waits until the slots are settled for which that was put off.
     """
 
     def __init__(
@@ -43,9 +44,12 @@ class Run:
         concurrency: int,
         patience: Patience,
         clock: Clock,
+        *,
+        told_at_end: bool,
         settled: Callable[[], Awaitable[None]],
     ) -> None:
         self._clock = clock
+        self._told_at_end = told_at_end
         self._settled = settled
         self._flights = flights
         self._source = source
@@ -76,7 +80,9 @@ class Run:
             try:
                 if self.stopped_by is not None:
                     raise GivenUpError
-                flight, ending = self._flights.carry(checked_job_id(item), self._patience, task)
+                flight, ending = self._flights.carry(
+                    checked_job_id(item), self._patience, task, told_at_end=self._told_at_end
+                )
                 result = await ending
                 self._last_was_bare_denial = False
                 status = PUBLISHED if result.newly_published else ALREADY_PUBLISHED

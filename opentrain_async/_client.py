@@ -184,7 +184,7 @@ class AsyncOpenTrain:
             ConfigurationError: An argument cannot be right. (An id that cannot be is `REJECTED`.)
             ClientClosedError: The client is closed already.
         """
-        run = self._run(job_ids, concurrency, max_wait, distinct=True)
+        run = self._run(job_ids, concurrency, max_wait, distinct=True, told_at_end=on_outcome is None)
         if on_outcome is not None:
             _checks.callback("on_outcome", on_outcome)
         return await publish_many(run, on_outcome)
@@ -208,7 +208,7 @@ class AsyncOpenTrain:
             ConfigurationError: An argument cannot be right.
             ClientClosedError: The client is closed already.
         """
-        run = self._run(job_ids, concurrency, max_wait, distinct=False)
+        run = self._run(job_ids, concurrency, max_wait, distinct=False, told_at_end=False)
         return PublishStream(run, min(concurrency, self._max_connections))
 
     async def quota(self) -> QuotaSnapshot:
@@ -235,13 +235,16 @@ class AsyncOpenTrain:
 
     aclose = close
 
-    def _run(self, job_ids: object, concurrency: int, max_wait: float, *, distinct: bool) -> Run:
+    def _run(self, job_ids: object, concurrency: int, max_wait: float, *, distinct: bool, told_at_end: bool) -> Run:
         workers = min(_checks.whole("concurrency", concurrency), self._max_connections)
         patience = Patience(_checks.patience("max_wait", max_wait))
         source = Source(job_ids, distinct=distinct)
         self._check_usable()
         patience.ends_at(self._clock.now())
-        return Run(self._flights, source, workers, patience, self._clock, self._ledger.settled)
+        return Run(
+            self._flights, source, workers, patience, self._clock,
+            told_at_end=told_at_end, settled=self._ledger.settled,
+        )  # fmt: skip
 
     def _check_usable(self) -> None:
         if self._is_closed:

@@ -49,6 +49,7 @@ class Flight:
         job_id: The draft.
         owner: The patience of the caller in whose task this runs; `None` if it has a task of its own.
         task: The task in which it runs.
+        told_at_end: Its owner hears of it at the end of a run, and not before its slot is settled: that may wait.
         phase: It waits for a slot; has one and is ready to send; or is sending.
         ended: How it ended, once that is known: then its slot may be left to be settled, and nothing else.
         attempts: How many have been begun.
@@ -62,6 +63,7 @@ class Flight:
     job_id: str
     owner: Patience | None = None
     task: "asyncio.Task[Any] | None" = None
+    told_at_end: bool = False
     phase: Phase = "waiting"
     ended: Ending | None = None
     attempts: int = 0
@@ -117,6 +119,7 @@ class Flight:
     def disown(self) -> None:
         """Begin again without the owner, for the passengers."""
         self.owner = self.called_off = None
+        self.told_at_end = False
         self.phase = "waiting"
 
     def _turn_away(self, denial: QuotaExceededError, now: float) -> None:

@@ -49,7 +49,7 @@ class Flights:
         return self._take_part(flight, patience)
 
     def carry(
-        self, job_id: str, patience: Patience, task: "asyncio.Task[object] | None"
+        self, job_id: str, patience: Patience, task: "asyncio.Task[object] | None", *, told_at_end: bool
     ) -> tuple[Flight, Awaitable[PublishResult]]:
         """The same, for a task that is the library's own: a publish that is not under way runs in that task.
 
@@ -57,6 +57,7 @@ class Flights:
             job_id: As in `join`.
             patience: As in `join`.
             task: The current task.
+            told_at_end: As in `Flight`.
 
         Returns:
             The flight, and how it ends: as in `join`, or `GivenUpError` if this patience was given up.
@@ -69,7 +70,7 @@ class Flights:
         flight = self._joinable.get(job_id)
         if flight is not None:
             return flight, self._take_part(flight, patience)
-        flight = self._joinable[job_id] = Flight(job_id, patience, task)
+        flight = self._joinable[job_id] = Flight(job_id, patience, task, told_at_end)
         return flight, self._take_off(flight)
 
     def give_up(self, patience: Patience) -> None:

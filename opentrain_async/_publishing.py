@@ -32,9 +32,9 @@ class Publisher:
         """Reserve a slot, attempt the publish until its answer is known or the policy ends it, settle the slot.
 
         A reservation that was made is always settled, also when this is cancelled; the draft's outcome does not
-        depend on whether that works. What was published for a run is settled along with the run's next reservation,
-        or at its end: until then its slot counts as one under way, which is as good. A refusal by the server's quota
-        goes back to the first step for as long as somebody wants to wait.
+        depend on whether that works. Where nobody is told before the end of a run, what was published is settled
+        along with the run's next reservation, or at that end. A refusal by the server's quota goes back to the first
+        step for as long as somebody wants to wait.
 
         Raises:
             OpenTrainError: The draft is not known to be live; `effect` says whether it may be.
@@ -63,10 +63,10 @@ class Publisher:
             else:
                 how = _settlement_of_one_found_live(flight, reservation) if result.already_published else "published"
                 flight.ended = evolve(result, newly_published=True) if how == "confirmed" else result
-                if flight.owner is None:
-                    await self._ledger.settle(reservation, how)
-                else:
+                if flight.told_at_end:
                     self._ledger.settle_soon(reservation, how)
+                else:
+                    await self._ledger.settle(reservation, how)
                 return flight.ended
 
     def _deny(self, flight: Flight, denied: Denied) -> None:

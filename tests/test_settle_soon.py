@@ -61,18 +61,61 @@ async def test_a_snapshot_knows_what_is_to_be_settled(clock: VirtualClock) -> No
 
 
 async def test_who_waits_for_a_settlement_is_cancelled_after_it(clock: VirtualClock) -> None:
-    """A cancellation is neither lost nor does it cut the settlement short."""
+    """A cancellation is neither lost nor does it cut the settlement short; a second one does."""
+    for cancellations in (1, 2):
+        store = SlowStore()
+        ledger = ledger_on(store, clock)
+        ledger.settle_soon(await ledger.reserve("a", lambda _: None), "published")
+        store.go_on.clear()
+        waiting = asyncio.create_task(ledger.settled())
+        await until(lambda store=store: store.begun == 2)  # type: ignore[misc]
+        for _ in range(cancellations):
+            waiting.cancel()
+            await asyncio.sleep(0.005)
+        assert waiting.done() is (cancellations == 2)
+        store.go_on.set()
+        await asyncio.wait({waiting})
+        assert waiting.cancelled()
+        await until(lambda store=store: store.log.jobs["a"].kind == "spent")  # type: ignore[misc]
+
+
+async def test_a_slot_is_settled_before_its_outcome_is_told(sandbox: Sandbox, connect: Connect) -> None:
+    """Whoever keeps what it was told, and is killed then, leaves no doubt behind that nobody will settle."""
     store = SlowStore()
-    ledger = ledger_on(store, clock)
+    told: list[str | None] = []
+    client = connect(sandbox, ledger=store, daily_limit=20)
+    await client.publish_many(
+        [sandbox.draft() for _ in range(3)], on_outcome=lambda outcome: told.append(store.log.jobs[outcome.job_id].kind)
+    )
+    async with client.publish_stream([sandbox.draft()]) as outcomes:
+        told.extend([store.log.jobs[outcome.job_id].kind async for outcome in outcomes])
+    assert told == ["spent"] * 4
+
+
+async def test_what_a_cancelled_step_took_along_is_settled_all_the_same(clock: VirtualClock) -> None:
+    """A step whose caller leaves before the store has begun it takes nothing with it."""
+    store = SlowStore()
+    ledger = QuotaLedger(store, "account", clock, daily_limit=2, lease=180.0)
+    ledger.settle_soon(await ledger.reserve("a", lambda _: None), "published")
+    leaving = asyncio.create_task(ledger.reserve("b", lambda _: None))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    await asyncio.wait({leaving})
+    assert {job: slot.kind for job, slot in store.log.jobs.items()} == {"a": "spent"}
+
+
+async def test_a_run_waits_for_what_another_ones_step_has_taken_along(clock: VirtualClock) -> None:
+    """Settled means settled, whoever does it."""
+    store = SlowStore()
+    ledger = QuotaLedger(store, "account", clock, daily_limit=2, lease=180.0)
     ledger.settle_soon(await ledger.reserve("a", lambda _: None), "published")
     store.go_on.clear()
+    looking = asyncio.create_task(ledger.snapshot())
+    await asyncio.sleep(0)
     waiting = asyncio.create_task(ledger.settled())
-    await until(lambda: store.begun == 2)
-    for _ in range(2):
-        waiting.cancel()
-        await asyncio.sleep(0)
+    await asyncio.sleep(0.005)
     assert not waiting.done()
     store.go_on.set()
-    await asyncio.wait({waiting})
-    assert waiting.cancelled()
+    await waiting
     assert store.log.jobs["a"].kind == "spent"
+    assert (await looking).used == 1

@@ -52,7 +52,7 @@ class QuotaLedger:
         self._clock = clock
         self._cap = daily_limit
         self._lease = lease
-        self._name = secrets.token_hex(9)
+        self._name = secrets.token_urlsafe(9)
         self._numbers = itertools.count(1)
         self._mine: set[str] = set()
 

@@ -73,7 +73,7 @@ class Link:
         self._served: list[Call] = []
         self._task: asyncio.Task[None] | None = None
         self._known: dict[str, _Kept] = {}
-        self._name = secrets.token_hex(9)
+        self._name = secrets.token_urlsafe(9)
         self._numbers = itertools.count(1)
         self._is_crowded = False
         self._has_looked = False

@@ -1,7 +1,7 @@
 """A log as text, for the stores that keep it outside the process."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from json.encoder import encode_basestring_ascii as _quoted
 from typing import Any
 
@@ -12,11 +12,17 @@ from ._slots import Reservation, Slot
 FORMAT = 1
 """Counts up whenever what is written changes, so that an older version refuses what it would misread."""
 
+_FIXED: Mapping[str | bool | None, str] = {
+    value: json.dumps(value)
+    for value in (None, False, True, "spent", "unknown", "elsewhere", "new", "held", "server", "documented")
+}
+"""What is written of a field that has only a few values."""
+
 
 def dump_log(log: AccountLog) -> str:
     """The log as one line of JSON in ASCII: lists rather than objects, since it is written twice a publish."""
     facts = (
-        f"{log.window!r},{_number(log.limit)},{_word(log.limit_source)},{log.limit_learned_at!r},"
+        f"{log.window!r},{_number(log.limit)},{_FIXED[log.limit_source]},{log.limit_learned_at!r},"
         f"{_number(log.refused_at)},{log.seen!r},{log.ahead!r}"
     )
     jobs = ",".join([slot.written or _write(job, slot) for job, slot in log.jobs.items()])
@@ -45,10 +51,6 @@ def _number(value: float | None) -> str:
     return "null" if value is None else repr(value)
 
 
-def _flag(value: bool) -> str:
-    return "true" if value else "false"
-
-
 def _word(value: str | None) -> str:
     return "null" if value is None else _quoted(value)
 
@@ -57,15 +59,15 @@ def _write(job: str | None, slot: Slot) -> str:
     """A slot, written once however often its log is."""
     holders = "".join([_holder(who) for who in slot.holders]) if slot.holders else ""
     slot.written = (
-        f"[{_word(job)},{_word(slot.kind)},{slot.at!r},{_flag(slot.fresh)},{_word(slot.charged_by)}{holders}]"
+        f"[{_word(job)},{_FIXED[slot.kind]},{slot.at!r},{_FIXED[slot.fresh]},{_word(slot.charged_by)}{holders}]"
     )
     return slot.written
 
 
 def _holder(who: Reservation) -> str:
     return (
-        f",[{_quoted(who.id)},{_quoted(who.job)},{_quoted(who.before)},{_number(who.before_at)},{who.made_at!r},"
-        f"{who.lease!r},{_flag(who.probe)}]"
+        f",[{_quoted(who.id)},{_quoted(who.job)},{_FIXED[who.before]},{_number(who.before_at)},{who.made_at!r},"
+        f"{who.lease!r},{_FIXED[who.probe]}]"
     )
 
 

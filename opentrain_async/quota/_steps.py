@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -21,6 +21,8 @@ _STEP_SECONDS = 5.0
 """How long a store may take for a step before the draft is sent."""
 _SETTLE_SECONDS = 2.0
 """How long it may take for one afterwards, when it can no longer change the outcome."""
+_PUT_OFF_SECONDS = 0.05
+"""How long at the most a settlement waits for another step with which to go along."""
 
 _logger = logging.getLogger("opentrain_async")
 
@@ -32,7 +34,7 @@ class Steps:
         store: Where the log is kept.
         account: The account's key in it.
         clock: Where the time comes from, unless the store has its own.
-        on_settled: Called when what was put off has been done, or has failed.
+        on_settled: Called when what was put off may have been done.
 
     Attributes:
         log: The log itself, where the store takes no time; `None` where it does.
@@ -47,27 +49,36 @@ class Steps:
         self._on_settled = on_settled
         self._alarm = Alarm()
         self._put_off: list[Step[object]] = []
-        self._catching_up: asyncio.Task[None] | None = None
+        self._carriers = 0
+        self._catching_up: set[asyncio.Task[None]] = set()
+        self._is_due = False
 
     async def run(self, step: Step[T], seconds: float = _STEP_SECONDS) -> T:
         """Run a step, within these seconds, after what was put off.
 
-        Whoever is cancelled meanwhile leaves it to be carried through.
+        Whoever is cancelled meanwhile leaves it to be carried through. Unless it is known to have been run, what was
+        put off is put off again: to end a reservation twice is harmless.
         """
         if self.log is not None:
             return step(self.log, self._clock.now())
         before, self._put_off = self._put_off, []
-        if before:
-            step = _after(before, step)
+        self._carriers += 1
+        bound, times_cancelled = _Bound(), _times_cancelled()
+        self._alarm.set(bound, seconds)
         try:
-            return await self._bounded(self._store.run(self._account, step, self._clock.now()), seconds)
-        except Exception:
-            if before:
-                self._warn(logging.WARNING)
+            wanted = _after(before, step) if before else step
+            running = asyncio.ensure_future(self._store.run(self._account, wanted, self._clock.now()))
+            bound.running = running
+            return await running
+        except BaseException as error:
+            self._put_off[:0] = before
+            if isinstance(error, asyncio.CancelledError) and bound.is_over and _times_cancelled() == times_cancelled:
+                raise TimeoutError(f"no answer within {seconds:g} s") from None
             raise
         finally:
-            if before:
-                self._on_settled()
+            self._alarm.unset(bound)
+            self._carriers -= 1
+            self._on_settled()
 
     async def finish(self, step: Step[T], level: int = logging.WARNING) -> T | None:
         """Run a step that ends a reservation; whoever is cancelled meanwhile waits for that, and is cancelled then.
@@ -82,64 +93,40 @@ class Steps:
                 await self.run(_nothing, _SETTLE_SECONDS)
             raise
         except Exception:
-            self._warn(level)
+            _logger.log(level, "the quota ledger could not settle a reservation; its lease runs out", exc_info=True)
             return None
 
     def put_off(self, step: Step[object]) -> None:
-        """Run a step that ends a reservation with whatever is run next, or as soon as the current task waits."""
-        if not self._put_off:
-            asyncio.get_running_loop().call_soon(self._catch_up)
+        """Run a step that ends a reservation along with whatever is run next, at the latest in a moment."""
         self._put_off.append(step)
+        if not self._is_due:
+            self._is_due = True
+            asyncio.get_running_loop().call_later(_PUT_OFF_SECONDS, self._catch_up)
 
     async def settled(self) -> None:
-        """Wait until nothing is put off any more; whoever is cancelled meanwhile is cancelled then."""
-        self._catch_up()
-        cancelled: asyncio.CancelledError | None = None
-        while self._catching_up is not None:
-            try:
-                await asyncio.wait({self._catching_up})
-            except asyncio.CancelledError as error:
-                cancelled = error
-        if cancelled is not None:
-            raise cancelled
+        """Wait until what was put off has been run, or has failed, which is logged; cancellation as in `finish`."""
+        if self._put_off or self._carriers:
+            await self.finish(_nothing)
 
     def _catch_up(self) -> None:
-        if self._put_off and self._catching_up is None:
-            self._catching_up = asyncio.create_task(self.finish(_nothing))
-            self._catching_up.add_done_callback(self._caught_up)
-
-    def _caught_up(self, _task: "asyncio.Task[None]") -> None:
-        self._catching_up = None
-        self._catch_up()
-
-    async def _bounded(self, answer: Awaitable[T], seconds: float) -> T:
-        running = asyncio.ensure_future(answer)
-        bound = _Bound(running)
-        self._alarm.set(bound, seconds)
-        times_cancelled = _times_cancelled()
-        try:
-            return await running
-        except asyncio.CancelledError:
-            if bound.is_over and _times_cancelled() == times_cancelled:
-                raise TimeoutError(f"no answer within {seconds:g} s") from None
-            raise
-        finally:
-            self._alarm.unset(bound)
-
-    def _warn(self, level: int) -> None:
-        _logger.log(level, "the quota ledger could not settle a reservation; its lease runs out", exc_info=True)
+        self._is_due = False
+        if self._put_off:
+            task = asyncio.create_task(self.finish(_nothing))
+            self._catching_up.add(task)
+            task.add_done_callback(self._catching_up.discard)
 
 
 @define(eq=False)
 class _Bound:
     """A step that has only so long: rung by the alarm when its time is up."""
 
-    running: "asyncio.Future[Any]"
+    running: "asyncio.Future[Any] | None" = None
     is_over: bool = False
 
     def ring(self) -> None:
         self.is_over = True
-        self.running.cancel()
+        if self.running is not None:
+            self.running.cancel()
 
 
 def _nothing(_log: AccountLog, _now: float) -> None:
