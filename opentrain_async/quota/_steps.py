@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from attrs import define
+from attrs import define, field
 
 from .._alarm import Alarm
 from .._clock import Clock
@@ -120,13 +120,12 @@ class Steps:
 class _Bound:
     """A step that has only so long: rung by the alarm when its time is up."""
 
-    running: "asyncio.Future[Any] | None" = None
+    running: "asyncio.Future[Any]" = field(init=False)
     is_over: bool = False
 
     def ring(self) -> None:
         self.is_over = True
-        if self.running is not None:
-            self.running.cancel()
+        self.running.cancel()
 
 
 def _nothing(_log: AccountLog, _now: float) -> None:
