@@ -53,6 +53,23 @@ async def test_a_place_that_is_given_up_soon_goes_to_who_waits_for_it(clock: Vir
     assert clock.slept == []
 
 
+async def test_who_waits_for_a_place_does_not_call_itself(clock: VirtualClock) -> None:
+    """Looking for a place is no news for those in line, and least of all for the one who looks."""
+    store = SlowStore()
+    ledger = ledger_on(store, clock)
+    await ledger.settle(await ledger.reserve("a", lambda _: None), "published")
+    clock.stands_still = True
+    waiting = [asyncio.create_task(ledger.reserve(job, lambda _: None)) for job in ("b", "c")]
+    await until(lambda: len(clock.slept) == 2)
+    await asyncio.sleep(0.01)
+    looked = store.begun
+    await asyncio.sleep(0.03)
+    assert store.begun == looked
+    for task in waiting:
+        task.cancel()
+    await asyncio.wait(waiting)
+
+
 async def test_a_snapshot_knows_what_is_to_be_settled(clock: VirtualClock) -> None:
     """Of one client's steps the later ones see what the earlier ones were to do."""
     ledger = ledger_on(SlowStore(), clock)

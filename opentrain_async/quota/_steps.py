@@ -78,7 +78,8 @@ class Steps:
         finally:
             self._alarm.unset(bound)
             self._carriers -= 1
-            self._on_settled()
+            if before:
+                self._on_settled()
 
     async def finish(self, step: Step[T], level: int = logging.WARNING) -> T | None:
         """Run a step that ends a reservation; whoever is cancelled meanwhile waits for that, and is cancelled then.
