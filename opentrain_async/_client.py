@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-from types import TracebackType
 from typing import Self
 
 import aiohttp
@@ -10,6 +9,7 @@ import aiohttp
 from . import _checks
 from ._bulk import JobIds, OnOutcome, Run, publish_many
 from ._clock import Clock, SystemClock
+from ._closable import Closable
 from ._flight import Patience
 from ._flights import Flights
 from ._publishing import Publisher
@@ -29,7 +29,7 @@ _LEASE_MARGIN = 60.0
 """Seconds by which a reservation outlives the retry deadline before it is taken for abandoned."""
 
 
-class AsyncOpenTrain:
+class AsyncOpenTrain(Closable):
     """Publishes OpenTrain drafts, within the account's daily quota.
 
     Use it as ``async with AsyncOpenTrain() as client:``, or `close` it. It belongs to the event loop in which it is
@@ -120,11 +120,6 @@ class AsyncOpenTrain:
     async def __aenter__(self) -> Self:
         self._check_usable()
         return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
 
     async def publish(self, job_id: str, *, max_wait: float = 0.0) -> PublishResult:
         """Publish one draft. It can be repeated safely: a job that is live stays so, and is charged once.
@@ -232,8 +227,6 @@ class AsyncOpenTrain:
             await self._ledger.settled()
         finally:
             await self._transport.close()
-
-    aclose = close
 
     def _run(self, job_ids: object, concurrency: int, max_wait: float, *, distinct: bool, told_at_end: bool) -> Run:
         workers = min(_checks.whole("concurrency", concurrency), self._max_connections)

@@ -4,8 +4,8 @@ import asyncio
 import io
 import os
 import sys
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO, cast
@@ -200,14 +200,9 @@ async def _snapshot(client: AsyncOpenTrain, ledger: LedgerStore) -> QuotaSnapsho
         return await client.quota()
 
 
-@asynccontextmanager
-async def _closing(ledger: LedgerStore) -> AsyncGenerator[None, None]:
-    """Close the ledger with the block, if it is one that can be closed."""
-    try:
-        yield
-    finally:
-        if isinstance(ledger, SQLiteLedger | RedisLedger):
-            await ledger.close()
+def _closing(ledger: LedgerStore) -> AbstractAsyncContextManager[object]:
+    """A block with which the ledger is closed, if it is one that can be."""
+    return ledger if isinstance(ledger, AbstractAsyncContextManager) else nullcontext()
 
 
 @main.command()

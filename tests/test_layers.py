@@ -12,7 +12,7 @@ import opentrain_async
 
 ROOT = Path(opentrain_async.__file__).parent
 LAYERS = [
-    {"_text", "_clock", "_version", "models", "errors", "outcomes", "_checks", "_alarm", "_retry_after"},
+    {"_text", "_clock", "_closable", "_version", "models", "errors", "outcomes", "_checks", "_alarm", "_retry_after"},
     {"_settings", "_wire", "_codec", "_transport", "_retry", "_budget", "_pause", "_answers", "_source", "quota"},
     {"_flight", "_publishing", "_flights"},
     {"_bulk", "_stream"},

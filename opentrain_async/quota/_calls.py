@@ -2,14 +2,13 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from attrs import define
 
 from ._log import AccountLog
-
-Step = Callable[[AccountLog, float], Any]
+from ._store import Step
 
 
 class StepFailedError(Exception):
@@ -35,14 +34,14 @@ class Call:
     """
 
     account: str
-    step: Step
+    step: Step[Any]
     now: float
     future: "asyncio.Future[Any]"
     result: Any = None
     error: Exception | None = None
 
     @classmethod
-    def begin(cls, account: str, step: Step, now: float) -> "Call":
+    def begin(cls, account: str, step: Step[Any], now: float) -> "Call":
         """One of the running event loop."""
         return cls(account, step, now, asyncio.get_running_loop().create_future())
 

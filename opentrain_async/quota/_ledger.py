@@ -14,8 +14,8 @@ from ._line import Line, Waiter
 from ._log import AccountLog
 from ._slots import Busy, Denied, Reservation, Settlement
 from ._snapshot import QuotaSnapshot
-from ._steps import Step, Steps
-from ._store import LedgerStore
+from ._steps import Steps
+from ._store import LedgerStore, Step
 
 T = TypeVar("T")
 

@@ -1,9 +1,9 @@
 """The ledger of one process."""
 
-from collections.abc import Callable
 from typing import TypeVar
 
 from ._log import AccountLog
+from ._store import Step
 
 T = TypeVar("T")
 
@@ -21,7 +21,7 @@ class MemoryLedger:
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
 
-    async def run(self, account: str, step: Callable[[AccountLog, float], T], now: float) -> T:
+    async def run(self, account: str, step: Step[T], now: float) -> T:
         """Run *step* on the account's log."""
         return step(self.log_of(account), now)
 

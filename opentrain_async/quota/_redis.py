@@ -3,21 +3,21 @@
 import asyncio
 import os
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from .. import _checks
+from .._closable import Closable
 from .._text import shown
 from ..errors import ConfigurationError
 from ._calls import Call
-from ._log import AccountLog
 from ._redis_link import Link
+from ._store import Step
 
 T = TypeVar("T")
 
 
-class RedisLedger:
+class RedisLedger(Closable):
     """A quota ledger in Redis (6.2 and later) or Valkey, for any number of machines.
 
     Clients that use the same server and prefix share the quota of the accounts they have in common. Time is the
@@ -57,15 +57,7 @@ class RedisLedger:
         where = f"{self._where!r}, " if self._url else ""
         return f"RedisLedger({where}prefix={self._prefix!r})"
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    def run(self, account: str, step: Callable[[AccountLog, float], T], now: float) -> "asyncio.Future[T]":
+    def run(self, account: str, step: Step[T], now: float) -> "asyncio.Future[T]":
         """Run *step* on the account's log, at the server's time.
 
         Raises:
@@ -90,8 +82,6 @@ class RedisLedger:
             if self._url is not None:
                 await link.client.aclose()
             self._link = None  # not before: whoever is cancelled here can close it again
-
-    aclose = close
 
     def _key(self, account: str) -> str:
         return f"{self._prefix}:quota:{account}"

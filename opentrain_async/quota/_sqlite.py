@@ -5,19 +5,20 @@ import os
 import threading
 import weakref
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
+from .._closable import Closable
 from .._text import shown
 from ..errors import ConfigurationError, QuotaLedgerError
 from ._calls import Call, StepFailedError
 from ._log import AccountLog
 from ._state import dump_log, load_log
+from ._store import Step
 
 if TYPE_CHECKING:
     from ._sqlite_file import LedgerFile
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class SQLiteLedger:
+class SQLiteLedger(Closable):
     """A quota ledger in a file, for all processes of one machine, that outlives them.
 
     Clients, event loops and processes that use the same file share the quota of the accounts they have in common.
@@ -51,15 +52,7 @@ class SQLiteLedger:
     def __repr__(self) -> str:
         return f"SQLiteLedger({str(self.path)!r})"
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    def run(self, account: str, step: Callable[[AccountLog, float], T], now: float) -> "asyncio.Future[T]":
+    def run(self, account: str, step: Step[T], now: float) -> "asyncio.Future[T]":
         """Run *step* on the account's log, in a transaction."""
         call = Call.begin(account, step, now)
         self._worker_here().put(call)
@@ -68,8 +61,6 @@ class SQLiteLedger:
     async def close(self) -> None:
         """Finish what was begun, close the file and end the thread."""
         await asyncio.to_thread(self._worker_here().close)
-
-    aclose = close
 
     def _worker_here(self) -> "_Worker":
         """This process's: in a forked child the parent's has no thread."""

@@ -12,10 +12,9 @@ from .._alarm import Alarm
 from .._clock import Clock
 from ._log import AccountLog
 from ._memory import MemoryLedger
-from ._store import LedgerStore
+from ._store import LedgerStore, Step
 
 T = TypeVar("T")
-Step = Callable[[AccountLog, float], T]
 
 _STEP_SECONDS = 5.0
 """How long a store may take for a step before the draft is sent."""

@@ -6,6 +6,8 @@ from typing import Protocol, TypeVar
 from ._log import AccountLog
 
 T = TypeVar("T")
+Step = Callable[[AccountLog, float], T]
+"""Takes an account's log and the time, changes the log, and returns what its caller gets."""
 
 
 class LedgerStore(Protocol):
@@ -16,7 +18,7 @@ class LedgerStore(Protocol):
     the process is text by `dump_log` and `load_log`.
     """
 
-    def run(self, account: str, step: Callable[[AccountLog, float], T], now: float) -> Awaitable[T]:
+    def run(self, account: str, step: Step[T], now: float) -> Awaitable[T]:
         """Run *step* on the account's log, atomically among everyone who shares the storage, and keep the log.
 
         Steps that one caller begins one after another are run in that order. Once begun, a step is carried through
@@ -26,7 +28,7 @@ class LedgerStore(Protocol):
 
         Args:
             account: The account's key: a name or a fingerprint, never a token.
-            step: Takes the log and the time, changes the log, and returns what the caller gets.
+            step: What to run.
             now: The caller's wall clock in epoch seconds; a store with a clock of its own gives the step that.
 
         Returns:
