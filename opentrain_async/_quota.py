@@ -4,9 +4,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from rich import box
 from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
 from . import _show
@@ -43,8 +41,7 @@ def show(quota: QuotaSnapshot, ledger: LedgerStore, now: datetime) -> None:
     console.print(f"Ledger: {one_line(ledger)}")
     if not quota.slots:
         return
-    rows = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    rows.add_column("Job", overflow="fold", min_width=6)
+    rows = _show.table_of_jobs()
     rows.add_column("State", no_wrap=True)
     rows.add_column("Comes back", no_wrap=True)
     rows.add_column("In", justify="right", no_wrap=True)
@@ -61,13 +58,13 @@ def as_json(quota: QuotaSnapshot) -> str:
     return json.dumps({
         "limit": quota.limit,
         "limit_source": quota.limit_source,
-        "limit_learned_at": _iso(quota.limit_learned_at),
+        "limit_learned_at": _show.iso(quota.limit_learned_at),
         "used": quota.used,
         "remaining": quota.remaining,
         "doubtful": quota.doubtful,
-        "next_slot_at": _iso(quota.next_slot_at),
+        "next_slot_at": _show.iso(quota.next_slot_at),
         "slots": [
-            {"job_id": slot.job_id, "state": slot.state, "frees_at": _iso(slot.frees_at)} for slot in quota.slots
+            {"job_id": slot.job_id, "state": slot.state, "frees_at": _show.iso(slot.frees_at)} for slot in quota.slots
         ],
     })
 
@@ -82,7 +79,3 @@ def _row(slot: QuotaSlot, now: datetime) -> tuple[Text | str, ...]:
 def _bar(slot: QuotaSlot, now: datetime) -> ProgressBar:
     left = max(timedelta(), slot.frees_at - now) / _DAY
     return ProgressBar(1.0, min(1.0, left), _WIDTH, complete_style=_STATES[slot.state][1], finished_style="green")
-
-
-def _iso(at: datetime | None) -> str | None:
-    return None if at is None else at.isoformat()

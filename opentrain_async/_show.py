@@ -102,8 +102,7 @@ def print_table(outcomes: Iterable[PublishOutcome], answers: Mapping[str, str] |
         outcomes: The outcomes, one a row.
         answers: By job id what the service answered, to be shown in place of where the job is to be seen.
     """
-    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    shown.add_column("Job", overflow="fold", min_width=6)
+    shown = table_of_jobs()
     shown.add_column("Outcome", no_wrap=True)
     shown.add_column("Tries", justify="right")
     if answers is not None:
@@ -117,6 +116,13 @@ def print_table(outcomes: Iterable[PublishOutcome], answers: Mapping[str, str] |
             more = [answers.get(outcome.job_id, ""), why(outcome)]
         shown.add_row(one_line(outcome.job_id), status, str(outcome.attempts), *more)
     print_rows(shown)
+
+
+def table_of_jobs() -> Table:
+    """An empty table with a column of job ids, to which others are added."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("Job", overflow="fold", min_width=6)
+    return table
 
 
 def print_rows(table: Table) -> None:
@@ -152,6 +158,11 @@ def when(at: datetime) -> str:
     return f"{at:%d %b %H:%M} UTC"
 
 
+def iso(at: datetime | None) -> str | None:
+    """A time for programs."""
+    return None if at is None else at.isoformat()
+
+
 def json_line(outcome: PublishOutcome) -> str:
     """The outcome as one line of JSON in ASCII: whatever an id or the service's text holds, it stays one line."""
     error = outcome.error
@@ -161,7 +172,7 @@ def json_line(outcome: PublishOutcome) -> str:
         "attempts": outcome.attempts,
         "job_url": None if outcome.result is None else outcome.result.job_url,
         "error": None if error is None else _json_error(error),
-        "retry_at": None if outcome.retry_at is None else outcome.retry_at.isoformat(),
+        "retry_at": iso(outcome.retry_at),
     })
 
 
