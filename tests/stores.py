@@ -1,10 +1,13 @@
-"""Quota stores that take their time, or fail, as those on a disk or across a network do."""
+"""Quota stores that take their time, or fail, as those on a disk or across a network do; and ledgers on any store."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from opentrain_async.quota import AccountLog, MemoryLedger
+import pytest
+
+from opentrain_async._clock import Clock, SystemClock
+from opentrain_async.quota import AccountLog, LedgerStore, MemoryLedger, QuotaLedger
 
 T = TypeVar("T")
 
@@ -47,3 +50,16 @@ class BrokenStore:
         if self._left < 0:
             raise OSError("disk on fire")
         return self._memory.run(account, step, now)
+
+
+def ledger_on(
+    store: LedgerStore, clock: Clock | None = None, *, limit: int | None = 1, account: str = "account"
+) -> QuotaLedger:
+    """One client's view of an account; by the machine's clock unless there is another."""
+    return QuotaLedger(store, account, clock or SystemClock(), daily_limit=limit, lease=180.0)
+
+
+async def publish(ledger: QuotaLedger, *jobs: str) -> None:
+    """Have these jobs charged, one after another; there has to be a place for each."""
+    for job in jobs:
+        await ledger.settle(await ledger.reserve(job, lambda denied: pytest.fail(str(denied))), "published")

@@ -8,10 +8,10 @@ import pytest
 
 from opentrain_async import AsyncOpenTrain, PublishOutcome, RetryPolicy
 from opentrain_async.errors import ClientClosedError, NotPublishReadyError, QuotaLedgerError, ServerError
-from opentrain_async.quota import QuotaLedger, _steps
+from opentrain_async.quota import _steps
 from opentrain_async.sandbox import Fault, Sandbox
 
-from .stores import SlowStore
+from .stores import SlowStore, ledger_on
 from .virtual import VirtualClock
 from .waiting import in_mid_request, until
 
@@ -190,7 +190,7 @@ async def test_a_reservation_that_comes_too_late_is_given_back(
     """A store that is too slow for the caller leaves no slot held for nobody."""
     monkeypatch.setattr(_steps, "_STEP_SECONDS", 0.01)
     store = SlowStore(goes_on=False)
-    ledger = QuotaLedger(store, "account", clock, daily_limit=1, lease=180.0)
+    ledger = ledger_on(store, clock)
     reserving = asyncio.create_task(ledger.reserve("a", lambda _: None))
     await until(lambda: store.begun == 2)
     store.go_on.set()
@@ -202,7 +202,7 @@ async def test_a_reservation_that_comes_too_late_is_given_back(
 async def test_whoever_was_behind_one_that_left_looks_again(clock: VirtualClock) -> None:
     """A caller that was told of one ahead, who has left by then, does not wait to be called by it."""
     store = SlowStore()
-    ledger = QuotaLedger(store, "account", clock, daily_limit=1, lease=180.0)
+    ledger = ledger_on(store, clock)
     holder = await ledger.reserve("holder", lambda _: None)
     ahead = asyncio.create_task(ledger.reserve("ahead", lambda _: None))
     await until(lambda: ledger._line.length == 1)

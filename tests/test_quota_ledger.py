@@ -5,17 +5,13 @@ import asyncio
 import pytest
 
 from opentrain_async.errors import QuotaLedgerError
-from opentrain_async.quota import MemoryLedger, QuotaLedger
+from opentrain_async.quota import MemoryLedger
 from opentrain_async.quota._slots import Denied
 
-from .stores import BrokenStore, SlowStore
+from .stores import BrokenStore, SlowStore, ledger_on
 from .virtual import VirtualClock
 
 WINDOW = 24 * 3600.0
-
-
-def ledger_on(store: object, clock: VirtualClock, limit: int | None = 1) -> QuotaLedger:
-    return QuotaLedger(store, "account", clock, daily_limit=limit, lease=180.0)  # type: ignore[arg-type]
 
 
 def ignore(denied: Denied) -> None:
@@ -158,7 +154,7 @@ async def test_accounts_do_not_share_their_quota(clock: VirtualClock) -> None:
     """One store keeps any number of accounts apart."""
     store = MemoryLedger()
     for account in ("a", "b"):
-        ledger = QuotaLedger(store, account, clock, daily_limit=1, lease=180.0)
+        ledger = ledger_on(store, clock, account=account)
         await ledger.settle(await ledger.reserve("job", ignore), "published")
         assert (await ledger.snapshot()).used == 1
     assert repr(store) == "MemoryLedger()"

@@ -6,6 +6,7 @@ import sys
 import time
 import warnings
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,16 +16,19 @@ from redis.asyncio.cluster import RedisCluster
 from opentrain_async import AsyncOpenTrain, RedisLedger
 from opentrain_async._clock import SystemClock
 from opentrain_async.errors import ConfigurationError, QuotaLedgerError
-from opentrain_async.quota import LedgerStore, QuotaLedger
+from opentrain_async.quota import LedgerStore
 from opentrain_async.quota._redis_scripts import READ, SWAP
 from opentrain_async.sandbox import Fault, Sandbox
 
+from . import stores
 from .peers import unused_port
 from .servers import Lossy, RedisServer
+from .stores import publish
 from .virtual import VirtualClock
 from .waiting import until
 
 Connect = Callable[..., AsyncOpenTrain]
+ledger_on = partial(stores.ledger_on, limit=20)
 
 
 @pytest.fixture
@@ -38,15 +42,6 @@ async def store(redis_server: RedisServer) -> AsyncIterator[RedisLedger]:
 def own_server(redis_server: RedisServer, tmp_path: Path) -> RedisServer:
     """A server that a test may start and stop; of the kind that is under test."""
     return RedisServer(redis_server.binary, tmp_path)
-
-
-def ledger_on(store: LedgerStore, limit: int = 20, account: str = "account") -> QuotaLedger:
-    return QuotaLedger(store, account, SystemClock(), daily_limit=limit, lease=180.0)
-
-
-async def publish(ledger: QuotaLedger, *jobs: str) -> None:
-    for job in jobs:
-        await ledger.settle(await ledger.reserve(job, lambda denied: pytest.fail(str(denied))), "published")
 
 
 async def used(store: LedgerStore, account: str = "account") -> int:
@@ -379,7 +374,7 @@ async def test_a_hosts_wrong_clock_has_no_effect(redis_server: RedisServer) -> N
         raise LookupError
 
     async with RedisLedger(redis_server.url) as store:
-        ledgers = [QuotaLedger(store, "account", clock, daily_limit=1, lease=180.0) for clock in (right, wrong)]
+        ledgers = [ledger_on(store, clock, limit=1) for clock in (right, wrong)]
         await publish(ledgers[1], "a")
         for ledger in ledgers:
             with pytest.raises(LookupError):

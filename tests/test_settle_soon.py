@@ -6,18 +6,13 @@ from collections.abc import Callable
 import pytest
 
 from opentrain_async import AsyncOpenTrain, OutcomeStatus
-from opentrain_async.quota import QuotaLedger
 from opentrain_async.sandbox import Sandbox
 
-from .stores import BrokenStore, SlowStore
+from .stores import BrokenStore, SlowStore, ledger_on
 from .virtual import VirtualClock
 from .waiting import until
 
 Connect = Callable[..., AsyncOpenTrain]
-
-
-def ledger_on(store: SlowStore, clock: VirtualClock) -> QuotaLedger:
-    return QuotaLedger(store, "account", clock, daily_limit=1, lease=180.0)
 
 
 async def test_a_run_asks_its_ledger_once_a_draft(sandbox: Sandbox, connect: Connect) -> None:
@@ -112,7 +107,7 @@ async def test_a_slot_is_settled_before_its_outcome_is_told(sandbox: Sandbox, co
 async def test_what_a_cancelled_step_took_along_is_settled_all_the_same(clock: VirtualClock) -> None:
     """A step whose caller leaves before the store has begun it takes nothing with it."""
     store = SlowStore()
-    ledger = QuotaLedger(store, "account", clock, daily_limit=2, lease=180.0)
+    ledger = ledger_on(store, clock, limit=2)
     ledger.settle_soon(await ledger.reserve("a", lambda _: None), "published")
     leaving = asyncio.create_task(ledger.reserve("b", lambda _: None))
     await asyncio.sleep(0)
@@ -124,7 +119,7 @@ async def test_what_a_cancelled_step_took_along_is_settled_all_the_same(clock: V
 async def test_a_run_waits_for_what_another_ones_step_has_taken_along(clock: VirtualClock) -> None:
     """Settled means settled, whoever does it."""
     store = SlowStore()
-    ledger = QuotaLedger(store, "account", clock, daily_limit=2, lease=180.0)
+    ledger = ledger_on(store, clock, limit=2)
     ledger.settle_soon(await ledger.reserve("a", lambda _: None), "published")
     store.go_on.clear()
     looking = asyncio.create_task(ledger.snapshot())

@@ -9,6 +9,7 @@ import sys
 import threading
 import warnings
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,12 @@ from opentrain_async.errors import ConfigurationError, QuotaLedgerError
 from opentrain_async.quota import QuotaLedger, _sqlite_file
 from opentrain_async.sandbox import Sandbox
 
+from . import stores
+from .stores import publish
 from .virtual import VirtualClock
 
 WINDOW = 24 * 3600.0
+ledger_on = partial(stores.ledger_on, limit=2)
 
 
 @pytest.fixture
@@ -35,14 +39,6 @@ async def store(path: Path) -> AsyncIterator[SQLiteLedger]:
     """A ledger in that file."""
     async with SQLiteLedger(path) as opened:
         yield opened
-
-
-def ledger_on(store: SQLiteLedger, clock: VirtualClock | None = None, limit: int = 2) -> QuotaLedger:
-    return QuotaLedger(store, "account", clock or SystemClock(), daily_limit=limit, lease=180.0)
-
-
-async def publish(ledger: QuotaLedger, job: str) -> None:
-    await ledger.settle(await ledger.reserve(job, lambda denied: pytest.fail(str(denied))), "published")
 
 
 async def test_the_file_is_for_its_user_alone(store: SQLiteLedger, path: Path) -> None:
