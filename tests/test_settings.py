@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+import opentrain_async
 from opentrain_async import AsyncOpenTrain
 from opentrain_async._settings import DEFAULT_BASE_URL, Secret, Settings, credentials_path, masked, resolve
 from opentrain_async.errors import ConfigurationError
 
+PACKAGE = Path(opentrain_async.__file__).parent
 TOKEN = "ot_pat_8f2a_SECRET"
 FILE = {"apiToken": "ot_pat_file", "baseUrl": "https://file.test", "claimToken": "ot_clm_file"}
 
@@ -26,7 +28,7 @@ def save(content: object) -> Path:
 def shown(error: BaseException) -> str:
     """All that a crash reporter would show of an error and of the package's frames."""
     trace = traceback.TracebackException.from_exception(error, capture_locals=True)
-    frames = [f"{frame.name} {frame.locals}" for frame in trace.stack if "opentrain_async" in frame.filename]
+    frames = [f"{frame.name} {frame.locals}" for frame in trace.stack if Path(frame.filename).is_relative_to(PACKAGE)]
     assert frames
     return " ".join([
         str(error),
