@@ -6,10 +6,11 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from datetime import datetime
 from inspect import isawaitable
 
-from ._answers import ALREADY_PUBLISHED, DEFERRED, NOT_SENT, PUBLISHED, is_bare_denial, outcome_of, rule_on
+from ._answers import ALREADY_PUBLISHED, DEFERRED, NOT_SENT, PUBLISHED, UNKNOWN, is_bare_denial, outcome_of, rule_on
 from ._clock import Clock, instant
-from ._flight import Flight, GivenUpError, Patience
+from ._flight import Flight
 from ._flights import Flights
+from ._patience import GivenUpError, Patience
 from ._source import Source, is_cancelled_by_its_caller
 from ._text import shown
 from ._wire import checked_job_id
@@ -31,7 +32,7 @@ class Run:
         flights: Publishes one draft.
         source: Where the ids come from; read no further ahead than there are workers.
         concurrency: How many workers.
-        patience: How long the whole run waits for quota.
+        patience: How long the whole run waits for quota and for the service.
         clock: What time it is, for `retry_at`.
         told_at_end: Nobody hears of an outcome before the run ends.
         settled: Waits until the slots are settled for which that was put off.
@@ -56,7 +57,12 @@ class Run:
         self._concurrency = concurrency
         self._patience = patience
         self._last_was_bare_denial = False
-        self.stopped_by: OpenTrainError | None = None
+        self._has_let_go = False
+
+    @property
+    def stopped_by(self) -> OpenTrainError | None:
+        """The error that ended the run early, or `None`."""
+        return self._patience.stopped_by
 
     async def through(self, emit: Emit) -> None:
         """Work through the source; each outcome is emitted as it comes.
@@ -78,7 +84,7 @@ class Run:
         async for item in self._source:
             flight: Flight | None = None
             try:
-                if self.stopped_by is not None:
+                if self._patience.is_given_up:
                     raise GivenUpError
                 flight, ending = self._flights.carry(
                     checked_job_id(item), self._patience, task, told_at_end=self._told_at_end
@@ -88,9 +94,12 @@ class Run:
                 status = PUBLISHED if result.newly_published else ALREADY_PUBLISHED
                 outcome = PublishOutcome(flight.job_id, status, result=result, attempts=flight.attempts)
             except GivenUpError:
-                outcome = PublishOutcome(_named(item), NOT_SENT, error=self.stopped_by)
+                status = UNKNOWN if flight is not None and flight.in_doubt else NOT_SENT
+                outcome = PublishOutcome(_named(item), status, error=self.stopped_by)
             except OpenTrainError as error:
                 outcome = self._failed(item, error.with_traceback(None), flight.attempts if flight else 0)
+            if self._patience.is_given_up:
+                self._let_go()
             if not outcome.attempts:
                 await asyncio.sleep(0)  # a long source of what cannot be sent lets others run
             if (taken := emit(outcome)) is not None:
@@ -108,9 +117,14 @@ class Run:
         is_second = is_bare and self._last_was_bare_denial
         if status is not DEFERRED:
             self._last_was_bare_denial = is_bare
-        if (is_second or rule_on(error).stops_run) and self.stopped_by is None:
-            self.stopped_by = error
+        if (is_second or rule_on(error).stops_run) and not self._patience.is_given_up:
+            self._patience.give_up(error)
             _logger.warning("the run stops, the rest is not sent: %s", error)
+
+    def _let_go(self) -> None:
+        """Tell those under way, once, that the run has given up."""
+        if not self._has_let_go:
+            self._has_let_go = True
             self._flights.give_up(self._patience)
 
 

@@ -10,8 +10,8 @@ from . import _checks
 from ._bulk import JobIds, OnOutcome, Run, publish_many
 from ._clock import Clock, SystemClock
 from ._closable import Closable
-from ._flight import Patience
 from ._flights import Flights
+from ._patience import Patience
 from ._publishing import Publisher
 from ._retry import Retrier, RetryPolicy
 from ._settings import Secret, masked, resolve
@@ -109,8 +109,9 @@ class AsyncOpenTrain(Closable):
             daily_limit=daily_limit,
             lease=retry.deadline + _LEASE_MARGIN,
         )
-        publisher = Publisher(self._ledger, self._transport, Retrier(retry, self._clock), self._clock)
-        self._flights = Flights(publisher.publish, self._clock)
+        retrier = Retrier(retry, self._clock)
+        publisher = Publisher(self._ledger, self._transport, retrier, self._clock)
+        self._flights = Flights(publisher.publish, self._clock, retrier.outage.look_again)
 
     def __repr__(self) -> str:
         # Also of one whose making failed: a crash reporter shows it with the frames.
@@ -155,6 +156,7 @@ class AsyncOpenTrain(Closable):
         *,
         concurrency: int = 10,
         max_wait: float = 0.0,
+        outage_patience: float = 900.0,
         on_outcome: OnOutcome | None = None,
     ) -> PublishReport:
         """Publish many drafts at once, and report what became of each: one outcome per distinct id.
@@ -169,6 +171,11 @@ class AsyncOpenTrain(Closable):
                 raised, once the drafts under way have their outcomes.
             concurrency: How many drafts at once, from 1; no more than *max_connections* are.
             max_wait: As in `publish`, as one deadline for the whole run.
+            outage_patience: Seconds, from 0 to `math.inf`, for which the run is held while the service is down. Several
+                failures in a row, of different drafts, are an outage: then one draft at a time is tried, and no draft's
+                attempts and deadline are used up; once the service answers, the rest follows by a ramp. After that
+                many seconds without an answer the run stops: what was sent and not answered is `UNKNOWN`, the
+                rest `NOT_SENT`. 0: the run is not held, and each draft has its own retries.
             on_outcome: Called with each outcome as it comes, and awaited if it is async. What it raises is logged,
                 once, and changes nothing.
 
@@ -179,12 +186,15 @@ class AsyncOpenTrain(Closable):
             ConfigurationError: An argument cannot be right. (An id that cannot be is `REJECTED`.)
             ClientClosedError: The client is closed already.
         """
-        run = self._run(job_ids, concurrency, max_wait, distinct=True, told_at_end=on_outcome is None)
+        patience = self._patience(max_wait, outage_patience)
+        run = self._run(job_ids, concurrency, patience, distinct=True, told_at_end=on_outcome is None)
         if on_outcome is not None:
             _checks.callback("on_outcome", on_outcome)
         return await publish_many(run, on_outcome)
 
-    def publish_stream(self, job_ids: JobIds, *, concurrency: int = 10, max_wait: float = 0.0) -> PublishStream:
+    def publish_stream(
+        self, job_ids: JobIds, *, concurrency: int = 10, max_wait: float = 0.0, outage_patience: float = 900.0
+    ) -> PublishStream:
         """Publish many drafts at once, and get each outcome as it comes.
 
         Use it as ``async with client.publish_stream(ids) as outcomes:`` and, inside, ``async for outcome in
@@ -195,6 +205,7 @@ class AsyncOpenTrain(Closable):
             job_ids: As in `publish_many`.
             concurrency: As in `publish_many`.
             max_wait: As in `publish_many`.
+            outage_patience: As in `publish_many`.
 
         Returns:
             The stream, which begins with the block.
@@ -203,7 +214,8 @@ class AsyncOpenTrain(Closable):
             ConfigurationError: An argument cannot be right.
             ClientClosedError: The client is closed already.
         """
-        run = self._run(job_ids, concurrency, max_wait, distinct=False, told_at_end=False)
+        patience = self._patience(max_wait, outage_patience)
+        run = self._run(job_ids, concurrency, patience, distinct=False, told_at_end=False)
         return PublishStream(run, min(concurrency, self._max_connections))
 
     async def quota(self) -> QuotaSnapshot:
@@ -228,12 +240,19 @@ class AsyncOpenTrain(Closable):
         finally:
             await self._transport.close()
 
-    def _run(self, job_ids: object, concurrency: int, max_wait: float, *, distinct: bool, told_at_end: bool) -> Run:
+    def _patience(self, max_wait: float, outage_patience: float) -> Patience:
+        patience = Patience(
+            _checks.patience("max_wait", max_wait),
+            outage=_checks.patience("outage_patience", outage_patience),
+            since=self._clock.monotonic(),
+        )
+        patience.ends_at(self._clock.now())
+        return patience
+
+    def _run(self, job_ids: object, concurrency: int, patience: Patience, *, distinct: bool, told_at_end: bool) -> Run:
         workers = min(_checks.whole("concurrency", concurrency), self._max_connections)
-        patience = Patience(_checks.patience("max_wait", max_wait))
         source = Source(job_ids, distinct=distinct)
         self._check_usable()
-        patience.ends_at(self._clock.now())
         return Run(
             self._flights, source, workers, patience, self._clock,
             told_at_end=told_at_end, settled=self._ledger.settled,

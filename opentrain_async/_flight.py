@@ -6,35 +6,12 @@ from typing import Any, Literal
 
 from attrs import define, field
 
+from ._patience import GivenUpError, Patience
 from .errors import OpenTrainError, QuotaExceededError
 from .models import PublishResult
 
 Phase = Literal["waiting", "ready", "sending"]
 Ending = PublishResult | Exception
-
-
-class GivenUpError(Exception):
-    """The run that wanted the draft has stopped, and nothing was sent for it. It does not leave the package."""
-
-
-class Patience:
-    """How long a caller, or all of a run together, waits for the window to free a slot.
-
-    It begins to run out when it is first asked, so that of a single publish only the waiting for the window counts.
-
-    Args:
-        seconds: From 0 to infinity.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._ends_at: float | None = None
-
-    def ends_at(self, now: float) -> float:
-        """When it has run out, in epoch seconds."""
-        if self._ends_at is None:
-            self._ends_at = now + self._seconds
-        return self._ends_at
 
 
 def _nobody() -> dict["asyncio.Future[Ending]", Patience]:
@@ -108,7 +85,10 @@ class Flight:
         return bool(self.waiting()) if self.owner is None else self.owner.ends_at(now) >= until
 
     def give_up(self, patience: Patience) -> bool:
-        """Let those with this patience go, unless something may have been sent; returns whether this task may end."""
+        """Let those with this patience go, unless something may have been sent; returns whether this task may end.
+
+        One that has a slot finds out by itself, before it sends anything.
+        """
         if self.phase != "waiting":
             return False
         for ending in self.waiting():
@@ -117,7 +97,10 @@ class Flight:
         return not self.waiting() if self.owner is None else self.owner is patience
 
     def disown(self) -> None:
-        """Begin again without the owner, for the passengers."""
+        """Begin again without the owner, for the passengers who have not given up themselves."""
+        for ending in self.waiting():
+            if self.passengers[ending].is_given_up:
+                ending.set_result(GivenUpError())
         self.owner = self.called_off = None
         self.told_at_end = False
         self.phase = "waiting"

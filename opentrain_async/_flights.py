@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from ._clock import Clock
-from ._flight import Flight, GivenUpError, Patience
+from ._flight import Flight
+from ._patience import GivenUpError, Patience
 from .errors import ClientClosedError, Effect
 from .models import PublishResult
 
@@ -22,11 +23,15 @@ class Flights:
     Args:
         fly: Publishes the draft of a flight.
         clock: What time it is, for the patience of the callers.
+        on_given_up: Called when a patience has given up: whoever waits for something else than a slot is to look.
     """
 
-    def __init__(self, fly: Callable[[Flight], Awaitable[PublishResult]], clock: Clock) -> None:
+    def __init__(
+        self, fly: Callable[[Flight], Awaitable[PublishResult]], clock: Clock, on_given_up: Callable[[], None]
+    ) -> None:
         self._fly = fly
         self._clock = clock
+        self._on_given_up = on_given_up
         self._joinable: dict[str, Flight] = {}
         self._left_by_all: set[Flight] = set()
         self._is_closed = False
@@ -78,6 +83,7 @@ class Flights:
         for flight in list(self._joinable.values()):
             if flight.give_up(patience):
                 self._call_off(flight, GivenUpError())
+        self._on_given_up()
 
     async def close(self) -> None:
         """Cancel what is under way and wait until it is settled; its callers are told so."""
@@ -106,7 +112,8 @@ class Flights:
             if told is None or flight.task is None or flight.task.uncancel():
                 raise
         except Exception as error:
-            if error is not flight.denial:  # those who are left outwait a denial
+            # Those who are left outwait a denial, and have not given up.
+            if error is not flight.denial and not isinstance(error, GivenUpError):
                 flight.ended = error
             raise
         finally:
@@ -151,7 +158,8 @@ class Flights:
                 flight.tell(_closed_under(flight))
             else:
                 flight.disown()
-                self._start(flight)
+                if flight.waiting():
+                    self._start(flight)
         if self._is_closed and not self._joinable and not self._left_by_all:
             self._is_idle.set()
 

@@ -48,7 +48,7 @@ class Publisher:
             flight.in_doubt = reservation.before == "unknown"
             flight.has_reached_server = False
             try:
-                result = await self._retrier.run(flight.job_id, attempt, is_transient)
+                result = await self._retrier.run(flight.job_id, attempt, is_transient, flight.owner)
             except QuotaExceededError as refusal:
                 if not await self._has_patience_after(refusal, flight, reservation):
                     raise

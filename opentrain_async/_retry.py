@@ -11,8 +11,19 @@ from tenacity import AsyncRetrying, RetryCallState
 from . import _checks
 from ._budget import RetryBudget
 from ._clock import Clock
+from ._outage import Outage, Passage
+from ._patience import GivenUpError, Patience
 from ._pause import Pause
-from .errors import ConfigurationError, ConnectionLostError, OpenTrainError, RateLimitedError, ServerError
+from .errors import (
+    APIError,
+    ConfigurationError,
+    ConnectionLostError,
+    OpenTrainError,
+    QuotaExceededError,
+    RateLimitedError,
+    ResponseError,
+    ServerError,
+)
 
 T = TypeVar("T")
 Attempt = Callable[[float], Awaitable[T]]
@@ -59,42 +70,40 @@ class RetryPolicy:
 
 
 class Retrier:
-    """Runs operations under one policy; those of one client share its budget and its pause."""
+    """Runs operations under one policy; those of one client share its budget, its pause, and what it knows of outages.
+
+    Args:
+        policy: What is tried again.
+        clock: Where time comes from.
+    """
 
     def __init__(self, policy: RetryPolicy, clock: Clock) -> None:
         self.policy = policy
         self.clock = clock
         self.budget = RetryBudget()
         self.pause = Pause(clock, policy.base_delay)
+        self.outage = Outage(
+            clock, base_delay=policy.base_delay, max_delay=policy.max_delay, max_retry_after=policy.max_retry_after
+        )
 
-    async def run(self, name: str, attempt: Attempt[T], is_transient: IsTransient) -> T:
+    async def run(
+        self, name: str, attempt: Attempt[T], is_transient: IsTransient, patience: Patience | None = None
+    ) -> T:
         """Attempt something until it succeeds or the policy says that it is enough.
 
-        tenacity is entered only when a first attempt has failed: a controller costs as much as a quarter of a
-        request, and most need none.
-
         Args:
-            name: What is attempted, for the log.
+            name: What is attempted: the draft, for the log and to tell one from another.
             attempt: Makes one attempt; takes the seconds left to it.
             is_transient: Whether an error of it may not come again. The operation's own property: an error means
                 something else for a request that is not safe to repeat.
+            patience: Of the run that it is part of, to be held in an outage; `None` if nothing is to hold it.
 
         Raises:
             OpenTrainError: Of the last attempt.
+            GivenUpError: The run has given up before the first one.
         """
         self.budget.earn()
-        now = self.clock.monotonic()
-        if now < self.pause.until:
-            now += await self.pause.over()
-        deadline = now + self.policy.deadline
-        try:
-            return await attempt(self.policy.deadline)
-        except OpenTrainError as error:
-            self.heed(error)
-            if not is_transient(error):
-                raise
-            failure = error
-        return await _Repetition(self, name, attempt, is_transient, failure, deadline).run()
+        return await _Call(self, name, attempt, is_transient, patience).run()
 
     def heed(self, error: OpenTrainError) -> None:
         """Pause everyone, if that is what the server asks for."""
@@ -103,8 +112,17 @@ class Retrier:
             self.pause.extend(asked)
 
 
-class _Repetition(Generic[T]):
-    """The retries of one call."""
+class _Call(Generic[T]):
+    """One operation, and its attempts."""
+
+    _failure: OpenTrainError
+    _first_failure: OpenTrainError | None = None
+    _answers_at_first_failure: int | None = None
+    _attempts = 0
+    _doublings = 0
+    _has_reconnected = False
+    _delay = 0.0
+    _owes_a_token = False
 
     def __init__(
         self,
@@ -112,24 +130,26 @@ class _Repetition(Generic[T]):
         name: str,
         attempt: Attempt[T],
         is_transient: IsTransient,
-        failure: OpenTrainError,
-        deadline: float,
+        patience: Patience | None,
     ) -> None:
         self._retrier = retrier
-        self._policy = retrier.policy
         self._name = name
         self._attempt = attempt
         self._is_transient = is_transient
-        self._failure = failure
-        self._first_failure: OpenTrainError | None = failure
-        self._deadline = deadline
-        self._attempts = 1
-        self._doublings = 0
-        self._has_reconnected = False
-        self._delay = 0.0
-        self._owes_a_token = False
+        self._patience = patience
+        self._deadline = self._now() + retrier.policy.deadline
 
     async def run(self) -> T:
+        """The first attempt; only when it has failed is tenacity entered.
+
+        A controller costs as much as a quarter of a request, and most calls need none.
+        """
+        try:
+            return await self._once()
+        except OpenTrainError as error:
+            if not self._is_transient(error):
+                raise
+            self._failure = self._first_failure = error
         controller = AsyncRetrying(
             sleep=self._retrier.clock.sleep,
             wait=lambda _: self._delay,
@@ -141,20 +161,74 @@ class _Repetition(Generic[T]):
         finally:
             self._give_back(succeeded=False)
 
+    async def _once(self) -> T:
+        """One attempt, as soon as nothing stands against it; of how it ends the others learn whether anybody answers.
+
+        The deadline stands still while the attempt is held or paused, and also during one that is a probe.
+        """
+        if self._is_given_up():
+            raise GivenUpError
+        left = self._deadline - self._now()
+        if left <= 0:
+            raise self._failure  # waiting took longer than it should have, as on a machine that was suspended
+        outage, pause = self._retrier.outage, self._retrier.pause
+        passage = await self._passage()
+        outages = outage.over
+        try:
+            if passage is not None or pause.until:
+                await pause.over()
+                self._deadline = self._now() + left
+            is_free = passage is not None and passage.is_probe and self._attempts > 0
+            self._attempts += not is_free
+            result = await self._attempt(self._retrier.policy.deadline if is_free else left)
+        except OpenTrainError as error:
+            self._tell(error, passage, outages)
+            if passage is not None and passage.is_probe:
+                self._deadline = self._now() + left
+            raise
+        except BaseException:
+            outage.left(passage)
+            raise
+        outage.answered(passage)
+        return result
+
+    async def _passage(self) -> Passage | None:
+        if self._patience is None or not self._is_held():
+            return None
+        if self._owes_a_token:  # for a retry that is not made now
+            self._give_back(succeeded=True)
+        self._answers_at_first_failure = None
+        return await self._retrier.outage.passage(self._patience)
+
+    def _is_given_up(self) -> bool:
+        return self._patience is not None and self._patience.is_given_up
+
+    def _is_held(self) -> bool:
+        return self._retrier.outage.state != "none" and self._patience is not None and self._patience.outage > 0
+
+    def _tell(self, error: OpenTrainError, passage: Passage | None, outages: int) -> None:
+        outage = self._retrier.outage
+        self._retrier.heed(error)
+        if self._is_transient(error):
+            if self._answers_at_first_failure is None:
+                self._answers_at_first_failure = outage.answers
+            tells = outage.over == outages and outage.answers == self._answers_at_first_failure
+            outage.failed(self._name, error, passage, tells=tells)
+        elif isinstance(error, APIError | ResponseError | QuotaExceededError):
+            outage.answered(passage)
+        else:
+            outage.left(passage)
+
     async def _next_attempt(self) -> T:
         """The failure of the first attempt, as tenacity's first; from then on real ones."""
         if self._first_failure is not None:
             failure, self._first_failure = self._first_failure, None
             raise failure
-        self._deadline += await self._retrier.pause.over()
-        left = self._deadline - self._now()
-        if left <= 0:
-            raise self._failure  # waiting took longer than it should have, as on a machine that was suspended
-        self._attempts += 1
         try:
-            result = await self._attempt(left)
+            result = await self._once()
+        except GivenUpError:
+            raise self._failure from None
         except OpenTrainError as error:
-            self._retrier.heed(error)
             self._give_back(succeeded=not self._is_transient(error))
             raise
         self._give_back(succeeded=True)
@@ -164,10 +238,19 @@ class _Repetition(Generic[T]):
         error = state.outcome.exception() if state.outcome else None
         if not isinstance(error, OpenTrainError) or not self._is_transient(error):
             return False
-        asked = error.retry_after if isinstance(error, RateLimitedError | ServerError) else None
-        if self._attempts >= self._policy.max_attempts or (asked or 0) > self._policy.max_retry_after:
-            return False
         self._failure = error
+        if self._attempts >= self._retrier.policy.max_attempts or self._is_given_up():
+            return False
+        if self._is_held():
+            self._delay = 0.0
+            return True
+        return await self._may_go_on_after(error)
+
+    async def _may_go_on_after(self, error: OpenTrainError) -> bool:
+        """Whether there is time and budget for a retry; sets the delay before it."""
+        asked = error.retry_after if isinstance(error, RateLimitedError | ServerError) else None
+        if (asked or 0) > self._retrier.policy.max_retry_after:
+            return False
         self._delay = (asked or 0) + self._backoff(error)
         if isinstance(error, RateLimitedError):
             self._deadline += asked or 0
@@ -180,7 +263,7 @@ class _Repetition(Generic[T]):
             self._owes_a_token = True
         _logger.warning(
             "trying again in %.2f s, after attempt %d of %d: %s",
-            self._delay, self._attempts, self._policy.max_attempts, error,
+            self._delay, self._attempts, self._retrier.policy.max_attempts, error,
         )  # fmt: skip
         return True
 
@@ -188,9 +271,9 @@ class _Repetition(Generic[T]):
         if isinstance(error, ConnectionLostError) and not self._has_reconnected:
             self._has_reconnected = True
             return 0.0
-        bound = self._policy.base_delay * 2.0 ** min(self._doublings, _MOST_DOUBLINGS)
+        bound = self._retrier.policy.base_delay * 2.0 ** min(self._doublings, _MOST_DOUBLINGS)
         self._doublings += 1
-        return random.uniform(0, min(self._policy.max_delay, bound))
+        return random.uniform(0, min(self._retrier.policy.max_delay, bound))
 
     def _give_back(self, *, succeeded: bool) -> None:
         if self._owes_a_token:

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from .._clock import Clock
+from .._line import Line, Waiter
 from ..errors import QuotaLedgerError
-from ._line import Line, Waiter
 from ._log import AccountLog
 from ._slots import Busy, Denied, Reservation, Settlement
 from ._snapshot import QuotaSnapshot

@@ -1,10 +1,10 @@
-"""Those who wait for a place in the quota, first come, first served."""
+"""Those who wait for their turn, first come, first served."""
 
 import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from .._clock import Clock
+from ._clock import Clock
 
 
 class Waiter:
@@ -34,8 +34,8 @@ class Waiter:
 class Line:
     """A first-come-first-served line, in which only the one at the head needs to be woken.
 
-    Whoever finds a place leaves, and by leaving calls the next one; so a change costs as many looks at the
-    ledger as it has places to give, plus one.
+    Whoever finds a place leaves, and by leaving calls the next one; so a change costs as many looks as it has places to
+    give, plus one.
 
     Attributes:
         length: How many stand in it.
@@ -65,6 +65,15 @@ class Line:
     def ahead_of(self, waiter: Waiter) -> int:
         """How many stand before this one."""
         return next(place for place, other in enumerate(self._waiters) if other is waiter)
+
+    def is_first(self, waiter: Waiter) -> bool:
+        """Whether nobody stands before this one."""
+        return next(iter(self._waiters), None) is waiter
+
+    def call_all(self) -> None:
+        """Tell everyone to look again."""
+        for waiter in self._waiters:
+            waiter.call()
 
     def call_first(self) -> None:
         """Tell the first in line to look again."""

@@ -1,0 +1,251 @@
+"""Runs in an outage: held behind one probe, resumed by a ramp, and ended when it lasts too long."""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from itertools import pairwise
+
+import pytest
+
+from opentrain_async import AsyncOpenTrain, RetryPolicy
+from opentrain_async.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    ConnectionLostError,
+    ServerError,
+)
+
+from .peers import ONCE, Behaviour, Call, Peer, Then, answer, client_of, leave, live, peer, sends
+from .virtual import VirtualClock
+
+PATIENT = RetryPolicy()
+Fail = Callable[[Call], Awaitable[None]]
+
+
+def job_of(call: Call) -> str:
+    return call.head.decode().split("/jobs/")[1].split("/")[0]
+
+
+def status(line: str, *, headers: str = "") -> Fail:
+    """Fails with this status."""
+
+    async def fail(call: Call) -> None:
+        call.writer.write(answer({"ok": False}, status=line, headers=headers))
+
+    return fail
+
+
+async def reset(call: Call) -> None:
+    """Fails with a connection that is reset."""
+    await leave(call.writer, Then.RESET)
+
+
+class Service:
+    """A service that is down for a while: from when so many drafts are live, for so many seconds.
+
+    Attributes:
+        live: The drafts that it put live.
+        down: Since when it is down; before, `None`.
+        met: The times of the requests that met the outage, since its beginning.
+        since: How many requests were under way at once as each came that was answered after the outage.
+    """
+
+    def __init__(self, clock: VirtualClock, *, after: int, seconds: float, fail: Fail) -> None:
+        self.live: list[str] = []
+        self.down: float | None = None
+        self.met: list[float] = []
+        self.since: list[int] = []
+        self._clock = clock
+        self._after = after
+        self._seconds = seconds
+        self._fail = fail
+        self._under_way = 0
+
+    async def __call__(self, call: Call) -> None:
+        self._under_way += 1
+        at_once = self._under_way
+        await asyncio.sleep(0.001)
+        self._under_way -= 1
+        if self.down is None and len(self.live) >= self._after:
+            self.down = self._clock.time
+        if self.down is not None and self._clock.time < self.down + self._seconds:
+            self.met.append(self._clock.time - self.down)
+            await self._fail(call)
+            return
+        if self.down is not None:
+            self.since.append(at_once)
+        self.live.append(job_of(call))
+        call.writer.write(answer(live(job_of(call))))
+
+
+@asynccontextmanager
+async def facing(
+    behave: Behaviour, clock: VirtualClock, retry: RetryPolicy = PATIENT
+) -> AsyncIterator[tuple[Peer, AsyncOpenTrain]]:
+    """That service, and a client of it."""
+    async with peer(behave) as server, client_of(server.url, clock=clock, retry=retry, daily_limit=1000) as client:
+        yield server, client
+
+
+def ids(count: int) -> list[str]:
+    return [f"job_{number}" for number in range(count)]
+
+
+@pytest.mark.parametrize("fail", [status("503 no"), reset], ids=["503", "reset"])
+@pytest.mark.parametrize(("seconds", "most"), [(5.0, 30), (30.0, 45)])
+async def test_f11_a_run_outlasts_an_outage_behind_one_probe(
+    clock: VirtualClock, fail: Fail, seconds: float, most: int
+) -> None:
+    """Every draft is published, and hardly more requests meet the outage than were under way when it began."""
+    service = Service(clock, after=50, seconds=seconds, fail=fail)
+    async with facing(service, clock) as (_server, client):
+        report = await client.publish_many(ids(200), concurrency=20)
+    assert len(report.published) == 200, report
+    assert sorted(service.live) == sorted(ids(200))
+    assert 20 <= len(service.met) <= most
+
+
+async def test_f43_a_run_comes_back_by_a_ramp(clock: VirtualClock) -> None:
+    """After an outage there is one request under way, then two, and never many more than were answered since."""
+    service = Service(clock, after=50, seconds=30.0, fail=status("503 no"))
+    async with facing(service, clock) as (_server, client):
+        await client.publish_many(ids(200), concurrency=20)
+    assert service.since[0] == 1
+    assert all(at_once <= answered + 1 for answered, at_once in enumerate(service.since))
+    assert max(service.since) > 4
+
+
+async def test_probes_come_after_growing_delays_with_jitter(clock: VirtualClock) -> None:
+    """From half of the bound to all of it, which doubles up to the policy's largest."""
+    service = Service(clock, after=0, seconds=60.0, fail=status("503 no"))
+    async with facing(service, clock) as (_server, client):
+        await client.publish_many(ids(3), concurrency=3)
+    times = service.met[3:]
+    delays = [later - earlier for earlier, later in pairwise(times)]
+    for delay, bound in zip(delays, [1, 2, 4, *[8] * 20], strict=False):
+        assert bound / 2 <= delay <= bound
+
+
+async def test_a_probe_heeds_what_the_service_asks_for(clock: VirtualClock) -> None:
+    """A Retry-After of a 503 is the least that is waited."""
+    service = Service(clock, after=0, seconds=300.0, fail=status("503 no", headers="Retry-After: 20\r\n"))
+    async with facing(service, clock) as (_server, client):
+        await client.publish_many(ids(3), concurrency=3)
+    delays = [later - earlier for earlier, later in pairwise(service.met[3:])]
+    assert len(delays) > 5
+    assert all(20 <= delay <= 28 for delay in delays)
+
+
+async def test_an_outage_costs_no_draft_its_attempts(clock: VirtualClock) -> None:
+    """A draft that was a probe many times has all of them left, also its time; how many were made is told truly."""
+    service = Service(clock, after=0, seconds=600.0, fail=status("503 no"))
+    async with facing(service, clock) as (server, client):
+        report = await client.publish_many(ids(3), concurrency=3)
+    assert len(report.published) == 3
+    assert sum(outcome.attempts for outcome in report.outcomes) == len(server.calls) > 60
+    assert min(outcome.attempts for outcome in report.outcomes) > 20
+
+
+async def test_what_an_outage_leaves_when_it_lasts_too_long(clock: VirtualClock) -> None:
+    """What was sent and not answered is unknown, what was not is not sent, and the run says why."""
+    service = Service(clock, after=5, seconds=math.inf, fail=reset)
+    async with facing(service, clock) as (_server, client):
+        report = await client.publish_many(ids(40), concurrency=10, outage_patience=300.0)
+    assert isinstance(report.stopped_by, ConnectionLostError)
+    assert [len(report.published), len(report.unknown), len(report.not_sent)] == [5, 10, 25]
+    assert all(outcome.attempts for outcome in report.unknown)
+    assert not any(outcome.attempts for outcome in report.not_sent)
+    assert service.met[-1] < 300.0 <= service.met[-1] + 8.0
+    assert all(outcome.error is not None for outcome in report.outcomes if outcome.result is None)
+
+
+async def test_a_run_without_patience_is_not_held(clock: VirtualClock) -> None:
+    """Then each draft has its own retries, within the budget."""
+    service = Service(clock, after=0, seconds=math.inf, fail=status("503 no"))
+    async with facing(service, clock) as (server, client):
+        report = await client.publish_many(ids(9), concurrency=3, outage_patience=0.0)
+    assert len(report.unknown) == 9
+    assert report.stopped_by is None
+    assert len(server.calls) <= 9 + 10
+
+
+async def test_a_policy_that_does_not_retry_sends_no_draft_twice(clock: VirtualClock) -> None:
+    """The probes are then drafts that were not sent before."""
+    service = Service(clock, after=0, seconds=60.0, fail=status("503 no"))
+    async with facing(service, clock, retry=ONCE) as (server, client):
+        report = await client.publish_many(ids(40), concurrency=4)
+    assert len(server.calls) == 40
+    assert {outcome.attempts for outcome in report.outcomes} == {1}
+    assert 5 < len(report.unknown) < 20
+
+
+async def test_one_draft_that_fails_is_no_outage(clock: VirtualClock) -> None:
+    """It has its attempts, and the others are not held up by it."""
+    service = Service(clock, after=1000, seconds=0.0, fail=reset)
+
+    async def behave(call: Call) -> None:
+        await (status("503 no")(call) if job_of(call) in {"job_3", "job_7"} else service(call))
+
+    async with facing(behave, clock) as (_server, client):
+        report = await client.publish_many(ids(30), concurrency=2)
+    assert [outcome.job_id for outcome in report.unknown] == ["job_3", "job_7"]
+    assert [outcome.attempts for outcome in report.unknown] == [4, 4]
+    assert report.stopped_by is None
+
+
+async def test_a_run_that_stops_lets_go_of_what_it_holds(clock: VirtualClock) -> None:
+    """A probe that shows the token to be revoked is the last request."""
+    service = Service(clock, after=0, seconds=20.0, fail=status("503 no"))
+
+    async def behave(call: Call) -> None:
+        over = service.down is not None and clock.time > service.down + 20.0
+        await (status("401 Unauthorized")(call) if over else service(call))
+
+    async with facing(behave, clock) as (server, client):
+        report = await client.publish_many(ids(20), concurrency=8)
+    assert isinstance(report.stopped_by, AuthenticationError)
+    assert len(server.calls) == len(service.met) + 1
+    assert [len(report.unknown), len(report.not_sent)] == [8, 12]
+
+
+async def test_a_single_publish_is_not_held() -> None:
+    """Whoever awaits one draft learns soon how it ended; and what it is answered ends the hold of the runs."""
+    is_down = True
+
+    async def behave(call: Call) -> None:
+        await (status("503 no") if is_down else sends(answer(live(job_of(call)))))(call)
+
+    slow = RetryPolicy(base_delay=1e6, max_delay=1e6)
+    async with peer(behave) as server, client_of(server.url, retry=slow, daily_limit=100) as client:
+        run = asyncio.create_task(client.publish_many(ids(3), concurrency=3))
+        await server.arrived(3)
+        with pytest.raises(ServerError):
+            await client.publish("job_a")
+        is_down = False
+        assert (await client.publish("job_b")).newly_published
+        report = await run
+    assert [outcome.job_id for outcome in report.published] == ["job_2"]
+    assert [outcome.attempts for outcome in report.outcomes] == [1, 1, 2]
+
+
+async def test_a_cancelled_run_leaves_the_line(clock: VirtualClock) -> None:
+    """Held drafts hold nothing up once nobody wants them."""
+    service = Service(clock, after=0, seconds=math.inf, fail=status("503 no"))
+    async with facing(service, clock) as (server, client):
+        clock.stands_still = True
+        run = asyncio.create_task(client.publish_many(ids(9), concurrency=3))
+        await server.arrived(3)
+        await asyncio.sleep(0.01)
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+        assert (await client.quota()).doubtful == 3
+
+
+@pytest.mark.parametrize("patience", [-1, math.nan, "long", None])
+async def test_a_patience_that_cannot_be_right_is_refused(patience: object) -> None:
+    """At the call, by name."""
+    async with client_of("http://127.0.0.1:1") as client:
+        with pytest.raises(ConfigurationError, match="outage_patience"):
+            await client.publish_many([], outage_patience=patience)  # type: ignore[arg-type]
