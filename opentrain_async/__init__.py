@@ -1,6 +1,7 @@
 """Publish many OpenTrain drafts at once, and know for every draft what happened."""
 
 from ._client import AsyncOpenTrain
+from ._journal import Journal
 from ._retry import RetryPolicy
 from ._version import __version__
 from .errors import OpenTrainError
@@ -10,6 +11,7 @@ from .quota import MemoryLedger, QuotaSnapshot, RedisLedger, SQLiteLedger
 
 __all__ = [
     "AsyncOpenTrain",
+    "Journal",
     "MemoryLedger",
     "OpenTrainError",
     "OutcomeStatus",

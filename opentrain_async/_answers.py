@@ -6,7 +6,9 @@ from .errors import (
     APIError,
     AuthenticationError,
     ClientClosedError,
+    ConfigurationError,
     ConnectError,
+    JournalError,
     ModerationBlockedError,
     NotPublishReadyError,
     OpenTrainError,
@@ -19,7 +21,7 @@ from .errors import (
     TLSError,
     TransportError,
 )
-from .outcomes import OutcomeStatus
+from .outcomes import OutcomeStatus, PublishOutcome
 
 PUBLISHED, ALREADY_PUBLISHED = OutcomeStatus.PUBLISHED, OutcomeStatus.ALREADY_PUBLISHED
 REJECTED, DEFERRED = OutcomeStatus.REJECTED, OutcomeStatus.DEFERRED
@@ -66,7 +68,7 @@ def rule_on(error: OpenTrainError) -> Ruling:
             return Ruling(NOT_SENT, retried=True)
         case TransportError():
             return Ruling(UNKNOWN, retried=True)
-        case QuotaLedgerError() | ClientClosedError():
+        case QuotaLedgerError() | ClientClosedError() | JournalError():
             return Ruling(NOT_SENT, stops_run=True)
         case _:
             return Ruling(REJECTED)
@@ -90,3 +92,15 @@ def is_bare_denial(error: OpenTrainError | None) -> bool:
 def outcome_of(error: OpenTrainError) -> OutcomeStatus:
     """What became of a draft whose publish ended with this error."""
     return UNKNOWN if error.effect == "unknown" else rule_on(error).outcome
+
+
+def is_final(outcome: PublishOutcome) -> bool:
+    """Whether there is nothing left to find out about the draft: it is live, or the service has refused this very one.
+
+    What stopped the whole run, or may have been about it, is not about the draft; and an id that was refused locally
+    costs nothing to be refused again.
+    """
+    if outcome.status is not REJECTED or outcome.error is None:
+        return outcome.result is not None
+    error = outcome.error
+    return not (isinstance(error, ConfigurationError) or rule_on(error).stops_run or is_bare_denial(error))

@@ -10,11 +10,12 @@ from ._answers import ALREADY_PUBLISHED, DEFERRED, NOT_SENT, PUBLISHED, UNKNOWN,
 from ._clock import Clock, instant
 from ._flight import Flight
 from ._flights import Flights
+from ._journal import JournalWriter
 from ._patience import GivenUpError, Patience
 from ._source import Source, is_cancelled_by_its_caller
 from ._text import shown
 from ._wire import checked_job_id
-from .errors import OpenTrainError, QuotaExceededError, RateLimitedError, ServerError
+from .errors import JournalError, OpenTrainError, QuotaExceededError, RateLimitedError, ServerError
 from .outcomes import OutcomeStatus, PublishOutcome, PublishReport
 
 JobIds = Iterable[str] | AsyncIterable[str]
@@ -36,6 +37,7 @@ class Run:
         clock: What time it is, for `retry_at`.
         told_at_end: Nobody hears of an outcome before the run ends.
         settled: Waits until the slots are settled for which that was put off.
+        journal: Where each outcome is written down before anybody is told of it, and which drafts are left out.
     """
 
     def __init__(
@@ -48,10 +50,12 @@ class Run:
         *,
         told_at_end: bool,
         settled: Callable[[], Awaitable[None]],
+        journal: JournalWriter | None = None,
     ) -> None:
         self._clock = clock
         self._told_at_end = told_at_end
         self._settled = settled
+        self._journal = journal
         self._flights = flights
         self._source = source
         self._concurrency = concurrency
@@ -64,8 +68,26 @@ class Run:
         """The error that ended the run early, or `None`."""
         return self._patience.stopped_by
 
-    async def through(self, emit: Emit) -> None:
+    async def begin(self) -> None:
+        """Take hold of the journal, if there is one; to be ended.
+
+        Raises:
+            JournalError: It cannot be written.
+        """
+        if self._journal is not None:
+            await self._journal.open()
+
+    async def end(self) -> None:
+        """Let go of the journal; ending twice is harmless."""
+        if self._journal is not None:
+            await self._journal.close()
+
+    async def through(self, emit: Emit, on_earlier: Callable[[PublishOutcome], None] | None = None) -> None:
         """Work through the source; each outcome is emitted as it comes.
+
+        Args:
+            emit: Takes the outcomes.
+            on_earlier: Told the outcomes of the drafts that are left out.
 
         Raises:
             Exception: What the source raised, once the drafts under way then have their outcomes.
@@ -73,15 +95,23 @@ class Run:
         try:
             async with asyncio.TaskGroup() as workers:
                 for _ in range(self._concurrency):
-                    workers.create_task(self._work(emit))
+                    workers.create_task(self._work(emit, on_earlier))
         finally:
-            await self._settled()
+            try:
+                await self._settled()
+            finally:
+                await self.end()
         if self._source.failure is not None:
             raise self._source.failure
 
-    async def _work(self, emit: Emit) -> None:
+    async def _work(self, emit: Emit, on_earlier: Callable[[PublishOutcome], None] | None) -> None:
         task = asyncio.current_task()
         async for item in self._source:
+            if self._journal is not None and (earlier := self._journal.final(item)) is not None:
+                if on_earlier is not None:
+                    on_earlier(earlier)
+                await asyncio.sleep(0)
+                continue
             flight: Flight | None = None
             try:
                 if self._patience.is_given_up:
@@ -98,6 +128,8 @@ class Run:
                 outcome = PublishOutcome(_named(item), status, error=self.stopped_by)
             except OpenTrainError as error:
                 outcome = self._failed(item, error.with_traceback(None), flight.attempts if flight else 0)
+            if self._journal is not None:
+                await self._write_down(outcome, self._journal)
             if self._patience.is_given_up:
                 self._let_go()
             if not outcome.attempts:
@@ -121,6 +153,15 @@ class Run:
             self._patience.give_up(error)
             _logger.warning("the run stops, the rest is not sent: %s", error)
 
+    async def _write_down(self, outcome: PublishOutcome, journal: JournalWriter) -> None:
+        """Have an outcome in the journal; where that fails nothing more is sent."""
+        try:
+            await journal.write(outcome)
+        except JournalError as error:
+            if not self._patience.is_given_up:
+                self._patience.give_up(error.with_traceback(None))
+                _logger.warning("the run stops, the rest is not sent: %s", error)
+
     def _let_go(self) -> None:
         """Tell those under way, once, that the run has given up."""
         if not self._has_let_go:
@@ -132,8 +173,9 @@ async def publish_many(run: Run, on_outcome: OnOutcome | None) -> PublishReport:
     """Run to the end and report."""
     outcomes: list[PublishOutcome] = []
     emit: Emit = outcomes.append if on_outcome is None else _Telling(outcomes, on_outcome)
+    await run.begin()
     try:
-        await run.through(emit)
+        await run.through(emit, outcomes.append)
     except Exception as error:
         error.add_note(f"until then: {PublishReport(tuple(outcomes), run.stopped_by)}")
         raise

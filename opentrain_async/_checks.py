@@ -1,6 +1,9 @@
 """Arguments that cannot be right are refused at the call, by name."""
 
 import math
+import os
+from pathlib import Path
+from typing import cast
 
 from ._text import shown
 from .errors import ConfigurationError
@@ -50,6 +53,21 @@ def name(argument: str, value: object) -> None:
     """
     if not isinstance(value, str) or not value:
         raise ConfigurationError(f"{argument} has to be a name, not {shown(value)}")
+
+
+def path(argument: str, value: object) -> Path:
+    """A path of a file.
+
+    Raises:
+        ConfigurationError: It can be none.
+    """
+    try:
+        text: object = os.fspath(cast("str", value))
+    except TypeError:
+        text = None
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise ConfigurationError(f"{argument} has to be the path of a file, not {shown(value)}")
+    return Path(text)
 
 
 def kind(argument: str, value: object, wanted: type) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 from typing import Self
 
 import aiohttp
@@ -11,6 +12,7 @@ from ._bulk import JobIds, OnOutcome, Run, publish_many
 from ._clock import Clock, SystemClock
 from ._closable import Closable
 from ._flights import Flights
+from ._journal import JournalWriter
 from ._patience import Patience
 from ._publishing import Publisher
 from ._retry import Retrier, RetryPolicy
@@ -157,6 +159,7 @@ class AsyncOpenTrain(Closable):
         concurrency: int = 10,
         max_wait: float = 0.0,
         outage_patience: float = 900.0,
+        journal: str | os.PathLike[str] | None = None,
         on_outcome: OnOutcome | None = None,
     ) -> PublishReport:
         """Publish many drafts at once, and report what became of each: one outcome per distinct id.
@@ -176,6 +179,9 @@ class AsyncOpenTrain(Closable):
                 attempts and deadline are used up; once the service answers, the rest follows by a ramp. After that
                 many seconds without an answer the run stops: what was sent and not answered is `UNKNOWN`, the
                 rest `NOT_SENT`. 0: the run is not held, and each draft has its own retries.
+            journal: A file in which each outcome is written down, one JSON object a line, before anybody is told of it.
+                A run with a journal that is there goes on with it: drafts that are live or were rejected are left out,
+                and have their earlier outcomes in the report; the rest is tried. `None`: nothing is written.
             on_outcome: Called with each outcome as it comes, and awaited if it is async. What it raises is logged,
                 once, and changes nothing.
 
@@ -185,15 +191,24 @@ class AsyncOpenTrain(Closable):
         Raises:
             ConfigurationError: An argument cannot be right. (An id that cannot be is `REJECTED`.)
             ClientClosedError: The client is closed already.
+            JournalError: The journal is none, cannot be written, or is another run's just now. Nothing was sent. (One
+                that cannot be written any more stops the run.)
         """
         patience = self._patience(max_wait, outage_patience)
-        run = self._run(job_ids, concurrency, patience, distinct=True, told_at_end=on_outcome is None)
         if on_outcome is not None:
             _checks.callback("on_outcome", on_outcome)
+        is_told_at_end = on_outcome is None and journal is None
+        run = self._run(job_ids, concurrency, patience, journal, distinct=True, told_at_end=is_told_at_end)
         return await publish_many(run, on_outcome)
 
     def publish_stream(
-        self, job_ids: JobIds, *, concurrency: int = 10, max_wait: float = 0.0, outage_patience: float = 900.0
+        self,
+        job_ids: JobIds,
+        *,
+        concurrency: int = 10,
+        max_wait: float = 0.0,
+        outage_patience: float = 900.0,
+        journal: str | os.PathLike[str] | None = None,
     ) -> PublishStream:
         """Publish many drafts at once, and get each outcome as it comes.
 
@@ -206,6 +221,8 @@ class AsyncOpenTrain(Closable):
             concurrency: As in `publish_many`.
             max_wait: As in `publish_many`.
             outage_patience: As in `publish_many`.
+            journal: As in `publish_many`; of drafts that are left out there is no outcome. What is wrong with it is
+                raised as the block begins.
 
         Returns:
             The stream, which begins with the block.
@@ -215,7 +232,7 @@ class AsyncOpenTrain(Closable):
             ClientClosedError: The client is closed already.
         """
         patience = self._patience(max_wait, outage_patience)
-        run = self._run(job_ids, concurrency, patience, distinct=False, told_at_end=False)
+        run = self._run(job_ids, concurrency, patience, journal, distinct=False, told_at_end=False)
         return PublishStream(run, min(concurrency, self._max_connections))
 
     async def quota(self) -> QuotaSnapshot:
@@ -249,13 +266,23 @@ class AsyncOpenTrain(Closable):
         patience.ends_at(self._clock.now())
         return patience
 
-    def _run(self, job_ids: object, concurrency: int, patience: Patience, *, distinct: bool, told_at_end: bool) -> Run:
+    def _run(
+        self,
+        job_ids: object,
+        concurrency: int,
+        patience: Patience,
+        journal: str | os.PathLike[str] | None,
+        *,
+        distinct: bool,
+        told_at_end: bool,
+    ) -> Run:
         workers = min(_checks.whole("concurrency", concurrency), self._max_connections)
         source = Source(job_ids, distinct=distinct)
         self._check_usable()
         return Run(
             self._flights, source, workers, patience, self._clock,
             told_at_end=told_at_end, settled=self._ledger.settled,
+            journal=None if journal is None else JournalWriter(_checks.path("journal", journal), self._clock),
         )  # fmt: skip
 
     def _check_usable(self) -> None:

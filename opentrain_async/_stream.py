@@ -26,6 +26,7 @@ class PublishStream:
     async def __aenter__(self) -> Self:
         if self._pump is not None:
             raise RuntimeError("a stream runs once; ask the client for another one")
+        await self._run.begin()
         self._pump = asyncio.create_task(self._run_through())
         return self
 
@@ -38,6 +39,7 @@ class PublishStream:
             while not self._outcomes.empty():
                 self._outcomes.get_nowait()
             self._outcomes.put_nowait(None)
+            await self._run.end()  # of one that had no time to begin
 
     def __aiter__(self) -> Self:
         return self

@@ -5,6 +5,7 @@
     ├─ ClientClosedError                (RuntimeError)  the client was closed, before or meanwhile
     ├─ QuotaExceededError               the day's publishes are used up: .limit .used .retry_at .source
     ├─ QuotaLedgerError                 the quota ledger could not be read; nothing was sent
+    ├─ JournalError                     a run's journal could not be read or written; nothing more was sent
     ├─ TransportError                   no answer arrived
     │  ├─ ConnectError                  never connected, nothing was sent
     │  ├─ TLSError                      the certificate or the handshake failed, nothing was sent
@@ -135,6 +136,12 @@ class QuotaLedgerError(OpenTrainError):
     """The quota ledger could not be read or written, so nothing was sent."""
 
     advice = "Nothing was sent: look at the ledger's storage."
+
+
+class JournalError(OpenTrainError):
+    """A run's journal could not be read or written, or is another run's just now. Nothing was sent, or nothing more."""
+
+    advice = "Look at the journal's file; the same run can then go on with it."
 
 
 class TransportError(OpenTrainError):

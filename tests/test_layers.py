@@ -12,45 +12,21 @@ import opentrain_async
 
 ROOT = Path(opentrain_async.__file__).parent
 LAYERS = [
-    {
-        "_text",
-        "_clock",
-        "_closable",
-        "_version",
-        "models",
-        "errors",
-        "outcomes",
-        "_checks",
-        "_alarm",
-        "_retry_after",
-        "_line",
-        "_patience",
-    },
-    {
-        "_settings",
-        "_wire",
-        "_codec",
-        "_transport",
-        "_retry",
-        "_budget",
-        "_pause",
-        "_outage",
-        "_answers",
-        "_source",
-        "quota",
-    },
-    {"_flight", "_publishing", "_flights"},
+    {"_text", "_clock", "_closable", "_version", "models", "errors", "outcomes"},
+    {"_checks", "_alarm", "_retry_after", "_line", "_patience"},
+    {"_settings", "_wire", "_codec", "_transport", "_retry", "_budget", "_pause", "_outage", "_answers", "_source"},
+    {"quota", "_journal_lines", "_journal_file", "_journal", "_flight", "_publishing", "_flights"},
     {"_bulk", "_stream"},
     {"_client"},
     {"__init__", "testing", "_cli", "_quota", "_demo", "_show", "_commands", "_signals", "__main__"},
 ]
 SOLE_IMPORTERS = {"cattrs": {"_codec"}, "tenacity": {"_retry"}, "click": {"_cli", "_commands"}}
 WITHIN_A_LAYER = {
-    ("errors", "models"), ("errors", "_text"), ("outcomes", "errors"), ("outcomes", "models"), ("_checks", "errors"),
-    ("_checks", "_text"), ("_line", "_clock"), ("_patience", "errors"),
+    ("errors", "models"), ("errors", "_text"), ("outcomes", "errors"), ("outcomes", "models"),
     ("_wire", "_codec"), ("_transport", "_settings"), ("_transport", "_wire"), ("_retry", "_budget"),
     ("_retry", "_pause"), ("_retry", "_outage"),
-    ("_publishing", "_flight"), ("_flights", "_flight"), ("_stream", "_bulk"),
+    ("_journal_file", "_journal_lines"), ("_journal", "_journal_file"), ("_journal", "_journal_lines"),
+    ("_publishing", "_flight"), ("_flights", "_flight"), ("_publishing", "quota"), ("_stream", "_bulk"),
 }  # fmt: skip
 
 

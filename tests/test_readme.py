@@ -12,7 +12,7 @@ from opentrain_async import AsyncOpenTrain
 from opentrain_async.sandbox import Sandbox
 
 README = Path(__file__).parent.parent / "README.md"
-MAIN, STREAM, LEDGER, TEST = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+MAIN, STREAM, LEDGER, JOURNAL, TEST = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
 
 
 async def test_the_ten_lines_publish_three_drafts(
@@ -56,8 +56,24 @@ async def test_the_ledger_remembers(
     assert sandbox.refusals == 0
 
 
+async def test_the_campaign_keeps_a_journal(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The fourth example, run twice, publishes once, and tells both times what became of the drafts."""
+    monkeypatch.setenv("OT_API_TOKEN", sandbox.token)
+    monkeypatch.setenv("OT_API_BASE_URL", sandbox.url)
+    monkeypatch.chdir(tmp_path)
+    scope: dict[str, Any] = {}
+    exec(compile(JOURNAL, str(README), "exec"), scope)  # noqa: S102
+    job_id = sandbox.draft()
+    for _ in range(2):
+        await scope["campaign"]([job_id])
+    assert capsys.readouterr().out == f"{job_id} published\n" * 2
+    assert len(sandbox.requests) == 1
+
+
 def test_the_bots_test_passes() -> None:
-    """The fourth example is a test, and it passes."""
+    """The last example is a test, and it passes."""
     scope: dict[str, Any] = {}
     exec(compile(TEST, str(README), "exec"), scope)  # noqa: S102
     asyncio.run(scope["test_my_bot_survives_a_lost_reply"]())

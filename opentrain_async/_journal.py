@@ -1,0 +1,144 @@
+"""A run's journal: what was written down of it, to be read, and to be gone on with."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from . import _journal_file
+from ._answers import is_final
+from ._clock import Clock, instant
+from ._journal_file import JournalFile
+from ._journal_lines import line_of
+from .errors import JournalError
+from .outcomes import PublishOutcome
+
+T = TypeVar("T")
+
+_logger = logging.getLogger("opentrain_async")
+
+
+class Journal:
+    """What the runs with one journal have written down: the last outcome of each draft, in the order of writing.
+
+    It is a value: a run that goes on does not change it. The file has a JSON object a line, for other programs too.
+
+    Args:
+        outcomes: The outcomes; `open` reads them from a file.
+    """
+
+    def __init__(self, outcomes: tuple[PublishOutcome, ...]) -> None:
+        self.outcomes = outcomes
+        self._by_id = {outcome.job_id: outcome for outcome in outcomes}
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> "Journal":
+        """Read a journal, also one that a run is writing just now; a last line that is torn is left out.
+
+        Args:
+            path: The file.
+
+        Raises:
+            JournalError: There is no such file, or it is no journal.
+        """
+        return cls(tuple(_journal_file.read(Path(path)).values()))
+
+    def is_final(self, job_id: str) -> bool:
+        """Whether a run with this journal leaves the draft out: it is live, or the service has refused it."""
+        outcome = self._by_id.get(job_id)
+        return outcome is not None and is_final(outcome)
+
+    def __len__(self) -> int:
+        return len(self.outcomes)
+
+    def __iter__(self) -> Iterator[PublishOutcome]:
+        return iter(self.outcomes)
+
+    def __repr__(self) -> str:
+        return f"<Journal of {len(self.outcomes)} drafts>"
+
+
+class JournalWriter:
+    """Writes outcomes down, each before anybody is told of it, and knows those of earlier runs.
+
+    Those that come while others are on their way to the disk follow together, in their order.
+
+    Args:
+        path: The file.
+        clock: What time it is, for the lines.
+    """
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._path = path
+        self._clock = clock
+        self._thread = ThreadPoolExecutor(1, "opentrain-journal")
+        self._file: JournalFile | None = None
+        self._lines: list[bytes] = []
+        self._came = 0
+        self._written = 0
+        self._turn = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Take hold of the file.
+
+        Raises:
+            JournalError: It cannot be written, is no journal, or another run has it.
+        """
+        opening = self._in_thread(JournalFile, self._path)
+        try:
+            self._file = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            await asyncio.wait({opening})
+            if opening.exception() is None:
+                opening.result().close()
+            raise
+        finally:
+            if self._file is None:
+                self._thread.shutdown(wait=False)
+
+    def final(self, job_id: object) -> PublishOutcome | None:
+        """The outcome of an earlier run, if it leaves nothing to be done for the draft."""
+        outcome = self._file.outcomes.get(job_id) if self._file is not None and isinstance(job_id, str) else None
+        return outcome if outcome is not None and is_final(outcome) else None
+
+    async def write(self, outcome: PublishOutcome) -> None:
+        """Write an outcome down, and wait until it is on the disk.
+
+        Raises:
+            JournalError: It is not; nor will any that comes later be.
+        """
+        self._lines.append(line_of(outcome, instant(self._clock.now())))
+        self._came += 1
+        number = self._came
+        async with self._turn:
+            if self._written < number:
+                came = self._came
+                await self._append()
+                self._written = came
+
+    async def close(self) -> None:
+        """Have everything on the disk, and let another run have the file; closing twice is harmless."""
+        if self._file is None:
+            return
+        try:
+            if self._lines:  # of workers that were cancelled
+                await self._append()
+        except JournalError as error:
+            _logger.warning("what was cancelled last is not in the journal: %s", error)
+        finally:
+            file, self._file = self._file, None
+            closing = self._in_thread(file.close)
+            self._thread.shutdown(wait=False)
+            await asyncio.wait({closing})
+
+    async def _append(self) -> None:
+        """Write what has come; the one thread keeps the order, also when somebody is cancelled meanwhile."""
+        assert self._file is not None, "a journal that is open"  # noqa: S101 - of the run that uses it
+        lines, self._lines = b"".join(self._lines), []
+        await self._in_thread(self._file.append, lines)
+
+    def _in_thread(self, work: Callable[..., T], *arguments: object) -> "asyncio.Future[T]":
+        return asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
