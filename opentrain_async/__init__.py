@@ -6,7 +6,7 @@ from ._retry import RetryPolicy
 from ._version import __version__
 from .errors import OpenTrainError
 from .models import PublishResult
-from .outcomes import OutcomeStatus, PublishOutcome, PublishReport
+from .outcomes import OutcomeStatus, PublishOutcome, PublishProgress, PublishReport
 from .quota import MemoryLedger, QuotaSnapshot, RedisLedger, SQLiteLedger
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "OpenTrainError",
     "OutcomeStatus",
     "PublishOutcome",
+    "PublishProgress",
     "PublishReport",
     "PublishResult",
     "QuotaSnapshot",

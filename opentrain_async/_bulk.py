@@ -3,16 +3,17 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from contextlib import nullcontext
 from datetime import datetime
-from inspect import isawaitable
 
 from ._answers import ALREADY_PUBLISHED, DEFERRED, NOT_SENT, PUBLISHED, UNKNOWN, is_bare_denial, outcome_of, rule_on
+from ._callback import Callback
 from ._clock import Clock, instant
-from ._flight import Flight
 from ._flights import Flights
 from ._journal import JournalWriter
 from ._patience import GivenUpError, Patience
-from ._source import Source, is_cancelled_by_its_caller
+from ._progress import Progress
+from ._source import Source
 from ._text import shown
 from ._wire import checked_job_id
 from .errors import JournalError, OpenTrainError, QuotaExceededError, RateLimitedError, ServerError
@@ -38,6 +39,7 @@ class Run:
         told_at_end: Nobody hears of an outcome before the run ends.
         settled: Waits until the slots are settled for which that was put off.
         journal: Where each outcome is written down before anybody is told of it, and which drafts are left out.
+        progress: Who is told how far it is.
     """
 
     def __init__(
@@ -50,12 +52,14 @@ class Run:
         *,
         told_at_end: bool,
         settled: Callable[[], Awaitable[None]],
-        journal: JournalWriter | None = None,
+        journal: JournalWriter | None,
+        progress: Progress | None,
     ) -> None:
         self._clock = clock
         self._told_at_end = told_at_end
         self._settled = settled
         self._journal = journal
+        self._progress = progress
         self._flights = flights
         self._source = source
         self._concurrency = concurrency
@@ -82,18 +86,24 @@ class Run:
         if self._journal is not None:
             await self._journal.close()
 
+    def stop(self) -> None:
+        """Take no more drafts, and let go those for which nothing was sent; what is being sent comes to its end."""
+        self._source.end()
+        self._patience.give_up(None)
+        self._let_go()
+
     async def through(self, emit: Emit, on_earlier: Callable[[PublishOutcome], None] | None = None) -> None:
         """Work through the source; each outcome is emitted as it comes.
 
         Args:
             emit: Takes the outcomes.
-            on_earlier: Told the outcomes of the drafts that are left out.
+            on_earlier: Told the outcomes of the drafts that the journal leaves out.
 
         Raises:
             Exception: What the source raised, once the drafts under way then have their outcomes.
         """
         try:
-            async with asyncio.TaskGroup() as workers:
+            async with self._progress or nullcontext(), asyncio.TaskGroup() as workers:
                 for _ in range(self._concurrency):
                     workers.create_task(self._work(emit, on_earlier))
         finally:
@@ -105,39 +115,54 @@ class Run:
             raise self._source.failure
 
     async def _work(self, emit: Emit, on_earlier: Callable[[PublishOutcome], None] | None) -> None:
-        task = asyncio.current_task()
+        """Take drafts until there are no more: publish one, write its outcome down, tell it."""
+        task, progress, journal = asyncio.current_task(), self._progress, self._journal
         async for item in self._source:
-            if self._journal is not None and (earlier := self._journal.final(item)) is not None:
-                if on_earlier is not None:
-                    on_earlier(earlier)
-                await asyncio.sleep(0)
+            if journal is not None and (earlier := journal.final(item)) is not None:
+                await self._leave_out(earlier, on_earlier)
                 continue
-            flight: Flight | None = None
-            try:
-                if self._patience.is_given_up:
-                    raise GivenUpError
-                flight, ending = self._flights.carry(
-                    checked_job_id(item), self._patience, task, told_at_end=self._told_at_end
-                )
-                result = await ending
-                self._last_was_bare_denial = False
-                status = PUBLISHED if result.newly_published else ALREADY_PUBLISHED
-                outcome = PublishOutcome(flight.job_id, status, result=result, attempts=flight.attempts)
-            except GivenUpError:
-                status = UNKNOWN if flight is not None and flight.in_doubt else NOT_SENT
-                outcome = PublishOutcome(_named(item), status, error=self.stopped_by)
-            except OpenTrainError as error:
-                outcome = self._failed(item, error.with_traceback(None), flight.attempts if flight else 0)
-            if self._journal is not None:
-                await self._write_down(outcome, self._journal)
+            if progress is not None:
+                progress.begun()
+            outcome = await self._publish(item, task)
+            if journal is not None:
+                await self._write_down(outcome, journal)
             if self._patience.is_given_up:
                 self._let_go()
+            if progress is not None:
+                progress.ended(outcome)
             if not outcome.attempts:
                 await asyncio.sleep(0)  # a long source of what cannot be sent lets others run
             if (taken := emit(outcome)) is not None:
                 await taken
 
+    async def _publish(self, item: object, task: "asyncio.Task[object] | None") -> PublishOutcome:
+        if self._patience.is_given_up:
+            return PublishOutcome(_named(item), NOT_SENT, error=self.stopped_by)
+        try:
+            job_id = checked_job_id(item)
+            flight, ending = self._flights.carry(job_id, self._patience, task, told_at_end=self._told_at_end)
+        except OpenTrainError as error:
+            return self._failed(item, error, 0)
+        try:
+            result = await ending
+        except GivenUpError:
+            status = UNKNOWN if flight.in_doubt else NOT_SENT
+            return PublishOutcome(job_id, status, error=self.stopped_by, attempts=flight.attempts)
+        except OpenTrainError as error:
+            return self._failed(item, error, flight.attempts)
+        self._last_was_bare_denial = False
+        status = PUBLISHED if result.newly_published else ALREADY_PUBLISHED
+        return PublishOutcome(job_id, status, result=result, attempts=flight.attempts)
+
+    async def _leave_out(self, earlier: PublishOutcome, on_earlier: Callable[[PublishOutcome], None] | None) -> None:
+        if self._progress is not None:
+            self._progress.left_out(earlier)
+        if on_earlier is not None:
+            on_earlier(earlier)
+        await asyncio.sleep(0)
+
     def _failed(self, item: object, error: OpenTrainError, attempts: int) -> PublishOutcome:
+        error = error.with_traceback(None)
         status = outcome_of(error)
         self._stop_if_hopeless(error, status)
         retry_at = _retry_at(error, self._clock.now())
@@ -172,7 +197,7 @@ class Run:
 async def publish_many(run: Run, on_outcome: OnOutcome | None) -> PublishReport:
     """Run to the end and report."""
     outcomes: list[PublishOutcome] = []
-    emit: Emit = outcomes.append if on_outcome is None else _Telling(outcomes, on_outcome)
+    emit: Emit = outcomes.append if on_outcome is None else _telling(outcomes, Callback("on_outcome", on_outcome))
     await run.begin()
     try:
         await run.through(emit, outcomes.append)
@@ -182,26 +207,12 @@ async def publish_many(run: Run, on_outcome: OnOutcome | None) -> PublishReport:
     return PublishReport(tuple(outcomes), run.stopped_by)
 
 
-class _Telling:
-    """Keeps outcomes and tells a callback, async or not, which cannot harm the run: what it raises is logged, once."""
+def _telling(outcomes: list[PublishOutcome], callback: Callback[PublishOutcome]) -> Emit:
+    async def emit(outcome: PublishOutcome) -> None:
+        outcomes.append(outcome)
+        await callback.tell(outcome)
 
-    def __init__(self, outcomes: list[PublishOutcome], callback: OnOutcome) -> None:
-        self._outcomes = outcomes
-        self._callback = callback
-        self._has_failed = False
-
-    async def __call__(self, outcome: PublishOutcome) -> None:
-        self._outcomes.append(outcome)
-        try:
-            answer = self._callback(outcome)
-            if isawaitable(answer):
-                await answer
-        except (Exception, asyncio.CancelledError) as error:
-            if is_cancelled_by_its_caller(error):
-                raise
-            if not self._has_failed:
-                self._has_failed = True
-                _logger.exception("on_outcome raised; the run goes on, and this is said once")
+    return emit
 
 
 def _named(item: object) -> str:

@@ -9,11 +9,12 @@ import aiohttp
 
 from . import _checks
 from ._bulk import JobIds, OnOutcome, Run, publish_many
-from ._clock import Clock, SystemClock
+from ._clock import Clock, SystemClock, instant
 from ._closable import Closable
 from ._flights import Flights
 from ._journal import JournalWriter
 from ._patience import Patience
+from ._progress import Obstacle, OnProgress, Progress
 from ._publishing import Publisher
 from ._retry import Retrier, RetryPolicy
 from ._settings import Secret, masked, resolve
@@ -112,6 +113,7 @@ class AsyncOpenTrain(Closable):
             lease=retry.deadline + _LEASE_MARGIN,
         )
         retrier = Retrier(retry, self._clock)
+        self._outage = retrier.outage
         publisher = Publisher(self._ledger, self._transport, retrier, self._clock)
         self._flights = Flights(publisher.publish, self._clock, retrier.outage.look_again)
 
@@ -161,6 +163,7 @@ class AsyncOpenTrain(Closable):
         outage_patience: float = 900.0,
         journal: str | os.PathLike[str] | None = None,
         on_outcome: OnOutcome | None = None,
+        on_progress: OnProgress | None = None,
     ) -> PublishReport:
         """Publish many drafts at once, and report what became of each: one outcome per distinct id.
 
@@ -184,6 +187,9 @@ class AsyncOpenTrain(Closable):
                 and have their earlier outcomes in the report; the rest is tried. `None`: nothing is written.
             on_outcome: Called with each outcome as it comes, and awaited if it is async. What it raises is logged,
                 once, and changes nothing.
+            on_progress: Called with a `PublishProgress` when something has changed, up to ten times a second, and at
+                the end; awaited if it is async. It runs beside the publishes and never slows one; what it raises is
+                logged, once.
 
         Returns:
             The report. It is a value: nothing is raised for a draft unless you call `raise_for_failures`.
@@ -198,7 +204,7 @@ class AsyncOpenTrain(Closable):
         if on_outcome is not None:
             _checks.callback("on_outcome", on_outcome)
         is_told_at_end = on_outcome is None and journal is None
-        run = self._run(job_ids, concurrency, patience, journal, distinct=True, told_at_end=is_told_at_end)
+        run = self._run(job_ids, concurrency, patience, journal, on_progress, distinct=True, told_at_end=is_told_at_end)
         return await publish_many(run, on_outcome)
 
     def publish_stream(
@@ -209,6 +215,7 @@ class AsyncOpenTrain(Closable):
         max_wait: float = 0.0,
         outage_patience: float = 900.0,
         journal: str | os.PathLike[str] | None = None,
+        on_progress: OnProgress | None = None,
     ) -> PublishStream:
         """Publish many drafts at once, and get each outcome as it comes.
 
@@ -223,6 +230,7 @@ class AsyncOpenTrain(Closable):
             outage_patience: As in `publish_many`.
             journal: As in `publish_many`; of drafts that are left out there is no outcome. What is wrong with it is
                 raised as the block begins.
+            on_progress: As in `publish_many`.
 
         Returns:
             The stream, which begins with the block.
@@ -232,7 +240,7 @@ class AsyncOpenTrain(Closable):
             ClientClosedError: The client is closed already.
         """
         patience = self._patience(max_wait, outage_patience)
-        run = self._run(job_ids, concurrency, patience, journal, distinct=False, told_at_end=False)
+        run = self._run(job_ids, concurrency, patience, journal, on_progress, distinct=False, told_at_end=False)
         return PublishStream(run, min(concurrency, self._max_connections))
 
     async def quota(self) -> QuotaSnapshot:
@@ -272,18 +280,29 @@ class AsyncOpenTrain(Closable):
         concurrency: int,
         patience: Patience,
         journal: str | os.PathLike[str] | None,
+        on_progress: OnProgress | None,
         *,
         distinct: bool,
         told_at_end: bool,
     ) -> Run:
         workers = min(_checks.whole("concurrency", concurrency), self._max_connections)
         source = Source(job_ids, distinct=distinct)
+        writer = None if journal is None else JournalWriter(_checks.path("journal", journal), self._clock)
+        progress = None
+        if on_progress is not None:
+            _checks.callback("on_progress", on_progress)
+            progress = Progress(on_progress, lambda: source.total, lambda: self._obstacle(patience), self._clock)
         self._check_usable()
         return Run(
             self._flights, source, workers, patience, self._clock,
-            told_at_end=told_at_end, settled=self._ledger.settled,
-            journal=None if journal is None else JournalWriter(_checks.path("journal", journal), self._clock),
+            told_at_end=told_at_end, settled=self._ledger.settled, journal=writer, progress=progress,
         )  # fmt: skip
+
+    def _obstacle(self, patience: Patience) -> Obstacle:
+        held_until = self._outage.held_until() if patience.outage else None
+        if held_until is not None:
+            held_until += self._clock.now() - self._clock.monotonic()
+        return Obstacle(None if held_until is None else instant(held_until), self._flights.denial(patience))
 
     def _check_usable(self) -> None:
         if self._is_closed:

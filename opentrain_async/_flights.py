@@ -7,7 +7,7 @@ from functools import partial
 from ._clock import Clock
 from ._flight import Flight
 from ._patience import GivenUpError, Patience
-from .errors import ClientClosedError, Effect
+from .errors import ClientClosedError, Effect, QuotaExceededError
 from .models import PublishResult
 
 
@@ -84,6 +84,13 @@ class Flights:
             if flight.give_up(patience):
                 self._call_off(flight, GivenUpError())
         self._on_given_up()
+
+    def denial(self, patience: Patience) -> QuotaExceededError | None:
+        """Why drafts of this patience wait for the window, if any do."""
+        for flight in self._joinable.values():
+            if flight.owner is patience and flight.phase == "waiting" and flight.denial is not None:
+                return flight.denial
+        return None
 
     async def close(self) -> None:
         """Cancel what is under way and wait until it is settled; its callers are told so."""

@@ -54,14 +54,13 @@ class Outage:
         state: ``"none"``; ``"held"``: one attempt at a time; or ``"ramp"``: it is over, and those held go on by and by.
         answers: How many attempts have been answered.
         over: How many outages are over.
-        probe_at: When the next probe may go, by the monotonic clock.
     """
 
     def __init__(self, clock: Clock, *, base_delay: float, max_delay: float, max_retry_after: float) -> None:
         self.state: Literal["none", "held", "ramp"] = "none"
         self.answers = 0
         self.over = 0
-        self.probe_at = 0.0
+        self._probe_at = 0.0
         self._clock = clock
         self._base_delay = base_delay
         self._max_delay = max_delay
@@ -133,6 +132,10 @@ class Outage:
             self._under_way.discard(passage)
             self._line.call_first()
 
+    def held_until(self) -> float | None:
+        """When the next probe may go, by the monotonic clock, while runs are held; otherwise `None`."""
+        return self._probe_at if self.state == "held" else None
+
     def look_again(self) -> None:
         """Have those held look whether they still have to be, or want to."""
         self._line.call_all()
@@ -153,7 +156,7 @@ class Outage:
             delay += asked
         self._probes += 1
         self._allowed = 1
-        self.probe_at = self._clock.monotonic() + delay
+        self._probe_at = self._clock.monotonic() + delay
 
     def _go_on(self, passage: Passage | None) -> None:
         if self.state == "held":
@@ -171,13 +174,13 @@ class Outage:
     def _has_room_for(self, waiter: Waiter) -> bool:
         if len(self._under_way) >= self._allowed or not self._line.is_first(waiter):
             return False
-        return self.state == "ramp" or self._clock.monotonic() >= self.probe_at
+        return self.state == "ramp" or self._clock.monotonic() >= self._probe_at
 
     def _look_again_within(self, waiter: Waiter, patience: Patience) -> float | None:
         """When to look again without being called: only the first in line has a reason to, once no probe is out."""
         if len(self._under_way) >= self._allowed or not self._line.is_first(waiter):
             return None
-        return max(0.0, min(self.probe_at, self._ends_at(patience)) - self._clock.monotonic())
+        return max(0.0, min(self._probe_at, self._ends_at(patience)) - self._clock.monotonic())
 
     def _ends_at(self, patience: Patience) -> float:
         return max(self._began_at, patience.since) + patience.outage

@@ -1,7 +1,7 @@
 """Job ids from wherever they come, shared by many workers."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sized
 from typing import cast
 
 from .errors import ConfigurationError
@@ -33,6 +33,20 @@ class Source:
         self._seen: set[str] | None = set() if distinct else None
         self._lock = asyncio.Lock()
         self._is_over = False
+        self._reader: asyncio.Task[object] | None = None
+        self._length = len(job_ids) if isinstance(job_ids, Sized) else None
+        self._left_out = 0
+
+    @property
+    def total(self) -> int | None:
+        """How many items there are, without what was left out so far; `None` where the iterable does not say."""
+        return None if self._length is None else self._length - self._left_out
+
+    def end(self) -> None:
+        """Give out nothing more, also to a task that waits for an item just now."""
+        self._is_over = True
+        if self._reader is not None:
+            self._reader.cancel()
 
     def __aiter__(self) -> "Source":
         return self
@@ -53,6 +67,7 @@ class Source:
             if item not in self._seen:
                 self._seen.add(item)
                 return item
+            self._left_out += 1
         self._is_over = True
         raise StopAsyncIteration
 
@@ -61,7 +76,15 @@ class Source:
         async with self._lock:
             if self._is_over:
                 raise StopAsyncIteration
-            return await anext(items)
+            self._reader = asyncio.current_task()
+            try:
+                return await anext(items)
+            except asyncio.CancelledError:
+                if not self._is_over or self._reader is None or self._reader.uncancel():
+                    raise
+                raise StopAsyncIteration from None
+            finally:
+                self._reader = None
 
 
 def is_cancelled_by_its_caller(error: BaseException) -> bool:

@@ -11,9 +11,10 @@ from .outcomes import PublishOutcome
 class PublishStream:
     """The outcomes of a bulk run, as an async iterator inside an ``async with`` block.
 
-    The run begins with the block and ends with it: leaving it early cancels what is under way, settles its slots
-    and leaves no task behind. (A bare async generator could promise none of that, see PEP 789.) At most twice as
-    many drafts as the concurrency are under way or wait to be taken; a slow consumer slows the source down.
+    The run begins with the block and ends with it; `stop` ends it early and in good order. Leaving the block early
+    cancels what is under way, settles its slots and leaves no task behind. (A bare async generator could promise none
+    of that, see PEP 789.) At most twice as many drafts as the concurrency are under way or wait to be taken; a slow
+    consumer slows the source down.
     """
 
     def __init__(self, run: Run, concurrency: int) -> None:
@@ -40,6 +41,14 @@ class PublishStream:
                 self._outcomes.get_nowait()
             self._outcomes.put_nowait(None)
             await self._run.end()  # of one that had no time to begin
+
+    def stop(self) -> None:
+        """Take no more drafts from the source, and let those go for which nothing has been sent: they are `NOT_SENT`.
+
+        What is being sent comes to its end, and its outcome, so the iteration ends in good order. For a signal handler
+        of an event loop, or another task. To stop twice is harmless.
+        """
+        self._run.stop()
 
     def __aiter__(self) -> Self:
         return self

@@ -36,7 +36,8 @@ class PublishOutcome:
         job_id: The id as it was given; of something that is no string, its `repr`.
         status: What became of it.
         result: The live job, where it is live.
-        error: Why not, where it is not known to be live; without a traceback.
+        error: Why not, where it is not known to be live; without a traceback. `None` also where the run was stopped
+            by its own caller, before anything was sent.
         attempts: How many times its request was begun.
         retry_at: The earliest time at which trying again makes sense, where that is known. Not a booking.
     """
@@ -47,6 +48,35 @@ class PublishOutcome:
     error: OpenTrainError | None = None
     attempts: int = 0
     retry_at: datetime | None = None
+
+
+@frozen
+class PublishProgress:
+    """How far a run is.
+
+    Attributes:
+        counts: How many drafts have each status; every status is there, if with 0. Those that a journal had count too.
+        in_flight: How many are under way; those that are held, or wait for quota, too.
+        total: How many there are; `None` where the source does not say.
+        rate: Drafts a second that came to their end lately; 0 where none did.
+        held_until: When the next draft is tried while the run is held in an outage; otherwise `None`.
+        waiting_until: When the window frees a slot, as far as is known, while drafts wait for one; otherwise `None`.
+        eta: When the last draft will have come to its end, at this rate or with that many slots a day; `None` where
+            that cannot be said.
+    """
+
+    counts: Mapping[OutcomeStatus, int]
+    in_flight: int
+    total: int | None = None
+    rate: float = 0.0
+    held_until: datetime | None = None
+    waiting_until: datetime | None = None
+    eta: datetime | None = None
+
+    @property
+    def done(self) -> int:
+        """How many have come to their end."""
+        return sum(self.counts.values())
 
 
 @frozen

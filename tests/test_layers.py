@@ -11,20 +11,24 @@ import pytest
 import opentrain_async
 
 ROOT = Path(opentrain_async.__file__).parent
+# fmt: off
 LAYERS = [
     {"_text", "_clock", "_closable", "_version", "models", "errors", "outcomes"},
     {"_checks", "_alarm", "_retry_after", "_line", "_patience"},
-    {"_settings", "_wire", "_codec", "_transport", "_retry", "_budget", "_pause", "_outage", "_answers", "_source"},
+    {"_settings", "_wire", "_codec", "_transport", "_retry", "_budget", "_pause", "_outage", "_answers", "_source",
+     "_callback", "_progress"},
     {"quota", "_journal_lines", "_journal_file", "_journal", "_flight", "_publishing", "_flights"},
     {"_bulk", "_stream"},
     {"_client"},
     {"__init__", "testing", "_cli", "_quota", "_demo", "_show", "_commands", "_signals", "__main__"},
 ]
+# fmt: on
 SOLE_IMPORTERS = {"cattrs": {"_codec"}, "tenacity": {"_retry"}, "click": {"_cli", "_commands"}}
 WITHIN_A_LAYER = {
     ("errors", "models"), ("errors", "_text"), ("outcomes", "errors"), ("outcomes", "models"),
     ("_wire", "_codec"), ("_transport", "_settings"), ("_transport", "_wire"), ("_retry", "_budget"),
     ("_retry", "_pause"), ("_retry", "_outage"),
+    ("_callback", "_source"), ("_progress", "_callback"),
     ("_journal_file", "_journal_lines"), ("_journal", "_journal_file"), ("_journal", "_journal_lines"),
     ("_publishing", "_flight"), ("_flights", "_flight"), ("_publishing", "quota"), ("_stream", "_bulk"),
 }  # fmt: skip

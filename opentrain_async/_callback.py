@@ -1,0 +1,39 @@
+"""What callers want to be told, and cannot do harm with."""
+
+import logging
+from collections.abc import Callable
+from inspect import isawaitable
+from typing import Generic, TypeVar
+
+from ._source import is_cancelled_by_its_caller
+
+T = TypeVar("T")
+
+_logger = logging.getLogger("opentrain_async")
+
+
+class Callback(Generic[T]):
+    """A caller's function, async or not: what it raises is logged, once, and changes nothing.
+
+    Args:
+        name: What the caller knows it by.
+        function: The function.
+    """
+
+    def __init__(self, name: str, function: Callable[[T], object]) -> None:
+        self._name = name
+        self._function = function
+        self._has_failed = False
+
+    async def tell(self, value: T) -> None:
+        """Call it, and await what it returns if that can be awaited."""
+        try:
+            answer = self._function(value)
+            if isawaitable(answer):
+                await answer
+        except BaseException as error:
+            if not isinstance(error, Exception) and is_cancelled_by_its_caller(error):
+                raise
+            if not self._has_failed:
+                self._has_failed = True
+                _logger.exception("%s raised; the run goes on, and this is said once", self._name)
