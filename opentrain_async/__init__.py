@@ -2,6 +2,7 @@
 
 from ._client import AsyncOpenTrain
 from ._journal import Journal
+from ._plan import PublishPlan
 from ._retry import RetryPolicy
 from ._version import __version__
 from .errors import OpenTrainError
@@ -16,6 +17,7 @@ __all__ = [
     "OpenTrainError",
     "OutcomeStatus",
     "PublishOutcome",
+    "PublishPlan",
     "PublishProgress",
     "PublishReport",
     "PublishResult",

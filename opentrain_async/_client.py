@@ -14,6 +14,7 @@ from ._closable import Closable
 from ._flights import Flights
 from ._journal import JournalWriter
 from ._patience import Patience
+from ._plan import PublishPlan, plan
 from ._progress import Obstacle, OnProgress, Progress
 from ._publishing import Publisher
 from ._retry import Retrier, RetryPolicy
@@ -242,6 +243,28 @@ class AsyncOpenTrain(Closable):
         patience = self._patience(max_wait, outage_patience)
         run = self._run(job_ids, concurrency, patience, journal, on_progress, distinct=False, told_at_end=False)
         return PublishStream(run, min(concurrency, self._max_connections))
+
+    async def plan(self, job_ids: JobIds) -> PublishPlan:
+        """When each of these drafts could go, were they published now by this client alone. Sends nothing.
+
+        Args:
+            job_ids: As in `publish_many`; read to the end.
+
+        Returns:
+            For each distinct id the earliest time, given what the ledger counts.
+
+        Raises:
+            ConfigurationError: That is no iterable of ids. (An id that cannot be one is told in the plan.)
+            QuotaLedgerError: The ledger failed.
+            ClientClosedError: The client is closed.
+            Exception: What the iterable raised.
+        """
+        source = Source(job_ids, distinct=True)
+        items = [item async for item in source]
+        if source.failure is not None:
+            raise source.failure
+        quota = await self.quota()
+        return plan(items, quota, quota.at or instant(self._clock.now()))
 
     async def quota(self) -> QuotaSnapshot:
         """The account's quota as the ledger knows it. Sends nothing.

@@ -17,7 +17,7 @@ LAYERS = [
     {"_checks", "_alarm", "_retry_after", "_line", "_patience"},
     {"_settings", "_wire", "_codec", "_transport", "_retry", "_budget", "_pause", "_outage", "_answers", "_source",
      "_callback", "_progress"},
-    {"quota", "_journal_lines", "_journal_file", "_journal", "_flight", "_publishing", "_flights"},
+    {"quota", "_journal_lines", "_journal_file", "_journal", "_plan", "_flight", "_publishing", "_flights"},
     {"_bulk", "_stream"},
     {"_client"},
     {"__init__", "testing", "_cli", "_quota", "_demo", "_show", "_commands", "_signals", "__main__"},
@@ -30,7 +30,8 @@ WITHIN_A_LAYER = {
     ("_retry", "_pause"), ("_retry", "_outage"),
     ("_callback", "_source"), ("_progress", "_callback"),
     ("_journal_file", "_journal_lines"), ("_journal", "_journal_file"), ("_journal", "_journal_lines"),
-    ("_publishing", "_flight"), ("_flights", "_flight"), ("_publishing", "quota"), ("_stream", "_bulk"),
+    ("_publishing", "_flight"), ("_flights", "_flight"), ("_publishing", "quota"), ("_plan", "quota"),
+    ("_stream", "_bulk"),
 }  # fmt: skip
 
 

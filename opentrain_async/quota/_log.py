@@ -176,6 +176,8 @@ class AccountLog:
             limit_source=source,
             limit_learned_at=self.limit_learned_at - self.ahead if source in {"server", "documented"} else None,
             slots=sorted(self._shown(now), key=lambda slot: slot.frees_at),
+            window=self.window,
+            at=now - self.ahead,
         )
 
     def _shown(self, now: float) -> Iterator[QuotaSlot]:

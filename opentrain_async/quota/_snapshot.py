@@ -39,6 +39,8 @@ class QuotaSnapshot:
             it refused), ``"documented"`` (inferred: more was accepted than an unclaimed account has), or `None`.
         limit_learned_at: When it was learned; `None` where it is unknown or configured.
         slots: The slots in the window, in the order in which they leave it.
+        window: The length of the window in seconds: a day, unless the server has said otherwise.
+        at: When it was taken, by the clock of the ledger.
     """
 
     limit: int | None
@@ -49,6 +51,8 @@ class QuotaSnapshot:
     limit_source: Literal["configured", "server", "documented"] | None = None
     limit_learned_at: datetime | None = None
     slots: tuple[QuotaSlot, ...] = field(default=(), repr=lambda slots: f"<{len(slots)}>")
+    window: float = 86_400.0
+    at: datetime | None = None
 
     @classmethod
     def of(
@@ -60,6 +64,8 @@ class QuotaSnapshot:
         limit_source: Literal["configured", "server", "documented"] | None,
         limit_learned_at: float | None,
         slots: Iterable[QuotaSlot],
+        window: float,
+        at: float,
     ) -> "QuotaSnapshot":
         """The snapshot of a log, whose times are epoch seconds and whose slots come in the order of their leaving."""
         shown = tuple(slots)
@@ -72,4 +78,6 @@ class QuotaSnapshot:
             limit_source=limit_source,
             limit_learned_at=None if limit_learned_at is None else instant(limit_learned_at),
             slots=shown,
+            window=window,
+            at=instant(at),
         )
