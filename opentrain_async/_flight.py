@@ -82,7 +82,9 @@ class Flight:
         """Turn away all who would not wait that long; returns whether this task is to wait for the others."""
         self.denial, self._denied_until = denial, until
         self._turn_away(denial, now)
-        return bool(self.waiting()) if self.owner is None else self.owner.ends_at(now) >= until
+        if self.owner is None:
+            return bool(self.waiting())
+        return not self.owner.is_given_up and self.owner.ends_at(now) >= until
 
     def give_up(self, patience: Patience) -> bool:
         """Let those with this patience go, unless something may have been sent; returns whether this task may end.

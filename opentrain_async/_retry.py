@@ -178,6 +178,8 @@ class _Call(Generic[T]):
             if passage is not None or pause.until:
                 await pause.over()
                 self._deadline = self._now() + left
+                if self._is_given_up():
+                    raise GivenUpError
             is_free = passage is not None and passage.is_probe and self._attempts > 0
             self._attempts += not is_free
             result = await self._attempt(self._retrier.policy.deadline if is_free else left)

@@ -12,7 +12,7 @@ from opentrain_async._progress import Obstacle, Progress
 from opentrain_async.errors import ConfigurationError, QuotaExceededError
 from opentrain_async.sandbox import Fault, Sandbox
 
-from .peers import AT_ONCE
+from .peers import AT_ONCE, Call, answer, client_of, peer
 from .virtual import VirtualClock
 from .waiting import until
 
@@ -179,6 +179,27 @@ async def test_a_stream_that_is_stopped_ends_in_good_order(sandbox: Sandbox, con
     assert [outcome.status for outcome in outcomes] == [PUBLISHED] * 2 + [NOT_SENT] * 5
     assert {outcome.error for outcome in outcomes} == {None}
     assert len(taken) == 7
+
+
+async def test_a_stream_that_is_stopped_waits_for_no_quota() -> None:
+    """A draft that is refused after that, for the quota, is deferred: nobody waits for the window any more."""
+    may_answer = asyncio.Event()
+    body = {"ok": False, "code": "RATE_LIMITED", "error": "no", "details": {"limit": 3, "windowHours": 24}}
+
+    async def behave(call: Call) -> None:
+        await may_answer.wait()
+        call.writer.write(answer(body, status="429 Too Many Requests"))
+
+    async with (
+        asyncio.timeout(5),
+        peer(behave) as server,
+        client_of(server.url) as client,
+        client.publish_stream(["job_1"], max_wait=float("inf")) as stream,
+    ):
+        await server.arrived(1)
+        stream.stop()
+        may_answer.set()
+        assert [outcome.status async for outcome in stream] == [DEFERRED]
 
 
 async def test_a_stream_that_is_stopped_does_not_wait_for_its_source(sandbox: Sandbox, connect: Connect) -> None:
