@@ -157,6 +157,8 @@ def _outcomes(path: Path, content: bytes) -> dict[str, PublishOutcome]:
     *lines, torn = content.split(b"\n")
     outcomes: dict[str, PublishOutcome] = {}
     for number, line in enumerate(lines, start=1):
+        if not line:  # a run that is beginning, or was killed then, has tried whether the disk takes it
+            continue
         try:
             outcome = read_line(line)
         except NotALineError as error:

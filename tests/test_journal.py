@@ -221,7 +221,21 @@ async def test_f24_a_torn_last_line_is_left_out(sandbox: Sandbox, connect: Conne
     assert len(lines(path)) == 2
 
 
-@pytest.mark.parametrize("content", ["job_1", "job_1\njob_2\n", "{}\n", '{"job_id": "a"}\n', "\n", '{"x'])
+async def test_f24_a_run_that_was_killed_as_it_began_leaves_a_journal(
+    sandbox: Sandbox, connect: Connect, path: Path
+) -> None:
+    """The byte with which the disk is tried, and never taken back, is no line; nor is it for who reads meanwhile."""
+    client, ids = connect(sandbox), [sandbox.draft() for _ in range(2)]
+    path.write_text("\n")
+    assert len(Journal.open(path)) == 0
+    await client.publish_many(ids[:1], journal=path)
+    with path.open("a") as file:
+        file.write("\n")
+    await client.publish_many(ids, journal=path)
+    assert [outcome.job_id for outcome in Journal.open(path)] == ids
+
+
+@pytest.mark.parametrize("content", ["job_1", "job_1\njob_2\n", "{}\n", '{"job_id": "a"}\n', '{"x'])
 async def test_a_file_that_is_no_journal_is_left_as_it_is(
     sandbox: Sandbox, connect: Connect, path: Path, content: str
 ) -> None:
