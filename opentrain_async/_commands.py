@@ -2,31 +2,43 @@
 
 import asyncio
 import io
+import logging
+import math
 import os
 import sys
-from collections.abc import Callable, Coroutine, Iterable
-from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from collections.abc import Awaitable, Callable, Generator, Iterable
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO, cast
+from typing import TextIO, TypeVar, cast
 
 import click
 
-from . import _demo, _quota, _show
+from . import _demo, _quota, _schedule, _show, _watch
+from ._campaign import Campaign, Orders, closing
 from ._client import AsyncOpenTrain
-from ._signals import exit_code, run
+from ._journal import Journal
+from ._signals import Interruption, exit_code, run
 from ._text import one_line
 from ._version import __version__
-from .errors import AuthenticationError, ConfigurationError, QuotaLedgerError, TLSError
+from .errors import AuthenticationError, ConfigurationError, JournalError, OpenTrainError, QuotaLedgerError, TLSError
 from .outcomes import OutcomeStatus, PublishOutcome, PublishReport
-from .quota import LedgerStore, MemoryLedger, QuotaSnapshot, RedisLedger, SQLiteLedger
+from .quota import LedgerStore, MemoryLedger, RedisLedger, SQLiteLedger
 from .sandbox import Sandbox
+
+T = TypeVar("T")
 
 _ALL_PUBLISHED, _SOME_NOT, _COULD_NOT_RUN = 0, 1, 3
 _NOBODY_READS = 128 + 13
 """As if SIGPIPE had ended it, which Python leaves out in favour of an error."""
 _LIVE = {OutcomeStatus.PUBLISHED, OutcomeStatus.ALREADY_PUBLISHED}
-_HOW_TO_GO_ON = "Drafts that had been begun may be live. Run the same command again: none is charged twice."
+_GRACE_SECONDS = 10.0
+"""How long a run that is stopped may take for what it is sending."""
+_MAY_BE_LIVE = "Drafts that had been begun may be live."
+_ONCE_MORE = "Run the same command again: none is charged twice."
+_STOPPING = (
+    f"Stopping: no more drafts are taken, what is being sent has {_GRACE_SECONDS:g} s. Once more ends it at once."
+)
 
 
 class CannotRunError(click.ClickException):
@@ -102,15 +114,18 @@ _ledger_option = click.option(
 )
 
 
-@main.command()
-@click.argument("ids", nargs=-1)
-@click.option(
+_file_option = click.option(
     "--file",
     "source",
     type=click.File(encoding="utf-8-sig", errors="backslashreplace"),
     help="Read more ids, one a line, from this file, or from stdin if it is '-'. Blank lines, and those that begin "
     "with '#', are left out.",
 )
+
+
+@main.command()
+@click.argument("ids", nargs=-1)
+@_file_option
 @click.option(
     "--concurrency",
     type=click.IntRange(min=1),
@@ -124,7 +139,22 @@ _ledger_option = click.option(
     default=0,
     show_default=True,
     metavar="SECONDS",
-    help="How long the run may wait for the quota's window to free a slot; 'inf' is as long as it takes.",
+    help="How long the run may wait for the quota's window to free a slot.",
+)
+@click.option("--wait", is_flag=True, help="Wait for the window as long as it takes, be it days.")
+@click.option(
+    "--outage-patience",
+    type=click.FloatRange(min=0),
+    default=900,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long the run is held while the service is down.",
+)
+@click.option(
+    "--journal",
+    type=click.Path(path_type=Path),
+    help="Write each outcome down in this file as it comes, and go on with what is in it: drafts that are live or were "
+    "rejected are left out.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object a line to stdout, as the outcomes come.")
 @_ledger_option
@@ -135,12 +165,16 @@ def publish(
     source: TextIO | None,
     concurrency: int,
     max_wait: float,
+    wait: bool,
+    outage_patience: float,
+    journal: Path | None,
     as_json: bool,
     ledger: LedgerStore,
 ) -> None:
     """Publish the drafts with these IDS, within the account's daily quota.
 
-    It can be repeated safely: a job that is live stays so, and is charged once.
+    It can be repeated safely: a job that is live stays so, and is charged once. With --journal or --wait Ctrl-C and
+    SIGTERM stop it in good order: no more drafts are taken, and what is being sent comes to its end.
 
     The API token is taken from OT_API_TOKEN or OPENTRAIN_API_TOKEN, or from opentrain/cli.json in XDG_CONFIG_HOME or
     ~/.config, and the base URL from OT_API_BASE_URL or OPENTRAIN_API_BASE_URL, or from the same file. A token is no
@@ -149,26 +183,63 @@ def publish(
     \b
     Exit status:
       0    every draft is live
-      1    some are not
+      1    some are not, or it was stopped in good order
       2    misuse
-      3    it could not run: credentials, network, or the quota ledger
+      3    it could not run: credentials, network, the quota ledger, or the journal
       130  Ctrl-C (143: SIGTERM)
     """  # noqa: D301 - \b is click's: what follows it is not wrapped
-    wanted = tuple(dict.fromkeys([*ids, *_ids_in(source)]))
-    if not wanted:
-        raise click.UsageError("no job ids: give some as arguments, or in a --file")
+    wanted = _wanted(ids, source)
+    orders = Orders(wanted, concurrency, math.inf if wait else max_wait, outage_patience, journal)
     client = _client(ledger)
-    with _show.progress(len(wanted), is_wanted=not as_json) as advance:
-        outcomes = _Outcomes(_write_json if as_json else advance, ledger)
-        ended = _run(outcomes.of(client, wanted, concurrency, max_wait))
+    with _watch.watching(draws=not (as_json and sys.stdout.isatty())) as watch:
+        campaign = Campaign(orders, ledger, _write_json if as_json else _keep_quiet, watch)
+        interruption = _run(campaign, client, is_gentle=wait or journal is not None)
+    report = campaign.report
     if not as_json:
-        outcomes.show(wanted)
-    if isinstance(ended, KeyboardInterrupt):
-        click.echo(f"Interrupted after {len(outcomes.seen)} of {len(wanted)}. {_HOW_TO_GO_ON}", err=True)
-        ctx.exit(exit_code(ended))
-    if as_json or ended.stopped_by is not None:
-        click.echo(ended if as_json else f"The run stopped: {ended.stopped_by}", err=True)
-    ctx.exit(status_of(ended))
+        _show.print_report(report)
+    if interruption is not None:
+        told = f"Interrupted after {len(report.outcomes)} of {len(wanted)}. {_MAY_BE_LIVE} {_ONCE_MORE}"
+    elif campaign.is_stopped:
+        told = f"Stopped, and {campaign.left} of {len(wanted)} are left. {_ONCE_MORE}"
+    elif report.stopped_by is not None and not as_json:
+        told = f"The run stopped: {report.stopped_by}"
+    else:
+        told = str(report) if as_json else ""
+    if told:
+        click.echo(told, err=True)
+    ctx.exit(_status_of_stopped(campaign, interruption) if interruption or campaign.is_stopped else status_of(report))
+
+
+@main.command()
+@click.argument("ids", nargs=-1)
+@_file_option
+@click.option(
+    "--journal", type=click.Path(path_type=Path, exists=True), help="Leave out what a run with it would leave out."
+)
+@click.option("--json", "as_json", is_flag=True, help="Write it as one JSON object to stdout.")
+@_ledger_option
+def plan(ids: tuple[str, ...], source: TextIO | None, journal: Path | None, as_json: bool, ledger: LedgerStore) -> None:
+    """Show when each of the drafts with these IDS could go, given the quota as the ledger knows it.
+
+    Sends nothing to the service. A draft that turns out to be live, or is refused, uses up no slot; then those after it
+    go earlier.
+
+    \b
+    Exit status:
+      0    shown
+      2    misuse
+      3    it could not run: credentials, the quota ledger, or the journal
+    """  # noqa: D301 - \b is click's: what follows it is not wrapped
+    wanted: Iterable[str] = _wanted(ids, source)
+    with _told_in_one_line(QuotaLedgerError, JournalError):
+        if journal is not None:
+            done = Journal.open(journal)
+            wanted = [job_id for job_id in wanted if not done.is_final(job_id)]
+        planned = run(_with(ledger, _client(ledger), lambda client: client.plan(wanted)))
+    if as_json:
+        click.echo(_schedule.as_json(planned))
+    else:
+        _schedule.show(planned)
 
 
 @main.command()
@@ -185,24 +256,17 @@ def quota(as_json: bool, ledger: LedgerStore) -> None:
       2    misuse
       3    it could not run: credentials, or the quota ledger
     """  # noqa: D301 - \b is click's: what follows it is not wrapped
-    try:
-        snapshot = run(_snapshot(_client(ledger), ledger))
-    except QuotaLedgerError as error:
-        raise CannotRunError(str(error)) from None
+    with _told_in_one_line(QuotaLedgerError):
+        snapshot = run(_with(ledger, _client(ledger), AsyncOpenTrain.quota))
     if as_json:
         click.echo(_quota.as_json(snapshot))
     else:
         _quota.show(snapshot, ledger, datetime.now(UTC))
 
 
-async def _snapshot(client: AsyncOpenTrain, ledger: LedgerStore) -> QuotaSnapshot:
-    async with client, _closing(ledger):
-        return await client.quota()
-
-
-def _closing(ledger: LedgerStore) -> AbstractAsyncContextManager[object]:
-    """A block with which the ledger is closed, if it is one that can be."""
-    return ledger if isinstance(ledger, AbstractAsyncContextManager) else nullcontext()
+async def _with(ledger: LedgerStore, client: AsyncOpenTrain, ask: Callable[[AsyncOpenTrain], Awaitable[T]]) -> T:
+    async with closing(ledger), client:
+        return await ask(client)
 
 
 @main.command()
@@ -246,71 +310,59 @@ def status_of(report: PublishReport) -> int:
     statuses = {outcome.status for outcome in report.outcomes}
     if statuses <= _LIVE:
         return _ALL_PUBLISHED
-    stopped_at_once = isinstance(report.stopped_by, AuthenticationError | TLSError | QuotaLedgerError)
+    stopped_at_once = isinstance(report.stopped_by, AuthenticationError | TLSError | QuotaLedgerError | JournalError)
     return _COULD_NOT_RUN if stopped_at_once or statuses == {OutcomeStatus.NOT_SENT} else _SOME_NOT
-
-
-class _Outcomes:
-    """The outcomes of a run so far, each told as it comes.
-
-    Args:
-        tell: What to do with one.
-        ledger: To be closed with the run.
-    """
-
-    def __init__(self, tell: Callable[[PublishOutcome], None], ledger: LedgerStore) -> None:
-        self.seen: list[PublishOutcome] = []
-        self._ledger = ledger
-        self._tell = tell
-        self._failure: OSError | None = None
-        self._run: asyncio.Task[object] | None = None
-
-    async def of(self, client: AsyncOpenTrain, ids: Iterable[str], concurrency: int, max_wait: float) -> PublishReport:
-        """Publish these drafts. An outcome that cannot be written ends the run: nobody would know what it did.
-
-        Raises:
-            OSError: One could not be written.
-        """
-        self._run = asyncio.current_task()
-        try:
-            async with _closing(self._ledger), client:
-                return await client.publish_many(ids, concurrency=concurrency, max_wait=max_wait, on_outcome=self._take)
-        except asyncio.CancelledError:
-            if self._failure is None:
-                raise
-            raise self._failure from None
-
-    def show(self, order: Iterable[str]) -> None:
-        """Print what there is, for the eye and in this order."""
-        by_id = {outcome.job_id: outcome for outcome in self.seen}
-        if by_id:
-            _show.print_table([by_id[job_id] for job_id in order if job_id in by_id])
-            _show.stdout().print(_show.counts(self.seen))
-
-    async def _take(self, outcome: PublishOutcome) -> None:
-        self.seen.append(outcome)
-        try:
-            self._tell(outcome)
-        except OSError as error:
-            # What a callback raises is logged, and the run goes on. Here it shall not: not by one draft more.
-            self._failure = error
-            if self._run is not None:
-                self._run.cancel()
-            await asyncio.Event().wait()
 
 
 def _write_json(outcome: PublishOutcome) -> None:
     click.echo(_show.json_line(outcome))  # which flushes, for whoever follows the run
 
 
-def _run(publishing: Coroutine[object, object, PublishReport]) -> PublishReport | KeyboardInterrupt:
-    """Run to the end; returns the report, or what interrupted it."""
+def _keep_quiet(_outcome: PublishOutcome) -> None:
+    """The table tells of it."""
+
+
+def _run(campaign: Campaign, client: AsyncOpenTrain, *, is_gentle: bool) -> Interruption | None:
+    """Run to the end; returns what interrupted it, if it was not stopped in good order."""
+
+    def stop() -> None:
+        click.echo(_STOPPING, err=True)
+        campaign.stop()
+
+    # The report tells what became of the drafts; without a handler each retry would be a line on stderr.
+    logging.getLogger("opentrain_async").addHandler(logging.NullHandler())
     try:
-        return run(publishing)
+        run(campaign.run(client), stop if is_gentle else None, _GRACE_SECONDS)
     except ConfigurationError as error:
         raise click.UsageError(str(error)) from None
-    except KeyboardInterrupt as stop:
-        return stop
+    except JournalError as error:
+        raise CannotRunError(str(error)) from None
+    except Interruption as stopped:
+        return stopped
+    return None
+
+
+def _status_of_stopped(campaign: Campaign, interruption: Interruption | None) -> int:
+    """That of the signal, unless it was stopped in good order, as far as the grace allowed."""
+    if interruption is not None and (interruption.times > 1 or not campaign.is_stopped):
+        return exit_code(interruption)
+    return _SOME_NOT if campaign.left else status_of(campaign.report)
+
+
+@contextmanager
+def _told_in_one_line(*kinds: type[OpenTrainError]) -> Generator[None, None, None]:
+    try:
+        yield
+    except kinds as error:
+        raise CannotRunError(str(error)) from None
+
+
+def _wanted(ids: tuple[str, ...], source: TextIO | None) -> tuple[str, ...]:
+    """The ids of the arguments and of the file, each once."""
+    wanted = tuple(dict.fromkeys([*ids, *_ids_in(source)]))
+    if not wanted:
+        raise click.UsageError("no job ids: give some as arguments, or in a --file")
+    return wanted
 
 
 def _client(ledger: LedgerStore) -> AsyncOpenTrain:

@@ -8,7 +8,7 @@ from itertools import groupby
 from attrs import frozen
 from rich.text import Text
 
-from . import _show
+from . import _show, _watch
 from ._client import AsyncOpenTrain
 from ._retry import RetryPolicy
 from .outcomes import PublishOutcome
@@ -70,8 +70,8 @@ async def play() -> Performance:
         console.print(_STORY)
         async with AsyncOpenTrain(sandbox.token, base_url=sandbox.url, clock=sandbox.clock, retry=_IMPATIENT) as client:
             live_before = len(sandbox.live)
-            with _show.progress(len(ids)) as advance:
-                report = await client.publish_many(ids, concurrency=_CONCURRENCY, on_outcome=advance)
+            with _watch.watching() as watch:
+                report = await client.publish_many(ids, concurrency=_CONCURRENCY, on_progress=watch)
             by_id = {outcome.job_id: outcome for outcome in report.outcomes}
             return Performance(
                 outcomes=tuple(by_id[job_id] for job_id in ids),

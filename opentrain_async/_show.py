@@ -7,15 +7,12 @@ draft may paint the terminal.
 import io
 import json
 import sys
-from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TextIO, cast
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -58,43 +55,6 @@ def stderr() -> Console:
     return _Plain(cast("TextIO | None", sys.stderr) or io.StringIO())
 
 
-@contextmanager
-def progress(total: int, *, is_wanted: bool = True) -> Generator[Callable[[PublishOutcome], None], None, None]:
-    """A live bar on stderr for the length of the block.
-
-    Shown only where both streams are a terminal: a pager or ``jq`` behind stdout writes to the same one.
-
-    Args:
-        total: How many outcomes there will be.
-        is_wanted: Show it at all.
-
-    Yields:
-        What is to be told each outcome.
-    """
-    if not (is_wanted and sys.stdout.isatty() and sys.stderr.isatty()):
-        yield lambda _: None
-        return
-    bar = Progress(
-        SpinnerColumn(),
-        TextColumn("Publishing"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[counts]}", markup=False),
-        TimeElapsedColumn(),
-        console=stderr(),
-        transient=True,
-    )
-    counted: Counter[bool] = Counter()
-    task = bar.add_task("", total=total, counts="")
-
-    def advance(outcome: PublishOutcome) -> None:
-        counted[outcome.result is not None] += 1
-        bar.update(task, advance=1, counts=f"{counted[True]} live, {counted[False]} not")
-
-    with bar:
-        yield advance
-
-
 def print_table(outcomes: Iterable[PublishOutcome], answers: Mapping[str, str] | None = None) -> None:
     """Print the outcomes on stdout, for the eye.
 
@@ -109,7 +69,7 @@ def print_table(outcomes: Iterable[PublishOutcome], answers: Mapping[str, str] |
         shown.add_column("Answers", overflow="fold")
     shown.add_column("Why, or when to come back" if answers is not None else "Details", overflow="fold")
     for outcome in outcomes:
-        status = Text(_words(outcome.status), _STYLES[outcome.status])
+        status = Text(words(outcome.status), _STYLES[outcome.status])
         if answers is None:
             more = [why(outcome) if outcome.result is None else one_line(outcome.result.job_url or "")]
         else:
@@ -118,11 +78,23 @@ def print_table(outcomes: Iterable[PublishOutcome], answers: Mapping[str, str] |
     print_rows(shown)
 
 
+def print_report(report: PublishReport) -> None:
+    """Print the outcomes of a report on stdout, and their counts; nothing where there are none."""
+    if report.outcomes:
+        print_table(report.outcomes)
+        stdout().print(counts(report.outcomes))
+
+
 def table_of_jobs() -> Table:
     """An empty table with a column of job ids, to which others are added."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table = empty_table()
     table.add_column("Job", overflow="fold", min_width=6)
     return table
+
+
+def empty_table() -> Table:
+    """A table as all of ours look, without a column."""
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
 
 
 def print_rows(table: Table) -> None:
@@ -198,5 +170,6 @@ def _reason(error: OpenTrainError, job_id: str) -> str:
             return str(error).removeprefix(f"{one_line(job_id)}: ")
 
 
-def _words(status: OutcomeStatus) -> str:
+def words(status: OutcomeStatus) -> str:
+    """A status for the eye."""
     return status.replace("_", " ")

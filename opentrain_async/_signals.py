@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import TypeVar
 
@@ -16,11 +16,13 @@ class Interruption(KeyboardInterrupt):
 
     Args:
         number: Which signal.
+        times: How many came.
     """
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, times: int = 1) -> None:
         super().__init__()
         self.number = number
+        self.times = times
 
 
 def exit_code(stop: KeyboardInterrupt) -> int:
@@ -28,29 +30,41 @@ def exit_code(stop: KeyboardInterrupt) -> int:
     return 128 + (stop.number if isinstance(stop, Interruption) else signal.SIGINT)
 
 
-def run(work: Coroutine[object, object, T]) -> T:
+def run(work: Coroutine[object, object, T], gently: Callable[[], None] | None = None, grace: float = 0.0) -> T:
     """Run a coroutine in an event loop of its own.
 
     SIGINT and SIGTERM cancel it; so it can settle what it holds, and no task is left. A second signal cancels what
     it does about the first.
 
+    Args:
+        work: The coroutine.
+        gently: Asks it to come to its end by itself: then the first signal does that, and cancels it only after the
+            grace.
+        grace: Seconds.
+
     Raises:
-        Interruption: A signal came.
+        Interruption: A signal came, and the coroutine was cancelled.
     """
     caught: list[int] = []
     try:
-        return asyncio.run(_cancelled_by_signals(work, caught))
+        return asyncio.run(_stopped_by_signals(work, caught, gently, grace))
     except (asyncio.CancelledError, KeyboardInterrupt):
-        raise Interruption(caught[0] if caught else signal.SIGINT) from None
+        raise Interruption(caught[0] if caught else signal.SIGINT, len(caught) or 1) from None
 
 
-async def _cancelled_by_signals(work: Coroutine[object, object, T], caught: list[int]) -> T:
+async def _stopped_by_signals(
+    work: Coroutine[object, object, T], caught: list[int], gently: Callable[[], None] | None, grace: float
+) -> T:
     task = asyncio.ensure_future(work)
     loop = asyncio.get_running_loop()
 
     def stop(number: int) -> None:
         caught.append(number)
-        task.cancel()
+        if gently is None or len(caught) > 1:
+            task.cancel()
+        else:
+            gently()
+            loop.call_later(grace, task.cancel)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         # Not on Windows, and not beside the main thread. There asyncio.run handles SIGINT, if not as well.

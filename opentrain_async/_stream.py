@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from ._bulk import Run
+from .errors import OpenTrainError
 from .outcomes import PublishOutcome
 
 
@@ -23,6 +24,11 @@ class PublishStream:
         self._pump: asyncio.Task[None] | None = None
         self._failure: Exception | None = None
         self._is_over = False
+
+    @property
+    def stopped_by(self) -> OpenTrainError | None:
+        """The error that ended the run early, or `None`: what came then is `NOT_SENT`."""
+        return self._run.stopped_by
 
     async def __aenter__(self) -> Self:
         if self._pump is not None:

@@ -1,0 +1,119 @@
+"""A run of the command line: publishes drafts, tells each outcome as it comes, and can be stopped in good order."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from pathlib import Path
+
+from attrs import frozen
+
+from ._answers import is_final
+from ._client import AsyncOpenTrain
+from ._journal import Journal
+from ._progress import OnProgress
+from ._stream import PublishStream
+from .outcomes import PublishOutcome, PublishReport
+from .quota import LedgerStore
+
+
+@frozen
+class Orders:
+    """What is wanted of a run.
+
+    Attributes:
+        ids: The drafts, each once.
+        concurrency: How many at once.
+        max_wait: Seconds to wait for the quota's window.
+        outage_patience: Seconds to be held in an outage.
+        journal: Where it is written down, and gone on with.
+    """
+
+    ids: tuple[str, ...]
+    concurrency: int
+    max_wait: float
+    outage_patience: float
+    journal: Path | None
+
+
+class Campaign:
+    """One run.
+
+    Args:
+        orders: What is wanted.
+        ledger: To be closed with the run.
+        tell: What to do with an outcome.
+        on_progress: What to do with how far it is.
+
+    Attributes:
+        is_stopped: It was stopped before its end.
+    """
+
+    def __init__(
+        self,
+        orders: Orders,
+        ledger: LedgerStore,
+        tell: Callable[[PublishOutcome], None],
+        on_progress: OnProgress,
+    ) -> None:
+        self.is_stopped = False
+        self._orders = orders
+        self._ledger = ledger
+        self._tell = tell
+        self._on_progress = on_progress
+        self._seen: dict[str, PublishOutcome] = {}
+        self._earlier: dict[str, PublishOutcome] = {}
+        self._stream: PublishStream | None = None
+
+    async def run(self, client: AsyncOpenTrain) -> None:
+        """Publish the drafts. An outcome that cannot be written ends the run: nobody would know what it did.
+
+        Raises:
+            OSError: One could not be written.
+        """
+        orders = self._orders
+        async with closing(self._ledger), client:
+            if self.is_stopped:
+                return
+            self._stream = client.publish_stream(
+                orders.ids,
+                concurrency=orders.concurrency,
+                max_wait=orders.max_wait,
+                outage_patience=orders.outage_patience,
+                journal=orders.journal,
+                on_progress=self._on_progress,
+            )
+            async with self._stream as outcomes:
+                if orders.journal is not None:
+                    self._earlier = await asyncio.to_thread(_final, orders.journal)
+                async for outcome in outcomes:
+                    self._seen[outcome.job_id] = outcome
+                    self._tell(outcome)
+
+    def stop(self) -> None:
+        """Take no more drafts, and come to an end with what is being sent."""
+        self.is_stopped = True
+        if self._stream is not None:
+            self._stream.stop()
+
+    @property
+    def left(self) -> int:
+        """For how many drafts there is something left to be done."""
+        return len(self._orders.ids) - sum(is_final(outcome) for outcome in self.report.outcomes)
+
+    @property
+    def report(self) -> PublishReport:
+        """What has become of the drafts so far, in their order; of what an earlier run has done, too."""
+        known = self._earlier | self._seen
+        outcomes = tuple(known[job_id] for job_id in self._orders.ids if job_id in known)
+        return PublishReport(outcomes, None if self._stream is None else self._stream.stopped_by)
+
+
+def closing(ledger: LedgerStore) -> AbstractAsyncContextManager[object]:
+    """A block with which the ledger is closed, if it is one that can be."""
+    return ledger if isinstance(ledger, AbstractAsyncContextManager) else nullcontext()
+
+
+def _final(path: Path) -> dict[str, PublishOutcome]:
+    """The outcomes of earlier runs that this one leaves as they are."""
+    journal = Journal.open(path)
+    return {outcome.job_id: outcome for outcome in journal if journal.is_final(outcome.job_id)}

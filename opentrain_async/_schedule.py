@@ -1,0 +1,44 @@
+"""What the command `plan` shows."""
+
+import json
+
+from . import _show
+from ._plan import PublishPlan
+from ._text import one_line
+
+
+def show(plan: PublishPlan) -> None:
+    """Print it on stdout, for the eye: the whole, and which drafts go when, those of the same minute together."""
+    console = _show.stdout()
+    console.print(str(plan))
+    assumed = ", assumed, as nobody has said yet" if plan.limit_is_assumed else ""
+    console.print(f"Limit: {plan.limit} a day{assumed}")
+    if plan.invalid:
+        console.print(f"No ids of drafts: {', '.join(one_line(item) for item in plan.invalid)}")
+    if not plan.drafts:
+        return
+    together: dict[str, list[str]] = {}
+    for draft in sorted(plan.drafts, key=lambda draft: draft.at):
+        at = "now" if draft.at <= plan.made_at else _show.when(draft.at)
+        together.setdefault(at, []).append(draft.job_id)
+    rows = _show.empty_table()
+    rows.add_column("When", no_wrap=True)
+    rows.add_column("Drafts", justify="right")
+    rows.add_column("Which", overflow="fold")
+    for at, ids in together.items():
+        rows.add_row(at, str(len(ids)), ids[0] if len(ids) == 1 else f"{ids[0]} to {ids[-1]}")
+    _show.print_rows(rows)
+
+
+def as_json(plan: PublishPlan) -> str:
+    """The same as one line of JSON, with the time of each draft."""
+    return json.dumps({
+        "made_at": _show.iso(plan.made_at),
+        "limit": plan.limit,
+        "limit_is_assumed": plan.limit_is_assumed,
+        "now": len(plan.now),
+        "later": len(plan.later),
+        "ends_at": _show.iso(plan.ends_at),
+        "invalid": list(plan.invalid),
+        "drafts": [{"job_id": draft.job_id, "at": _show.iso(draft.at)} for draft in plan.drafts],
+    })
