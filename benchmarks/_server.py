@@ -7,15 +7,21 @@ import re
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
+
+from attrs import frozen
+
+from opentrain_async.sandbox import Sandbox
 
 _PATH = re.compile(rb"POST /api/public/v1/jobs/([^/]+)/publish HTTP/1\.1")
 
 
 class _Publishing(asyncio.Protocol):
     """Answers each request of a keep-alive connection as soon as its head is complete; bodies are empty."""
+
+    already = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
@@ -27,19 +33,19 @@ class _Publishing(asyncio.Protocol):
             head, self.received = self.received[:end], self.received[end + 4 :]
             path = _PATH.match(head)
             assert path is not None, head
-            body = json.dumps(_live(path[1].decode())).encode()
+            body = json.dumps(_live(path[1].decode(), already=self.already)).encode()
             assert isinstance(self.transport, asyncio.WriteTransport)
             self.transport.write(
                 b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
             )
 
 
-def _live(job_id: str) -> dict[str, object]:
+def _live(job_id: str, *, already: bool) -> dict[str, object]:
     return {
         "ok": True,
         "jobId": job_id,
         "status": "OPEN",
-        "alreadyPublished": False,
+        "alreadyPublished": already,
         "jobUrl": f"https://app.opentrain.ai/jobs/{job_id}",
         "publishAttemptId": None,
         "warnings": [],
@@ -47,9 +53,15 @@ def _live(job_id: str) -> dict[str, object]:
     }
 
 
-def _serve(started: Connection) -> None:
+class _FindingLive(_Publishing):
+    """Finds every job live already, so that none is charged."""
+
+    already = True
+
+
+def _serve(started: Connection, protocol: type[_Publishing]) -> None:
     async def run() -> None:
-        server = await asyncio.get_running_loop().create_server(_Publishing, "127.0.0.1", 0)
+        server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
         started.send(server.sockets[0].getsockname()[1])
         await server.serve_forever()
 
@@ -57,13 +69,61 @@ def _serve(started: Connection) -> None:
 
 
 @contextmanager
-def server() -> Iterator[str]:
+def server(*, finds_live: bool = False) -> Iterator[str]:
     """The server's origin, for as long as the block lasts."""
+    with _process(_serve, _FindingLive if finds_live else _Publishing) as here:
+        yield f"http://127.0.0.1:{here.recv()}"
+
+
+@frozen
+class Service:
+    """A sandbox in a process of its own.
+
+    Attributes:
+        url: Its origin.
+        accounts: The token of each account, and the ids of its drafts.
+        connection: To its process.
+    """
+
+    url: str
+    accounts: dict[str, list[str]]
+    connection: Connection
+
+    def counted(self) -> tuple[int, int]:
+        """How many jobs are live, and how many requests were answered by 429."""
+        self.connection.send(None)
+        live, refusals = self.connection.recv()
+        return live, refusals
+
+
+def _serve_sandbox(started: Connection, accounts: int, drafts: int) -> None:
+    async def run() -> None:
+        async with Sandbox() as sandbox:
+            tokens = [sandbox.add_account() for _ in range(accounts)]
+            ids = {token: [sandbox.draft(token=token) for _ in range(drafts)] for token in tokens}
+            started.send((sandbox.url, ids))
+            await asyncio.to_thread(started.recv)
+            started.send((len(sandbox.live), sandbox.refusals))
+            await asyncio.Event().wait()
+
+    asyncio.run(run())
+
+
+@contextmanager
+def sandbox(accounts: int, drafts: int) -> Iterator[Service]:
+    """A sandbox with so many claimed accounts, each with so many drafts, for as long as the block lasts."""
+    with _process(_serve_sandbox, accounts, drafts) as here:
+        url, tokens = here.recv()
+        yield Service(url, tokens, here)
+
+
+@contextmanager
+def _process(target: Callable[..., None], *arguments: object) -> Iterator[Connection]:
     here, there = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=_serve, args=(there,), daemon=True)
+    process = multiprocessing.get_context("spawn").Process(target=target, args=(there, *arguments), daemon=True)
     process.start()
     try:
-        yield f"http://127.0.0.1:{here.recv()}"
+        yield here
     finally:
         process.terminate()
         process.join()

@@ -20,7 +20,8 @@ LAYERS = [
     {"quota", "_journal_lines", "_journal_file", "_journal", "_plan", "_flight", "_publishing", "_flights"},
     {"_bulk", "_stream"},
     {"_client"},
-    {"__init__", "testing", "_cli", "_quota", "_demo", "_show", "_commands", "_campaign", "_watch", "_schedule", "_signals", "__main__"},
+    {"__init__", "testing", "_cli", "_quota", "_demo", "_show", "_commands",
+     "_campaign", "_watch", "_schedule", "_signals", "__main__"},
 ]
 # fmt: on
 SOLE_IMPORTERS = {"cattrs": {"_codec"}, "tenacity": {"_retry"}, "click": {"_cli", "_commands"}}

@@ -12,7 +12,9 @@ from opentrain_async import AsyncOpenTrain
 from opentrain_async.sandbox import Sandbox
 
 README = Path(__file__).parent.parent / "README.md"
-MAIN, STREAM, LEDGER, JOURNAL, TEST = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+MAIN, STREAM, LEDGER, ACCOUNTS, JOURNAL, TEST = re.findall(
+    r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL
+)
 
 
 async def test_the_ten_lines_publish_three_drafts(
@@ -56,10 +58,22 @@ async def test_the_ledger_remembers(
     assert sandbox.refusals == 0
 
 
+async def test_many_accounts_publish_at_once(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fourth example gives each account its own day."""
+    monkeypatch.setenv("OT_API_BASE_URL", sandbox.url)
+    scope: dict[str, Any] = {}
+    exec(compile(ACCOUNTS, str(README), "exec"), scope)  # noqa: S102
+    tokens = [sandbox.token, sandbox.add_account()]
+    reports = await scope["publish_for_all"]({
+        token: [sandbox.draft(token=token) for _ in range(21)] for token in tokens
+    })
+    assert [(len(report.published), len(report.deferred)) for report in reports] == [(20, 1)] * 2
+
+
 async def test_the_campaign_keeps_a_journal(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """The fourth example, run twice, publishes once, and tells both times what became of the drafts."""
+    """The fifth example, run twice, publishes once, and tells both times what became of the drafts."""
     monkeypatch.setenv("OT_API_TOKEN", sandbox.token)
     monkeypatch.setenv("OT_API_BASE_URL", sandbox.url)
     monkeypatch.chdir(tmp_path)

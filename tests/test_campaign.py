@@ -1,0 +1,262 @@
+"""Runs of days, and what happens to them: the window, clocks that jump, kills, and others at the same drafts."""
+
+import asyncio
+import math
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from opentrain_async import AsyncOpenTrain, MemoryLedger, OutcomeStatus, SQLiteLedger
+from opentrain_async.sandbox import Fault, Sandbox
+
+from . import command
+from .stores import ledger_on, publish
+from .virtual import VirtualClock
+from .waiting import until
+
+Connect = Callable[..., AsyncOpenTrain]
+DAY = 24 * 3600.0
+
+
+class SkippingClock:
+    """The sandbox's time, of which whoever sleeps skips as much: client and service live in the same days."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self.slept: list[float] = []
+
+    def now(self) -> float:
+        return self._sandbox.clock.now()
+
+    def monotonic(self) -> float:
+        return self._sandbox.clock.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self._sandbox.advance(seconds=seconds)
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("told", [20, None])
+async def test_a_campaign_of_45_drafts_takes_three_days(
+    sandbox: Sandbox, connect: Connect, tmp_path: Path, told: int | None
+) -> None:
+    """20, 20 and 5, with one request a draft, whether the limit is told or learned; no request is refused."""
+    clock, ids = SkippingClock(sandbox), [sandbox.draft() for _ in range(45)]
+    began = clock.now()
+    client = connect(sandbox, clock=clock, daily_limit=told)
+    report = await client.publish_many(ids, max_wait=math.inf, journal=tmp_path / "run.jsonl")
+    assert len(report.published) == 45
+    days = Counter(int((request.at - began) // DAY) for request in sandbox.requests)
+    assert days == {0: 20, 1: 20, 2: 5}
+    assert sandbox.refusals == 0
+    assert max(clock.slept) <= 60
+
+
+class JumpingClock(VirtualClock):
+    """A clock whose wall time jumps once, in a sleep, by so many seconds more than were slept: as in a suspend."""
+
+    def __init__(self, jump: float) -> None:
+        super().__init__()
+        self._jump = jump
+        self.up = 0.0
+
+    def monotonic(self) -> float:
+        return self.up
+
+    async def sleep(self, seconds: float) -> None:
+        self.up += seconds
+        if self.up > 600:
+            self.time, self._jump = self.time + self._jump, 0.0
+        await super().sleep(seconds)
+
+
+@pytest.mark.parametrize("jump", [8 * 3600.0, -8 * 3600.0, DAY, -DAY])
+async def test_f30_a_wait_follows_the_wall_clock_wherever_it_jumps(jump: float) -> None:
+    """A suspended machine goes on within a minute of the time; one whose clock is set back lets nobody in early."""
+    clock = JumpingClock(jump)
+    ledger = ledger_on(MemoryLedger(), clock, limit=1)
+    await publish(ledger, "job_1")
+    reservation = await ledger.reserve("job_2", lambda _: None)
+    assert reservation.job == "job_2"
+    assert clock.up <= DAY + 60
+    if jump < 0:
+        assert clock.up >= DAY - 60
+    else:
+        assert clock.up <= max(660.0, DAY - jump + 60)
+
+
+async def test_f17_two_processes_with_one_draft_are_charged_once(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Both succeed: for one it is published, for the other it may have been so already."""
+    job_id, ledger = sandbox.draft(), str(tmp_path / "quota.sqlite3")
+    both = [await command.start("publish", job_id, "--json", "--ledger", ledger, sandbox=sandbox) for _ in range(2)]
+    ended = await asyncio.gather(*(command.end(process) for process in both))
+    assert [finished.status for finished in ended] == [0, 0]
+    statuses = Counter(outcome["status"] for finished in ended for outcome in finished.outcomes)
+    assert statuses["published"] >= 1
+    assert statuses.total() == 2
+    async with SQLiteLedger(ledger) as store, AsyncOpenTrain(sandbox.token, ledger=store) as client:
+        assert (await client.quota()).used == 1
+
+
+async def test_f17_a_draft_that_comes_twice_in_a_run_has_one_outcome(sandbox: Sandbox, connect: Connect) -> None:
+    """And one request, and one slot."""
+    job_id = sandbox.draft()
+    client = connect(sandbox)
+    report = await client.publish_many([job_id, job_id, job_id])
+    assert (len(report.published), len(report.outcomes), len(sandbox.requests)) == (1, 1, 1)
+    assert (await client.quota()).used == 1
+
+
+_KILLED = """
+import asyncio, os, signal, sys
+from opentrain_async import AsyncOpenTrain, SQLiteLedger
+from opentrain_async._transport import Transport
+from opentrain_async.quota import QuotaLedger
+
+async def die(*_args, **_more):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+async def main(ledger, job_id, where):
+    setattr(*{"before": (Transport, "post"), "after": (QuotaLedger, "settle")}[where], die)
+    async with SQLiteLedger(ledger) as store, AsyncOpenTrain(ledger=store, daily_limit=20) as client:
+        await client.publish(job_id)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(("where", "requests"), [("before", 1), ("after", 2)])
+async def test_f22_f23_a_process_that_is_killed_leaves_a_slot_that_counts_and_is_used_again(
+    sandbox: Sandbox, connect: Connect, tmp_path: Path, where: str, requests: int
+) -> None:
+    """Killed before its request or after the answer, its slot is held; whoever tries the job again goes in it."""
+    job_id, ledger = sandbox.draft(), str(tmp_path / "quota.sqlite3")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _KILLED, ledger, job_id, where, env=command.environment(sandbox)
+    )
+    assert await process.wait() == -9
+    async with SQLiteLedger(ledger) as store:
+        client = connect(sandbox, ledger=store, daily_limit=20)
+        quota = await client.quota()
+        assert [(slot.job_id, slot.state) for slot in quota.slots] == [(job_id, "held")]
+        report = await client.publish_many([job_id])
+        assert [outcome.status for outcome in report.outcomes] == [OutcomeStatus.PUBLISHED]
+        quota = await client.quota()
+        assert [(slot.job_id, slot.state) for slot in quota.slots] == [(job_id, "spent")]
+        await client.close()
+    assert len(sandbox.requests) == requests
+
+
+@pytest.mark.parametrize("bulk", [True, False])
+async def test_f21_a_sibling_that_fails_cancels_and_leaves_nothing_behind(
+    sandbox: Sandbox, connect: Connect, bulk: bool
+) -> None:
+    """In a task group the failure is what is raised, as it is, and no task of the library's goes on."""
+    sandbox.fault(Fault.STALL, times=5)
+    client, ids = connect(sandbox, daily_limit=20), [sandbox.draft() for _ in range(5)]
+    before = asyncio.all_tasks()
+
+    async def fail() -> None:
+        await until(lambda: sandbox.requests)
+        raise LookupError("a sibling")
+
+    async def publishing() -> None:
+        await (client.publish_many(ids) if bulk else client.publish(ids[0]))
+
+    async def together() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(publishing())
+            group.create_task(fail())
+
+    with pytest.raises(ExceptionGroup) as raised:
+        await together()
+    assert [type(error) for error in raised.value.exceptions] == [LookupError]
+    await asyncio.sleep(0)
+    assert {task for task in asyncio.all_tasks() - before if "publish" in repr(task)} == set()
+    assert all(slot.state == "unknown" for slot in (await client.quota()).slots)
+
+
+@pytest.mark.parametrize("bulk", [True, False])
+async def test_f21_the_callers_own_timeout_is_a_timeout(sandbox: Sandbox, connect: Connect, bulk: bool) -> None:
+    """`asyncio.timeout` around a publish or a run ends it, and is told as what it is."""
+    sandbox.fault(Fault.STALL)
+    client, job_id = connect(sandbox), sandbox.draft()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await (client.publish_many([job_id]) if bulk else client.publish(job_id))
+    assert [slot.state for slot in (await client.quota()).slots] == ["unknown"]
+
+
+@pytest.mark.parametrize("journal", [True, False])
+async def test_f36_a_client_that_is_never_closed_is_a_warning_and_no_more(
+    sandbox: Sandbox, tmp_path: Path, journal: bool
+) -> None:
+    """The interpreter ends with 0; nothing but ResourceWarnings is said, and no task is left."""
+    code = (
+        "import asyncio\nfrom opentrain_async import AsyncOpenTrain\n"
+        "async def main():\n"
+        f"    report = await AsyncOpenTrain().publish_many([{sandbox.draft()!r}], "
+        f"journal={str(tmp_path / 'run.jsonl') if journal else None!r})\n"
+        "    print(report)\n"
+        "    assert len(asyncio.all_tasks()) == 1\n"
+        "asyncio.run(main())\nimport gc; gc.collect()"
+    )
+    ended = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-W", "ignore::ResourceWarning", "-c", code],
+        env=command.environment(sandbox), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stdout) == (0, "1 draft: 1 published\n")
+    assert "Traceback" not in ended.stderr
+
+
+async def test_f36_a_client_that_is_closed_twice_is_closed(sandbox: Sandbox, connect: Connect) -> None:
+    """The second time there is nothing left to do."""
+    client = connect(sandbox)
+    await client.publish(sandbox.draft())
+    await client.close()
+    await client.close()
+    await client.aclose()
+
+
+async def test_f40_a_slow_consumer_slows_the_source(sandbox: Sandbox, connect: Connect) -> None:
+    """Nothing piles up: what was taken from the source and not yet consumed is never more than twice the workers."""
+    client, taken, consumed, ahead = connect(sandbox, daily_limit=3), 0, 0, []
+
+    def source() -> Iterator[str]:
+        nonlocal taken
+        for number in range(300):
+            taken += 1
+            yield f"job_{number}"
+
+    async with client.publish_stream(source(), concurrency=10) as outcomes:
+        async for _ in outcomes:
+            consumed += 1
+            await asyncio.sleep(0.001)
+            ahead.append(taken - consumed)
+    assert consumed == 300
+    assert max(ahead) <= 2 * 10 + 1
+
+
+async def test_many_accounts_share_a_session_and_a_ledger(sandbox: Sandbox, connect: Connect) -> None:
+    """Each has its own day; the session is borrowed, and none of them closes it."""
+    tokens = [sandbox.add_account() for _ in range(20)]
+    drafts = [[sandbox.draft(token=token) for _ in range(25)] for token in tokens]
+    ledger = MemoryLedger()
+    async with aiohttp.ClientSession() as session:
+
+        async def publish_for(token: str, ids: list[str]) -> Counter[OutcomeStatus]:
+            client = connect(sandbox, token=token, session=session, ledger=ledger)
+            report = await client.publish_many(ids, concurrency=3)
+            await client.close()
+            return Counter(outcome.status for outcome in report.outcomes)
+
+        ended = await asyncio.gather(*(publish_for(*one) for one in zip(tokens, drafts, strict=True)))
+        assert not session.closed
+    assert ended == [{OutcomeStatus.PUBLISHED: 20, OutcomeStatus.DEFERRED: 5}] * 20
+    assert sandbox.refusals == 0
