@@ -45,7 +45,8 @@ class RetryPolicy:
         max_attempts: Attempts in all, the first one too; from 1, which is not to retry.
         base_delay: Seconds; 0 or more.
         max_delay: Seconds; at least *base_delay*.
-        max_retry_after: Seconds; a server that asks for more is not waited for: the error surfaces at once.
+        max_retry_after: Seconds; a server that asks for more is not waited for: the error surfaces at once, and until
+            then bulk runs defer their drafts without a request.
         deadline: Seconds from the first send, above 0, which no attempt and no delay outlasts. It stands still
             while the client waits for quota or is paused by the server.
 
@@ -106,10 +107,13 @@ class Retrier:
         return await _Call(self, name, attempt, is_transient, patience).run()
 
     def heed(self, error: OpenTrainError) -> None:
-        """Pause everyone, if that is what the server asks for."""
-        asked = error.retry_after if isinstance(error, RateLimitedError) else None
-        if asked is not None and asked <= self.policy.max_retry_after:
-            self.pause.extend(asked)
+        """Pause everyone, if that is what the server asks for; for longer than is waited, runs send nothing more."""
+        if not isinstance(error, RateLimitedError) or error.retry_after is None:
+            return
+        if error.retry_after <= self.policy.max_retry_after:
+            self.pause.extend(error.retry_after)
+        else:
+            self.pause.shut(error, error.retry_after)
 
 
 class _Call(Generic[T]):
@@ -166,13 +170,15 @@ class _Call(Generic[T]):
 
         The deadline stands still while the attempt is held or paused, and also during one that is a probe.
         """
+        outage, pause, now = self._retrier.outage, self._retrier.pause, self._now()
         if self._is_given_up():
             raise GivenUpError
-        left = self._deadline - self._now()
+        left = self._deadline - now
         if left <= 0:
             raise self._failure  # waiting took longer than it should have, as on a machine that was suspended
-        outage, pause = self._retrier.outage, self._retrier.pause
-        passage = await self._passage()
+        if now < pause.shut_until and self._patience is not None:
+            raise pause.refusal(self._name)
+        passage = await self._passage(self._patience) if self._patience is not None and self._is_held() else None
         outages = outage.over
         try:
             if passage is not None or pause.until:
@@ -194,13 +200,11 @@ class _Call(Generic[T]):
         outage.answered(passage)
         return result
 
-    async def _passage(self) -> Passage | None:
-        if self._patience is None or not self._is_held():
-            return None
+    async def _passage(self, patience: Patience) -> Passage:
         if self._owes_a_token:  # for a retry that is not made now
             self._give_back(succeeded=True)
         self._answers_at_first_failure = None
-        return await self._retrier.outage.passage(self._patience)
+        return await self._retrier.outage.passage(patience)
 
     def _is_given_up(self) -> bool:
         return self._patience is not None and self._patience.is_given_up
@@ -243,7 +247,7 @@ class _Call(Generic[T]):
         self._failure = error
         if self._attempts >= self._retrier.policy.max_attempts or self._is_given_up():
             return False
-        if self._is_held():
+        if self._is_held() and not isinstance(error, RateLimitedError):
             self._delay = 0.0
             return True
         return await self._may_go_on_after(error)

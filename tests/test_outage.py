@@ -13,6 +13,7 @@ from opentrain_async.errors import (
     AuthenticationError,
     ConfigurationError,
     ConnectionLostError,
+    RateLimitedError,
     ServerError,
 )
 
@@ -227,6 +228,32 @@ async def test_a_single_publish_is_not_held() -> None:
         report = await run
     assert [outcome.job_id for outcome in report.published] == ["job_2"]
     assert [outcome.attempts for outcome in report.outcomes] == [1, 1, 2]
+
+
+async def test_a_throttle_of_an_hour_defers_the_run(clock: VirtualClock) -> None:
+    """Each draft under way is told so once; the rest waits as long, unsent. When it is over the next run goes."""
+    is_busy = True
+
+    async def behave(call: Call) -> None:
+        busy = answer({"ok": False}, status="429 no", headers="Retry-After: 3600\r\n")
+        call.writer.write(busy if is_busy else answer(live(job_of(call))))
+
+    async with facing(behave, clock) as (server, client):
+        report = await client.publish_many(ids(50), concurrency=5)
+        assert (len(report.deferred), len(server.calls)) == (50, 5)
+        assert {outcome.attempts for outcome in report.outcomes} == {0, 1}
+        for outcome in report.outcomes:
+            assert isinstance(outcome.error, RateLimitedError)
+            assert outcome.error.job_id == outcome.job_id
+            assert outcome.retry_at is not None
+            assert abs(outcome.retry_at.timestamp() - clock.time - 3600) < 1
+        with pytest.raises(RateLimitedError):
+            await client.publish("job_a")
+        assert len(server.calls) == 6
+        is_busy = False
+        clock.time += 3550
+        assert len((await client.publish_many(ids(5))).published) == 5
+        assert clock.slept
 
 
 async def test_a_cancelled_run_leaves_the_line(clock: VirtualClock) -> None:
