@@ -2,7 +2,7 @@
 
 from ._client import AsyncOpenTrain
 from ._journal import Journal
-from ._plan import PublishPlan
+from ._plan import PlannedPublish, PublishPlan
 from ._retry import RetryPolicy
 from ._version import __version__
 from .errors import OpenTrainError
@@ -16,6 +16,7 @@ __all__ = [
     "MemoryLedger",
     "OpenTrainError",
     "OutcomeStatus",
+    "PlannedPublish",
     "PublishOutcome",
     "PublishPlan",
     "PublishProgress",
