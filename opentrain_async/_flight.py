@@ -103,7 +103,7 @@ class Flight:
         for ending in self.waiting():
             if self.passengers[ending].is_given_up:
                 ending.set_result(GivenUpError())
-        self.owner = self.called_off = None
+        self.owner = self.called_off = self.task = None  # the task goes on with what its owner does next
         self.told_at_end = False
         self.phase = "waiting"
 

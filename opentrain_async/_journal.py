@@ -114,10 +114,11 @@ class JournalWriter:
         self._came += 1
         number = self._came
         async with self._turn:
-            if self._written < number:
-                came = self._came
-                await self._append()
-                self._written = came
+            if self._written >= number:
+                return
+            came = self._came
+            await self._append()
+            self._written = came
 
     async def close(self) -> None:
         """Have everything on the disk, and let another run have the file; closing twice is harmless."""

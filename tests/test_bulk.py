@@ -17,23 +17,10 @@ from opentrain_async.errors import (
 )
 from opentrain_async.sandbox import Fault, Sandbox
 
-from .virtual import VirtualClock
+from .virtual import GatedClock
 from .waiting import until
 
 Connect = Callable[..., AsyncOpenTrain]
-
-
-class GatedClock(VirtualClock):
-    """A virtual clock on which every sleep ends when the gate is opened."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.gate = asyncio.Event()
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        await self.gate.wait()
-        self.time += seconds
 
 
 AT_ONCE = RetryPolicy(base_delay=0.0, max_delay=0.0)

@@ -430,6 +430,18 @@ async def test_a_run_cancelled_while_it_opens_its_journal_lets_it_go(
     assert sandbox.requests == []
 
 
+async def test_a_run_cancelled_while_it_opens_what_is_no_journal_is_cancelled(
+    sandbox: Sandbox, connect: Connect, path: Path
+) -> None:
+    """That it could not have had it is nobody's business then."""
+    path.write_text("job_1\n")
+    run = asyncio.create_task(connect(sandbox).publish_many([sandbox.draft()], journal=path))
+    await asyncio.sleep(0)
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+
+
 async def test_a_stream_left_at_once_lets_its_journal_go(sandbox: Sandbox, connect: Connect, path: Path) -> None:
     """Also where the run itself had no time to begin."""
     async with connect(sandbox).publish_stream([sandbox.draft()], journal=path):

@@ -8,7 +8,9 @@ from itertools import pairwise
 
 import pytest
 
-from opentrain_async import AsyncOpenTrain, RetryPolicy
+from opentrain_async import AsyncOpenTrain, OutcomeStatus, RetryPolicy
+from opentrain_async._outage import Outage
+from opentrain_async._patience import Patience
 from opentrain_async.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -18,7 +20,7 @@ from opentrain_async.errors import (
 )
 
 from .peers import ONCE, Behaviour, Call, Peer, Then, answer, client_of, leave, live, peer, sends
-from .virtual import VirtualClock
+from .virtual import GatedClock, VirtualClock
 
 PATIENT = RetryPolicy()
 Fail = Callable[[Call], Awaitable[None]]
@@ -78,6 +80,12 @@ class Service:
             self.since.append(at_once)
         self.live.append(job_of(call))
         call.writer.write(answer(live(job_of(call))))
+
+
+@pytest.fixture
+def gated() -> GatedClock:
+    """A clock on which nobody wakes until the test says so."""
+    return GatedClock()
 
 
 @asynccontextmanager
@@ -208,6 +216,104 @@ async def test_a_run_that_stops_lets_go_of_what_it_holds(clock: VirtualClock) ->
     assert isinstance(report.stopped_by, AuthenticationError)
     assert len(server.calls) == len(service.met) + 1
     assert [len(report.unknown), len(report.not_sent)] == [8, 12]
+
+
+async def test_what_waits_to_be_tried_again_is_not_once_the_run_has_stopped(gated: GatedClock) -> None:
+    """Neither after its backoff, nor after a pause: a token that was revoked meanwhile is not shown once more."""
+
+    async def behave(call: Call) -> None:
+        number = int(job_of(call).removeprefix("job_"))
+        lines = ["503 no", "429 no", "401 Unauthorized"]
+        headers = "Retry-After: 5\r\n" if number == 1 else ""
+        await status(lines[number], headers=headers)(call)
+
+    for first in (0, 1):
+        gated.gate.clear()
+        async with facing(behave, gated) as (server, client):
+            run = asyncio.create_task(client.publish_many([f"job_{first}", "job_2"], concurrency=2))
+            await server.arrived(2)
+            await asyncio.sleep(0.01)
+            gated.gate.set()
+            report = await run
+        assert isinstance(report.stopped_by, AuthenticationError)
+        assert [outcome.attempts for outcome in report.outcomes] == [1, 1]
+        assert len(server.calls) == 2
+
+
+async def test_a_draft_that_pauses_before_it_is_sent_is_not_once_the_run_has_stopped(gated: GatedClock) -> None:
+    """A pause that another client's caller met is no reason to send what nobody wants any more."""
+    may_answer = asyncio.Event()
+
+    async def behave(call: Call) -> None:
+        if job_of(call) == "job_a":
+            call.writer.write(answer({"ok": False}, status="429 no", headers="Retry-After: 5\r\n"))
+        else:
+            await may_answer.wait()
+            await status("401 Unauthorized")(call)
+
+    gated.gate.clear()
+    async with facing(behave, gated) as (server, client):
+        comes = asyncio.Event()
+
+        async def source() -> AsyncIterator[str]:
+            yield "job_1"
+            await comes.wait()
+            yield "job_2"
+
+        run = asyncio.create_task(client.publish_many(source(), concurrency=2))
+        await server.arrived(1)
+        alone = asyncio.create_task(client.publish("job_a"))
+        await server.arrived(2)
+        await asyncio.sleep(0.01)
+        comes.set()
+        await asyncio.sleep(0.01)
+        may_answer.set()
+        await asyncio.sleep(0.01)
+        gated.gate.set()
+        report = await run
+        alone.cancel()
+        await asyncio.wait({alone})
+    assert [(outcome.job_id, outcome.status) for outcome in report.not_sent] == [("job_2", OutcomeStatus.NOT_SENT)]
+    assert "job_2" not in [job_of(call) for call in server.calls]
+
+
+async def test_a_draft_that_comes_twice_is_given_up_twice(gated: GatedClock) -> None:
+    """Held without having been sent, it is not sent for either, once the outage has lasted too long."""
+    service = Service(gated, after=0, seconds=math.inf, fail=status("503 no"))
+
+    async def source() -> AsyncIterator[str]:
+        for job_id in ids(3):
+            yield job_id
+        while len(service.met) < 3:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.02)
+        yield "job_x"
+        yield "job_x"
+
+    gated.gate.clear()
+    async with facing(service, gated) as (_server, client):
+        asyncio.get_running_loop().call_later(0.1, gated.gate.set)
+        async with client.publish_stream(source(), concurrency=5, outage_patience=0.1) as outcomes:
+            ended = [(outcome.job_id, outcome.status) async for outcome in outcomes]
+    assert ended.count(("job_x", OutcomeStatus.NOT_SENT)) == 2
+    assert len([status for _, status in ended if status is OutcomeStatus.UNKNOWN]) == 3
+
+
+async def test_an_outage_that_ends_while_a_draft_is_in_line_lets_it_go(clock: VirtualClock) -> None:
+    """Nobody who stands there is left behind."""
+    outage = Outage(clock, base_delay=1.0, max_delay=1.0, max_retry_after=60.0)
+    clock.stands_still = True
+    for number in range(3):
+        outage.failed(f"job_{number}", ServerError("no", status=503))
+    first, second = (asyncio.create_task(outage.passage(Patience(0.0, outage=9.0, since=clock.time))) for _ in range(2))
+    await asyncio.sleep(0)
+    outage.answered()
+    first.cancel()
+    await asyncio.sleep(0)
+    assert not (await second).is_probe
+    outage.answered()
+    third = await outage.passage(Patience(0.0, outage=9.0, since=clock.time))
+    assert not third.is_probe
 
 
 async def test_a_single_publish_is_not_held() -> None:

@@ -26,3 +26,16 @@ class VirtualClock:
             await asyncio.Event().wait()
         self.time += seconds
         await asyncio.sleep(0)
+
+
+class GatedClock(VirtualClock):
+    """A virtual clock on which every sleep ends when the gate is opened."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        await self.gate.wait()
+        self.time += seconds
