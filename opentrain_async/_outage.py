@@ -16,6 +16,7 @@ from typing import Literal
 
 from attrs import define
 
+from ._backoff import doubled
 from ._clock import Clock
 from ._line import Line, Waiter
 from ._patience import GivenUpError, Patience
@@ -25,7 +26,6 @@ _FAILURES = 3
 """So many in a row, ..."""
 _DRAFTS = 2
 """... of so many drafts, are an outage."""
-_MOST_DOUBLINGS = 60
 
 _logger = logging.getLogger("opentrain_async")
 
@@ -149,7 +149,7 @@ class Outage:
         _logger.warning("the service does not answer: runs are held, and one draft at a time is tried: %s", failure)
 
     def _put_off_probe(self, failure: OpenTrainError) -> None:
-        bound = min(self._max_delay, self._base_delay * 2.0 ** min(self._probes, _MOST_DOUBLINGS))
+        bound = doubled(self._base_delay, self._probes, self._max_delay)
         asked = failure.retry_after if isinstance(failure, ServerError | RateLimitedError) else None
         delay = bound * random.uniform(0.5, 1)
         if asked is not None and asked <= self._max_retry_after:

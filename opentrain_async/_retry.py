@@ -9,6 +9,7 @@ from attrs import field, frozen
 from tenacity import AsyncRetrying, RetryCallState
 
 from . import _checks
+from ._backoff import doubled
 from ._budget import RetryBudget
 from ._clock import Clock
 from ._outage import Outage, Passage
@@ -30,7 +31,6 @@ Attempt = Callable[[float], Awaitable[T]]
 IsTransient = Callable[[OpenTrainError], bool]
 
 _logger = logging.getLogger("opentrain_async")
-_MOST_DOUBLINGS = 60
 
 
 @frozen(kw_only=True)
@@ -277,9 +277,9 @@ class _Call(Generic[T]):
         if isinstance(error, ConnectionLostError) and not self._has_reconnected:
             self._has_reconnected = True
             return 0.0
-        bound = self._retrier.policy.base_delay * 2.0 ** min(self._doublings, _MOST_DOUBLINGS)
+        bound = doubled(self._retrier.policy.base_delay, self._doublings, self._retrier.policy.max_delay)
         self._doublings += 1
-        return random.uniform(0, min(self._retrier.policy.max_delay, bound))
+        return random.uniform(0, bound)
 
     def _give_back(self, *, succeeded: bool) -> None:
         if self._owes_a_token:

@@ -13,7 +13,7 @@ import opentrain_async
 ROOT = Path(opentrain_async.__file__).parent
 # fmt: off
 LAYERS = [
-    {"_text", "_clock", "_closable", "_version", "models", "errors", "outcomes"},
+    {"_text", "_backoff", "_clock", "_closable", "_version", "models", "errors", "outcomes"},
     {"_checks", "_alarm", "_retry_after", "_line", "_patience"},
     {"_settings", "_wire", "_codec", "_transport", "_retry", "_budget", "_pause", "_outage", "_answers", "_source",
      "_callback", "_progress"},

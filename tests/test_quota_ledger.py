@@ -8,7 +8,7 @@ from opentrain_async.errors import QuotaLedgerError
 from opentrain_async.quota import MemoryLedger
 from opentrain_async.quota._slots import Denied
 
-from .stores import BrokenStore, SlowStore, ledger_on
+from .stores import BrokenStore, SlowStore, ledger_on, publish
 from .virtual import VirtualClock
 
 WINDOW = 24 * 3600.0
@@ -121,6 +121,29 @@ async def test_a_place_that_others_hold_is_polled_for(clock: VirtualClock) -> No
     waiting.cancel()
     await asyncio.wait({waiting})
     assert clock.now() - began < 60
+
+
+async def test_a_place_that_others_hold_after_weeks_of_waiting_is_polled_for(clock: VirtualClock) -> None:
+    """However often somebody in line has looked, the next look is at most a second away."""
+    store, looks = MemoryLedger(), 0
+    ours, theirs = ledger_on(store, clock), ledger_on(store, clock)
+    await publish(theirs, "first")
+
+    def denied(_: object) -> None:
+        nonlocal looks
+        looks += 1
+
+    waiting = asyncio.create_task(ours.reserve("ours", denied))
+    while looks < 1_100:
+        await asyncio.sleep(0)
+    store.log_of("account").jobs.clear()
+    held = await theirs.reserve("theirs", ignore)
+    slept = len(clock.slept)
+    while len(clock.slept) < slept + 3:
+        await asyncio.sleep(0)
+    assert clock.slept[-1] == 1.0
+    await theirs.settle(held, "released")
+    assert (await waiting).job == "ours"
 
 
 async def test_what_is_reserved_for_a_cancelled_caller_is_given_back(clock: VirtualClock) -> None:

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable
 from typing import TypeVar
 
+from .._backoff import doubled
 from .._clock import Clock
 from .._line import Line, Waiter
 from ..errors import QuotaLedgerError
@@ -202,7 +203,7 @@ class QuotaLedger:
             return min(_RECHECK_SECONDS, max(_FIRST_POLL_SECONDS, answer.wait))
         if answer.holders and answer.holders <= self._mine:
             return None  # each of them calls when it is settled
-        return min(_LAST_POLL_SECONDS, _FIRST_POLL_SECONDS * 2.0**polls)
+        return doubled(_FIRST_POLL_SECONDS, polls, _LAST_POLL_SECONDS)
 
     def _pass_on(self, waiter: Waiter) -> None:
         """Once one in line has been turned away, those behind must learn of it too: they may not want to wait."""
