@@ -22,13 +22,19 @@ class Waiter:
         """Wait to be called, or for *within* seconds where given; a call made before counts."""
         alarm = None if within is None else asyncio.ensure_future(clock.sleep(within))
         if alarm is not None:
-            alarm.add_done_callback(lambda _: self.call())
+            alarm.add_done_callback(self._ring)
         try:
             await self._called.wait()
         finally:
             self._called.clear()
-            if alarm is not None and alarm.cancel():
-                await asyncio.wait({alarm})
+            if alarm is not None:
+                # Or it would call once more as it is cancelled, and the next wait would be none.
+                alarm.remove_done_callback(self._ring)
+                if alarm.cancel():
+                    await asyncio.wait({alarm})
+
+    def _ring(self, _alarm: "asyncio.Future[None]") -> None:
+        self.call()
 
 
 class Line:
