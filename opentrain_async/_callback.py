@@ -1,5 +1,6 @@
 """What callers want to be told, and cannot do harm with."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 from inspect import isawaitable
@@ -31,8 +32,8 @@ class Callback(Generic[T]):
             answer = self._function(value)
             if isawaitable(answer):
                 await answer
-        except BaseException as error:
-            if not isinstance(error, Exception) and is_cancelled_by_its_caller(error):
+        except (Exception, asyncio.CancelledError) as error:
+            if is_cancelled_by_its_caller(error):
                 raise
             if not self._has_failed:
                 self._has_failed = True

@@ -116,7 +116,7 @@ class AsyncOpenTrain(Closable):
         retrier = Retrier(retry, self._clock)
         self._outage = retrier.outage
         publisher = Publisher(self._ledger, self._transport, retrier, self._clock)
-        self._flights = Flights(publisher.publish, self._clock, retrier.outage.look_again)
+        self._flights = Flights(publisher.publish, self._clock, retrier.look_again)
 
     def __repr__(self) -> str:
         # Also of one whose making failed: a crash reporter shows it with the frames.

@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import math
 from typing import Any, Literal
 
 from attrs import define, field
@@ -9,6 +10,7 @@ from attrs import define, field
 from ._patience import GivenUpError, Patience
 from .errors import OpenTrainError, QuotaExceededError
 from .models import PublishResult
+from .quota._slots import Reservation
 
 Phase = Literal["waiting", "ready", "sending"]
 Ending = PublishResult | Exception
@@ -30,6 +32,8 @@ class Flight:
         phase: It waits for a slot; has one and is ready to send; or is sending.
         ended: How it ended, once that is known: then its slot may be left to be settled, and nothing else.
         attempts: How many have been begun.
+        reservation: Its slot, once it has one.
+        kept_at: When the lease of that was last renewed, by the monotonic clock.
         in_doubt: An attempt, of this publish or of one that it follows, may have been applied.
         has_reached_server: An attempt got further than connecting.
         called_off: What its owner is told because the client itself has cancelled the task; that is done once.
@@ -44,6 +48,8 @@ class Flight:
     phase: Phase = "waiting"
     ended: Ending | None = None
     attempts: int = 0
+    reservation: Reservation | None = None
+    kept_at: float = -math.inf
     in_doubt: bool = False
     has_reached_server: bool = False
     called_off: Exception | None = None
@@ -52,9 +58,37 @@ class Flight:
     _denied_until: float = 0.0
 
     @property
+    def patiences(self) -> list[Patience]:
+        """Of all who wait."""
+        aboard = [self.passengers[ending] for ending in self.waiting()]
+        return aboard if self.owner is None else [self.owner, *aboard]
+
+    @property
+    def is_given_up(self) -> bool:
+        """Nothing more is to be sent in this task: its owner has given up, or all who wait for a task of its own."""
+        if self.owner is not None:
+            return self.owner.is_given_up
+        return bool(self.passengers) and all(patience.is_given_up for patience in self.passengers.values())
+
+    @property
+    def is_holdable(self) -> bool:
+        """Somebody who waits can be held in an outage."""
+        return any(patience.outage for patience in self.patiences)
+
+    @property
+    def is_urgent(self) -> bool:
+        """Somebody who waits cannot: a single publish, or one of a run that does not want to be held."""
+        return not all(patience.outage for patience in self.patiences)
+
+    @property
     def may_be_live(self) -> bool:
         """Whether the draft may be live although nobody knows: it is being sent, or was and is in doubt."""
         return self.phase == "sending" or self.in_doubt
+
+    @property
+    def was_sent(self) -> bool:
+        """Whether a request of this publish may have put it live, and nobody knows: so its slot is dated now."""
+        return self.phase == "sending" or (self.in_doubt and self.has_reached_server)
 
     def board(self, patience: Patience, now: float) -> "asyncio.Future[Ending]":
         """Wait for the end of this publish as well."""
@@ -86,30 +120,43 @@ class Flight:
             return bool(self.waiting())
         return not self.owner.is_given_up and self.owner.ends_at(now) >= until
 
-    def give_up(self, patience: Patience) -> bool:
-        """Let those with this patience go, unless something may have been sent; returns whether this task may end.
+    def let_go(self) -> None:
+        """Let the passengers go who have given up."""
+        for ending in self.waiting():
+            if self.passengers[ending].is_given_up:
+                ending.set_result(GivenUpError())
 
-        One that has a slot finds out by itself, before it sends anything.
+    def turn_away_hasty(self, failure: OpenTrainError) -> None:
+        """Tell the passengers who cannot be held how it has ended for them; the others go on waiting."""
+        for ending in self.waiting():
+            if not self.passengers[ending].outage:
+                told = _own_copy(failure)
+                if isinstance(told, OpenTrainError) and self.in_doubt:
+                    told.effect = "unknown"
+                ending.set_result(told)
+
+    def give_up(self, patience: Patience) -> bool:
+        """Let those with this patience go, unless it is being sent just now; returns whether this task may end.
+
+        One that has a slot finds out by itself, before it sends anything more.
         """
+        if self.phase != "sending":
+            self.let_go()
         if self.phase != "waiting":
             return False
-        for ending in self.waiting():
-            if self.passengers[ending] is patience:
-                ending.set_result(GivenUpError())
         return not self.waiting() if self.owner is None else self.owner is patience
 
     def disown(self) -> None:
         """Begin again without the owner, for the passengers who have not given up themselves."""
-        for ending in self.waiting():
-            if self.passengers[ending].is_given_up:
-                ending.set_result(GivenUpError())
+        self.let_go()
         self.owner = self.called_off = self.task = None  # the task goes on with what its owner does next
         self.told_at_end = False
         self.phase = "waiting"
 
     def _turn_away(self, denial: QuotaExceededError, now: float) -> None:
         for ending in self.waiting():
-            if self.passengers[ending].ends_at(now) < self._denied_until:
+            patience = self.passengers[ending]
+            if patience.is_given_up or patience.ends_at(now) < self._denied_until:
                 ending.set_result(_own_copy(denial))
 
 

@@ -23,15 +23,15 @@ class Flights:
     Args:
         fly: Publishes the draft of a flight.
         clock: What time it is, for the patience of the callers.
-        on_given_up: Called when a patience has given up: whoever waits for something else than a slot is to look.
+        look_again: Called when somebody has given up or come aboard: those who wait to send are to look.
     """
 
     def __init__(
-        self, fly: Callable[[Flight], Awaitable[PublishResult]], clock: Clock, on_given_up: Callable[[], None]
+        self, fly: Callable[[Flight], Awaitable[PublishResult]], clock: Clock, look_again: Callable[[], None]
     ) -> None:
         self._fly = fly
         self._clock = clock
-        self._on_given_up = on_given_up
+        self._look_again = look_again
         self._joinable: dict[str, Flight] = {}
         self._left_by_all: set[Flight] = set()
         self._is_closed = False
@@ -79,11 +79,11 @@ class Flights:
         return flight, self._take_off(flight)
 
     def give_up(self, patience: Patience) -> None:
-        """Let all callers with this patience go for whom nothing has been sent."""
+        """Let all callers with this patience go, but for what is being sent just now."""
         for flight in list(self._joinable.values()):
             if flight.give_up(patience):
                 self._call_off(flight, GivenUpError())
-        self._on_given_up()
+        self._look_again()
 
     def denial(self, patience: Patience) -> QuotaExceededError | None:
         """Why drafts of this patience wait for the window, if any do."""
@@ -130,6 +130,8 @@ class Flights:
     async def _take_part(self, flight: Flight, patience: Patience) -> PublishResult:
         """Wait for the end of a publish in another task; the last one to leave it calls it off."""
         ending = flight.board(patience, self._clock.now())
+        if flight.phase == "ready":
+            self._look_again()
         try:
             told = await ending
         finally:

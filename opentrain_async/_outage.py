@@ -12,6 +12,7 @@ ended, and that of a draft which failed before and others have been answered sin
 import copy
 import logging
 import random
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Literal
 
 from attrs import define
@@ -19,13 +20,16 @@ from attrs import define
 from ._backoff import doubled
 from ._clock import Clock
 from ._line import Line, Waiter
-from ._patience import GivenUpError, Patience
+from ._patience import GivenUpError, Party, Patience
 from .errors import APIError, OpenTrainError, RateLimitedError, ServerError
 
 _FAILURES = 3
 """So many in a row, ..."""
+_RECHECK_SECONDS = 15.0
 _DRAFTS = 2
 """... of so many drafts, are an outage."""
+
+Keep = Callable[[], Awaitable[None]]
 
 _logger = logging.getLogger("opentrain_async")
 
@@ -74,26 +78,35 @@ class Outage:
         self._allowed = 1
         self._under_way: set[Passage] = set()
 
-    async def passage(self, patience: Patience) -> Passage:
-        """Wait until an attempt may be made.
+    async def passage(self, party: Party, keep: Keep) -> Passage | None:
+        """Wait until an attempt may be made, while there is an outage or it is being recovered from.
+
+        Args:
+            party: For whom.
+            keep: Called now and then, to keep what runs out.
 
         Returns:
-            The leave to make one, to be handed in with how that ended.
+            The leave to make one, to be handed in with how that ended; `None` where none is needed, as somebody cannot
+            be held.
 
         Raises:
-            GivenUpError: The patience has ended, with this outage or before.
+            GivenUpError: The party's patience has ended, with this outage or before.
         """
         with self._line.stand() as waiter:
             while True:
-                self._end_if_over(patience)
-                if patience.is_given_up:
+                self._end_if_over(party.patiences)
+                party.let_go()
+                if party.is_given_up:
                     raise GivenUpError
-                if self.state == "none" or self._has_room_for(waiter):
+                if party.is_urgent:
+                    return None
+                if self._has_room_for(waiter):
                     break
-                await waiter.called(self._clock, self._look_again_within(waiter, patience))
+                await waiter.called(self._clock, self._look_again_within(waiter, party.patiences))
+                self._line.call_after(waiter)
+                await keep()
             passage = Passage(is_probe=self.state == "held")
-            if self.state != "none":
-                self._under_way.add(passage)
+            self._under_way.add(passage)
         return passage
 
     def answered(self, passage: Passage | None = None) -> None:
@@ -176,20 +189,28 @@ class Outage:
             return False
         return self.state == "ramp" or self._clock.monotonic() >= self._probe_at
 
-    def _look_again_within(self, waiter: Waiter, patience: Patience) -> float | None:
-        """When to look again without being called: only the first in line has a reason to, once no probe is out."""
+    def _look_again_within(self, waiter: Waiter, patiences: Iterable[Patience]) -> float | None:
+        """When to look again without being called: only the first in line has a reason to, once no probe is out.
+
+        It looks now and then also without one, and has those behind it look: what they hold has to be kept.
+        """
         if len(self._under_way) >= self._allowed or not self._line.is_first(waiter):
             return None
-        return max(0.0, min(self._probe_at, self._ends_at(patience)) - self._clock.monotonic())
+        due = min(self._probe_at, *(self._ends_at(patience) for patience in patiences if patience.outage))
+        return min(_RECHECK_SECONDS, max(0.0, due - self._clock.monotonic()))
 
     def _ends_at(self, patience: Patience) -> float:
         return max(self._began_at, patience.since) + patience.outage
 
-    def _end_if_over(self, patience: Patience) -> None:
-        if self.state == "held" and not patience.is_given_up and self._clock.monotonic() >= self._ends_at(patience):
-            failure = copy.copy(self._last_failure)
-            _logger.warning("no answer for %g s: the run stops: %s", patience.outage, failure)
-            patience.give_up(failure.with_traceback(None))
+    def _end_if_over(self, patiences: Iterable[Patience]) -> None:
+        if self.state != "held":
+            return
+        now = self._clock.monotonic()
+        for patience in patiences:
+            if patience.outage and not patience.is_given_up and now >= self._ends_at(patience):
+                failure = copy.copy(self._last_failure)
+                _logger.warning("no answer for %g s: the run stops: %s", patience.outage, failure)
+                patience.give_up(failure.with_traceback(None))
 
 
 def _is_throttle(error: OpenTrainError) -> bool:

@@ -1,5 +1,8 @@
 """How long callers wait for what is not theirs to hurry: the quota's window, and a service that is down."""
 
+from collections.abc import Iterable
+from typing import Protocol
+
 from .errors import OpenTrainError
 
 
@@ -42,3 +45,35 @@ class Patience:
         if not self.is_given_up:
             self.is_given_up = True
             self.stopped_by = because
+
+
+class Party(Protocol):
+    """Those for whom one draft is published together, each with a patience of their own."""
+
+    @property
+    def patiences(self) -> Iterable[Patience]:
+        """Of all who wait."""
+        ...
+
+    @property
+    def is_given_up(self) -> bool:
+        """Nothing more is to be sent for them, or for the one in whose task this runs."""
+        ...
+
+    @property
+    def is_holdable(self) -> bool:
+        """Somebody of them can be held in an outage."""
+        ...
+
+    @property
+    def is_urgent(self) -> bool:
+        """Somebody of them cannot."""
+        ...
+
+    def let_go(self) -> None:
+        """Tell those that they are given up who have given up."""
+        ...
+
+    def turn_away_hasty(self, failure: OpenTrainError) -> None:
+        """Tell those who cannot be held how it has ended for them."""
+        ...

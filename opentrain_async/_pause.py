@@ -2,6 +2,7 @@
 
 import copy
 import random
+from collections.abc import Awaitable, Callable
 
 from ._clock import Clock
 from .errors import RateLimitedError
@@ -42,9 +43,7 @@ class Pause:
         told.retry_after = self.shut_until - self._clock.monotonic()
         return told
 
-    async def over(self) -> float:
-        """Wait for the end of the pause, if there is one; returns for how many seconds that was."""
-        began = self._clock.monotonic()
+    async def over(self, sleep: Callable[[float], Awaitable[None]]) -> None:
+        """Wait for the end of the pause, if there is one, by this sleep."""
         while (left := self.until - self._clock.monotonic()) > 0:
-            await self._clock.sleep(left + random.uniform(0, self._spread))
-        return self._clock.monotonic() - began
+            await sleep(left + random.uniform(0, self._spread))

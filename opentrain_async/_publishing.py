@@ -39,16 +39,17 @@ class Publisher:
         Raises:
             OpenTrainError: The draft is not known to be live; `effect` says whether it may be.
         """
-        attempt = partial(self._attempt, flight)
+        attempt, keep = partial(self._attempt, flight), partial(self._keep, flight)
         while True:
             reservation = self._ledger.reserve_at_once(flight.job_id)
             if reservation is None:
                 reservation = await self._ledger.reserve(flight.job_id, partial(self._deny, flight))
+            flight.reservation = reservation
             flight.phase = "ready"
             flight.in_doubt = reservation.before == "unknown"
             flight.has_reached_server = False
             try:
-                result = await self._retrier.run(flight.job_id, attempt, is_transient, flight.owner)
+                result = await self._retrier.run(flight.job_id, attempt, is_transient, flight, keep)
             except QuotaExceededError as refusal:
                 if not await self._has_patience_after(refusal, flight, reservation):
                     raise
@@ -58,7 +59,7 @@ class Publisher:
                 await self._ledger.settle(reservation, how)
                 raise
             except BaseException:
-                await self._ledger.settle(reservation, "unknown" if flight.may_be_live else "unsent")
+                await self._ledger.settle(reservation, "unknown" if flight.was_sent else "unsent")
                 raise
             else:
                 how = _settlement_of_one_found_live(flight, reservation) if result.already_published else "published"
@@ -81,6 +82,13 @@ class Publisher:
         if not flight.deny(error, now + denied.wait, now):
             raise error
 
+    async def _keep(self, flight: Flight) -> None:
+        """Renew the lease of a draft that is held for long: a slot whose lease has run out others take for doubtful."""
+        now = self._clock.monotonic()
+        if flight.reservation is not None and now - flight.kept_at >= self._ledger.lease / 4:
+            flight.kept_at = now
+            await self._ledger.renew(flight.reservation)
+
     async def _attempt(self, flight: Flight, seconds: float) -> PublishResult:
         flight.attempts += 1
         flight.phase = "sending"
@@ -93,6 +101,9 @@ class Publisher:
             flight.has_reached_server |= not isinstance(error, ConnectError | TLSError)
             flight.phase = "ready"
             _logger.debug("publish %s: attempt %d: %s", flight.job_id, flight.attempts, error)
+            raise
+        except BaseException:
+            flight.in_doubt = True
             raise
         flight.phase = "ready"
         return result

@@ -12,8 +12,9 @@ from . import _checks
 from ._backoff import doubled
 from ._budget import RetryBudget
 from ._clock import Clock
-from ._outage import Outage, Passage
-from ._patience import GivenUpError, Patience
+from ._line import Waiter
+from ._outage import Keep, Outage, Passage
+from ._patience import GivenUpError, Party
 from ._pause import Pause
 from .errors import (
     APIError,
@@ -42,7 +43,8 @@ class RetryPolicy:
     immediate.
 
     Attributes:
-        max_attempts: Attempts in all, the first one too; from 1, which is not to retry.
+        max_attempts: Attempts in all, the first one too; from 1, which is not to retry. Those by which a run that is
+            held finds out whether an outage is over do not count.
         base_delay: Seconds; 0 or more.
         max_delay: Seconds; at least *base_delay*.
         max_retry_after: Seconds; a server that asks for more is not waited for: the error surfaces at once, and until
@@ -70,6 +72,10 @@ class RetryPolicy:
             raise ConfigurationError(f"max_delay ({self.max_delay}) is below base_delay ({self.base_delay})")
 
 
+async def _keep_nothing() -> None:
+    """Nothing of it runs out."""
+
+
 class Retrier:
     """Runs operations under one policy; those of one client share its budget, its pause, and what it knows of outages.
 
@@ -83,12 +89,18 @@ class Retrier:
         self.clock = clock
         self.budget = RetryBudget()
         self.pause = Pause(clock, policy.base_delay)
+        self.dozing: set[Waiter] = set()
         self.outage = Outage(
             clock, base_delay=policy.base_delay, max_delay=policy.max_delay, max_retry_after=policy.max_retry_after
         )
 
     async def run(
-        self, name: str, attempt: Attempt[T], is_transient: IsTransient, patience: Patience | None = None
+        self,
+        name: str,
+        attempt: Attempt[T],
+        is_transient: IsTransient,
+        party: Party | None = None,
+        keep: Keep = _keep_nothing,
     ) -> T:
         """Attempt something until it succeeds or the policy says that it is enough.
 
@@ -97,14 +109,21 @@ class Retrier:
             attempt: Makes one attempt; takes the seconds left to it.
             is_transient: Whether an error of it may not come again. The operation's own property: an error means
                 something else for a request that is not safe to repeat.
-            patience: Of the run that it is part of, to be held in an outage; `None` if nothing is to hold it.
+            party: For whom, to be held in an outage, and to give up; `None` if nothing is to hold it.
+            keep: Called now and then while it is held.
 
         Raises:
             OpenTrainError: Of the last attempt.
-            GivenUpError: The run has given up before the first one.
+            GivenUpError: The party has given up before the first one.
         """
         self.budget.earn()
-        return await _Call(self, name, attempt, is_transient, patience).run()
+        return await _Call(self, name, attempt, is_transient, party, keep).run()
+
+    def look_again(self) -> None:
+        """Have those who wait look whether they still want to."""
+        self.outage.look_again()
+        for waiter in self.dozing:
+            waiter.call()
 
     def heed(self, error: OpenTrainError) -> None:
         """Pause everyone, if that is what the server asks for; for longer than is waited, runs send nothing more."""
@@ -134,13 +153,15 @@ class _Call(Generic[T]):
         name: str,
         attempt: Attempt[T],
         is_transient: IsTransient,
-        patience: Patience | None,
+        party: Party | None,
+        keep: Keep,
     ) -> None:
         self._retrier = retrier
         self._name = name
         self._attempt = attempt
         self._is_transient = is_transient
-        self._patience = patience
+        self._party = party
+        self._keep = keep
         self._deadline = self._now() + retrier.policy.deadline
 
     async def run(self) -> T:
@@ -155,13 +176,15 @@ class _Call(Generic[T]):
                 raise
             self._failure = self._first_failure = error
         controller = AsyncRetrying(
-            sleep=self._retrier.clock.sleep,
+            sleep=self._sleep,
             wait=lambda _: self._delay,
             retry=self._may_go_on,
             reraise=True,
         )
         try:
             return await controller(self._next_attempt)
+        except GivenUpError:
+            raise self._failure from None
         finally:
             self._give_back(succeeded=False)
 
@@ -171,28 +194,27 @@ class _Call(Generic[T]):
         The deadline stands still while the attempt is held or paused, and also during one that is a probe.
         """
         outage, pause, now = self._retrier.outage, self._retrier.pause, self._now()
-        if self._is_given_up():
-            raise GivenUpError
+        if self._party is not None:
+            if self._party.is_given_up:
+                raise GivenUpError
+            if now < pause.shut_until and not self._party.is_urgent:
+                raise pause.refusal(self._name)
         left = self._deadline - now
         if left <= 0:
             raise self._failure  # waiting took longer than it should have, as on a machine that was suspended
-        if now < pause.shut_until and self._patience is not None:
-            raise pause.refusal(self._name)
-        passage = await self._passage(self._patience) if self._patience is not None and self._is_held() else None
+        passage = None if outage.state == "none" else await self._passage()
         outages = outage.over
         try:
-            if passage is not None or pause.until:
-                await pause.over()
+            if passage is not None or now < pause.until:
+                await pause.over(self._sleep)
                 self._deadline = self._now() + left
-                if self._is_given_up():
-                    raise GivenUpError
-            is_free = passage is not None and passage.is_probe and self._attempts > 0
-            self._attempts += not is_free
-            result = await self._attempt(self._retrier.policy.deadline if is_free else left)
+            is_probe = passage is not None and passage.is_probe
+            self._attempts += not is_probe
+            result = await self._attempt(self._retrier.policy.deadline if is_probe else left)
         except OpenTrainError as error:
-            self._tell(error, passage, outages)
             if passage is not None and passage.is_probe:
                 self._deadline = self._now() + left
+            self._tell(error, passage, outages)
             raise
         except BaseException:
             outage.left(passage)
@@ -200,17 +222,29 @@ class _Call(Generic[T]):
         outage.answered(passage)
         return result
 
-    async def _passage(self, patience: Patience) -> Passage:
+    async def _passage(self) -> Passage | None:
+        if self._party is None or not self._party.is_holdable:
+            return None
         if self._owes_a_token:  # for a retry that is not made now
             self._give_back(succeeded=True)
         self._answers_at_first_failure = None
-        return await self._retrier.outage.passage(patience)
+        return await self._retrier.outage.passage(self._party, self._keep)
 
-    def _is_given_up(self) -> bool:
-        return self._patience is not None and self._patience.is_given_up
-
-    def _is_held(self) -> bool:
-        return self._retrier.outage.state != "none" and self._patience is not None and self._patience.outage > 0
+    async def _sleep(self, seconds: float) -> None:
+        """Wait, for as long as somebody wants that."""
+        if self._party is None:
+            await self._retrier.clock.sleep(seconds)
+            return
+        until, waiter = self._now() + seconds, Waiter()
+        self._retrier.dozing.add(waiter)
+        try:
+            while (left := until - self._now()) > 0:
+                await waiter.called(self._retrier.clock, left)
+                self._party.let_go()
+                if self._party.is_given_up:
+                    raise GivenUpError
+        finally:
+            self._retrier.dozing.discard(waiter)
 
     def _tell(self, error: OpenTrainError, passage: Passage | None, outages: int) -> None:
         outage = self._retrier.outage
@@ -232,8 +266,6 @@ class _Call(Generic[T]):
             raise failure
         try:
             result = await self._once()
-        except GivenUpError:
-            raise self._failure from None
         except OpenTrainError as error:
             self._give_back(succeeded=not self._is_transient(error))
             raise
@@ -245,11 +277,17 @@ class _Call(Generic[T]):
         if not isinstance(error, OpenTrainError) or not self._is_transient(error):
             return False
         self._failure = error
-        if self._attempts >= self._retrier.policy.max_attempts or self._is_given_up():
+        if self._attempts >= self._retrier.policy.max_attempts:
             return False
-        if self._is_held() and not isinstance(error, RateLimitedError):
-            self._delay = 0.0
-            return True
+        if self._party is not None:
+            self._party.let_go()
+            if self._party.is_given_up:
+                return False
+            is_held = self._retrier.outage.state == "held" and self._party.is_holdable
+            if is_held and not isinstance(error, RateLimitedError):
+                self._party.turn_away_hasty(error)
+                self._delay = 0.0
+                return True
         return await self._may_go_on_after(error)
 
     async def _may_go_on_after(self, error: OpenTrainError) -> bool:

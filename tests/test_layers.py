@@ -32,6 +32,7 @@ WITHIN_A_LAYER = {
     ("_callback", "_source"), ("_progress", "_callback"),
     ("_journal_file", "_journal_lines"), ("_journal", "_journal_file"), ("_journal", "_journal_lines"),
     ("_publishing", "_flight"), ("_flights", "_flight"), ("_publishing", "quota"), ("_plan", "quota"),
+    ("_flight", "quota"),
     ("_stream", "_bulk"),
 }  # fmt: skip
 

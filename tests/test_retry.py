@@ -137,11 +137,13 @@ async def test_a_throttle_holds_everyone_and_the_deadline(clock: VirtualClock) -
 async def test_a_longer_pause_stands(clock: VirtualClock) -> None:
     """A pause ends when the longest of those asked for is over, also if it is asked for meanwhile."""
     pause = Pause(clock, 0.0)
-    assert await pause.over() == 0.0
+    await pause.over(clock.sleep)
+    assert clock.slept == []
     pause.extend(20.0)
     pause.extend(5.0)
     assert pause.until > clock.monotonic()
-    assert await pause.over() == 20.0
+    await pause.over(clock.sleep)
+    assert clock.slept == [20.0]
     assert pause.until <= clock.monotonic()
 
 

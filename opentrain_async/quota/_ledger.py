@@ -20,6 +20,8 @@ from ._store import LedgerStore, Step
 
 T = TypeVar("T")
 
+_logger = logging.getLogger("opentrain_async")
+
 _RECHECK_SECONDS = 60.0
 """The longest sleep, after which the wall clock is read again: it may have jumped."""
 _FIRST_POLL_SECONDS = 0.1
@@ -42,7 +44,7 @@ class QuotaLedger:
         account: The account's key in it.
         clock: Where the time comes from, unless the store has its own.
         daily_limit: A limit that the caller was told, or `None` to learn it.
-        lease: For how many seconds a publish is taken to be under way if it is never settled.
+        lease: For how many seconds a publish is taken to be under way if it is never settled, nor renewed.
     """
 
     def __init__(
@@ -52,7 +54,7 @@ class QuotaLedger:
         self._steps = Steps(store, account, clock, self._line.call_first_soon)
         self._clock = clock
         self._cap = daily_limit
-        self._lease = lease
+        self.lease = lease
         self._name = secrets.token_urlsafe(9)
         self._numbers = itertools.count(1)
         self._mine: set[str] = set()
@@ -65,7 +67,7 @@ class QuotaLedger:
             job,
             self._clock.now(),
             reservation_id=self._new_id(),
-            lease=self._lease,
+            lease=self.lease,
             cap=self._cap,
             ahead=self._line.length,
         )
@@ -125,6 +127,13 @@ class QuotaLedger:
             self._steps.log.settle(reservation, how, self._clock.now())
             self._line.call_first_soon()
 
+    async def renew(self, reservation: Reservation) -> None:
+        """Begin the lease of a reservation anew; a failing store is logged, and the lease runs out."""
+        try:
+            await self._steps.run(lambda log, now: log.renew(reservation, now))
+        except Exception:
+            _logger.warning("the quota ledger could not renew a reservation; its lease runs out", exc_info=True)
+
     async def settled(self) -> None:
         """Wait until what was to be settled soon is, or has failed."""
         await self._steps.settled()
@@ -166,7 +175,7 @@ class QuotaLedger:
         reservation_id = self._new_id()
 
         def step(log: AccountLog, now: float) -> Reservation | Busy | Denied:
-            return log.reserve(job, now, reservation_id=reservation_id, lease=self._lease, cap=self._cap, ahead=ahead)
+            return log.reserve(job, now, reservation_id=reservation_id, lease=self.lease, cap=self._cap, ahead=ahead)
 
         try:
             answer = await self._steps.run(step)

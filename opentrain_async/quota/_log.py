@@ -97,6 +97,15 @@ class AccountLog:
         self.jobs[job] = Slot(holders=(reservation,))
         return reservation
 
+    def renew(self, reservation: Reservation, now: float) -> None:
+        """Begin the lease of a reservation anew, if it has not been taken for abandoned meanwhile."""
+        now = self._tidy(now)
+        slot = self.jobs.get(reservation.job)
+        mine = None if slot is None else slot.holder(reservation.id)
+        if slot is not None and mine is not None and now < mine.lease_ends:
+            slot.let_go(mine.id)
+            slot.join(evolve(mine, made_at=now))
+
     def settle(self, reservation: Reservation, how: Settlement, now: float) -> None:
         """End a reservation. Doing so twice, or after its lease, is harmless.
 
