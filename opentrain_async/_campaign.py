@@ -26,6 +26,7 @@ class Orders:
         max_wait: Seconds to wait for the quota's window.
         outage_patience: Seconds to be held in an outage.
         journal: Where it is written down, and gone on with.
+        grace: Seconds for what is being sent, once it is stopped.
     """
 
     ids: tuple[str, ...]
@@ -33,6 +34,7 @@ class Orders:
     max_wait: float
     outage_patience: float
     journal: Path | None
+    grace: float = 10.0
 
 
 class Campaign:
@@ -45,6 +47,7 @@ class Campaign:
         on_progress: What to do with how far it is.
 
     Attributes:
+        orders: What is wanted.
         is_stopped: It was stopped before its end.
     """
 
@@ -56,13 +59,14 @@ class Campaign:
         on_progress: OnProgress,
     ) -> None:
         self.is_stopped = False
-        self._orders = orders
+        self.orders = orders
         self._ledger = ledger
         self._tell = tell
         self._on_progress = on_progress
         self._seen: dict[str, PublishOutcome] = {}
         self._earlier: dict[str, PublishOutcome] = {}
         self._stream: PublishStream | None = None
+        self._closing: asyncio.Task[None] | None = None
 
     async def run(self, client: AsyncOpenTrain) -> None:
         """Publish the drafts. An outcome that cannot be written ends the run: nobody would know what it did.
@@ -70,7 +74,8 @@ class Campaign:
         Raises:
             OSError: One could not be written.
         """
-        orders = self._orders
+        orders = self.orders
+        self._client = client
         async with closing(self._ledger), client:
             if self.is_stopped:
                 return
@@ -90,21 +95,30 @@ class Campaign:
                     self._tell(outcome)
 
     def stop(self) -> None:
-        """Take no more drafts, and come to an end with what is being sent."""
+        """Take no more drafts, and come to an end with what is being sent; what outlasts the grace is in doubt."""
         self.is_stopped = True
         if self._stream is not None:
             self._stream.stop()
+        asyncio.get_running_loop().call_later(self.orders.grace, self._close)
+
+    def _close(self) -> None:
+        self._closing = asyncio.ensure_future(self._client.close())
+
+    @property
+    def earlier(self) -> int:
+        """How many drafts were left out, as earlier runs have settled them."""
+        return sum(job_id in self._earlier and job_id not in self._seen for job_id in self.orders.ids)
 
     @property
     def left(self) -> int:
         """For how many drafts there is something left to be done."""
-        return len(self._orders.ids) - sum(is_final(outcome) for outcome in self.report.outcomes)
+        return len(self.orders.ids) - sum(is_final(outcome) for outcome in self.report.outcomes)
 
     @property
     def report(self) -> PublishReport:
         """What has become of the drafts so far, in their order; of what an earlier run has done, too."""
         known = self._earlier | self._seen
-        outcomes = tuple(known[job_id] for job_id in self._orders.ids if job_id in known)
+        outcomes = tuple(known[job_id] for job_id in self.orders.ids if job_id in known)
         return PublishReport(outcomes, None if self._stream is None else self._stream.stopped_by)
 
 

@@ -65,7 +65,7 @@ def path(argument: str, value: object) -> Path:
         text: object = os.fspath(cast("str", value))
     except TypeError:
         text = None
-    if not isinstance(text, str) or not text or "\0" in text:
+    if not isinstance(text, str) or not Path(text).name or "\0" in text:
         raise ConfigurationError(f"{argument} has to be the path of a file, not {shown(value)}")
     return Path(text)
 

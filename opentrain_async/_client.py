@@ -181,11 +181,14 @@ class AsyncOpenTrain(Closable):
             outage_patience: Seconds, from 0 to `math.inf`, for which the run is held while the service is down. Several
                 failures in a row, of different drafts, are an outage: then one draft at a time is tried, and no draft's
                 attempts and deadline are used up; once the service answers, the rest follows by a ramp. After that
-                many seconds without an answer the run stops: what was sent and not answered is `UNKNOWN`, the
-                rest `NOT_SENT`. 0: the run is not held, and each draft has its own retries.
+                many seconds without an answer, and the attempt that is under way then, the run stops: what was sent
+                and not answered is `UNKNOWN`, the rest `NOT_SENT`. 0: it is not held, and each draft has its own
+                retries.
             journal: A file in which each outcome is written down, one JSON object a line, before anybody is told of it.
-                A run with a journal that is there goes on with it: drafts that are live or were rejected are left out,
-                and have their earlier outcomes in the report; the rest is tried. `None`: nothing is written.
+                A run with a journal that is there goes on with it: drafts that are live, or that the service has
+                refused for what they are, are left out and have their earlier outcomes in the report; the rest is
+                tried. What was written of another service, such as a sandbox, does not count. `None`: nothing is
+                written.
             on_outcome: Called with each outcome as it comes, and awaited if it is async. What it raises is logged,
                 once, and changes nothing.
             on_progress: Called with a `PublishProgress` when something has changed, up to ten times a second, and at
@@ -221,7 +224,7 @@ class AsyncOpenTrain(Closable):
         """Publish many drafts at once, and get each outcome as it comes.
 
         Use it as ``async with client.publish_stream(ids) as outcomes:`` and, inside, ``async for outcome in
-        outcomes:``. Leaving the block cancels what is left. Memory is bounded by *concurrency*, however long the
+        outcomes:``. Leaving the block cancels what is left; ``outcomes.stop()`` ends it in good order. Memory is bounded by *concurrency*, however long the
         source is; so an id that comes twice has two outcomes (and one request, if both are under way at once).
 
         Args:
@@ -310,7 +313,9 @@ class AsyncOpenTrain(Closable):
     ) -> Run:
         workers = min(_checks.whole("concurrency", concurrency), self._max_connections)
         source = Source(job_ids, distinct=distinct)
-        writer = None if journal is None else JournalWriter(_checks.path("journal", journal), self._clock)
+        writer = (
+            None if journal is None else JournalWriter(_checks.path("journal", journal), self._base_url, self._clock)
+        )
         progress = None
         if on_progress is not None:
             _checks.callback("on_progress", on_progress)
@@ -322,10 +327,11 @@ class AsyncOpenTrain(Closable):
         )  # fmt: skip
 
     def _obstacle(self, patience: Patience) -> Obstacle:
-        held_until = self._outage.held_until() if patience.outage else None
-        if held_until is not None:
-            held_until += self._clock.now() - self._clock.monotonic()
-        return Obstacle(None if held_until is None else instant(held_until), self._flights.denial(patience))
+        denial = self._flights.denial(patience)
+        if self._outage.state != "held" or not patience.outage:
+            return Obstacle(denial=denial)
+        held_until = instant(self._clock.now() + self._outage.probe_at - self._clock.monotonic())
+        return Obstacle(held_until, self._outage.last_failure, denial)
 
     def _check_usable(self) -> None:
         if self._is_closed:

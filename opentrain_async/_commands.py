@@ -15,6 +15,7 @@ from typing import TextIO, TypeVar, cast
 import click
 
 from . import _demo, _quota, _schedule, _show, _watch
+from ._answers import is_transient
 from ._campaign import Campaign, Orders, closing
 from ._client import AsyncOpenTrain
 from ._journal import Journal
@@ -32,13 +33,8 @@ _ALL_PUBLISHED, _SOME_NOT, _COULD_NOT_RUN = 0, 1, 3
 _NOBODY_READS = 128 + 13
 """As if SIGPIPE had ended it, which Python leaves out in favour of an error."""
 _LIVE = {OutcomeStatus.PUBLISHED, OutcomeStatus.ALREADY_PUBLISHED}
-_GRACE_SECONDS = 10.0
-"""How long a run that is stopped may take for what it is sending."""
 _MAY_BE_LIVE = "Drafts that had been begun may be live."
 _ONCE_MORE = "Run the same command again: none is charged twice."
-_STOPPING = (
-    f"Stopping: no more drafts are taken, what is being sent has {_GRACE_SECONDS:g} s. Once more ends it at once."
-)
 
 
 class CannotRunError(click.ClickException):
@@ -192,30 +188,21 @@ def publish(
     orders = Orders(wanted, concurrency, math.inf if wait else max_wait, outage_patience, journal)
     client = _client(ledger)
     with _watch.watching(draws=not (as_json and sys.stdout.isatty())) as watch:
-        campaign = Campaign(orders, ledger, _write_json if as_json else _keep_quiet, watch)
-        interruption = _run(campaign, client, is_gentle=wait or journal is not None)
-    report = campaign.report
+        campaign = Campaign(orders, ledger, _write_json if as_json else _keep_quiet, watch.tell)
+        interruption = _run(campaign, client, watch, is_gentle=wait or journal is not None)
     if not as_json:
-        _show.print_report(report)
-    if interruption is not None:
-        told = f"Interrupted after {len(report.outcomes)} of {len(wanted)}. {_MAY_BE_LIVE} {_ONCE_MORE}"
-    elif campaign.is_stopped:
-        told = f"Stopped, and {campaign.left} of {len(wanted)} are left. {_ONCE_MORE}"
-    elif report.stopped_by is not None and not as_json:
-        told = f"The run stopped: {report.stopped_by}"
-    else:
-        told = str(report) if as_json else ""
-    if told:
+        _show.print_report(campaign.report)
+    if told := _how_it_ended(campaign, interruption, as_json=as_json):
         click.echo(told, err=True)
-    ctx.exit(_status_of_stopped(campaign, interruption) if interruption or campaign.is_stopped else status_of(report))
+    if interruption is not None:
+        ctx.exit(exit_code(interruption))
+    ctx.exit(_SOME_NOT if campaign.is_stopped and campaign.left else status_of(campaign.report))
 
 
 @main.command()
 @click.argument("ids", nargs=-1)
 @_file_option
-@click.option(
-    "--journal", type=click.Path(path_type=Path, exists=True), help="Leave out what a run with it would leave out."
-)
+@click.option("--journal", type=click.Path(path_type=Path), help="Leave out what a run with it would leave out.")
 @click.option("--json", "as_json", is_flag=True, help="Write it as one JSON object to stdout.")
 @_ledger_option
 def plan(ids: tuple[str, ...], source: TextIO | None, journal: Path | None, as_json: bool, ledger: LedgerStore) -> None:
@@ -231,8 +218,8 @@ def plan(ids: tuple[str, ...], source: TextIO | None, journal: Path | None, as_j
       3    it could not run: credentials, the quota ledger, or the journal
     """  # noqa: D301 - \b is click's: what follows it is not wrapped
     wanted: Iterable[str] = _wanted(ids, source)
-    with _told_in_one_line(QuotaLedgerError, JournalError):
-        if journal is not None:
+    with _told_in_one_line(QuotaLedgerError, JournalError, ConfigurationError):
+        if journal is not None and journal.exists():
             done = Journal.open(journal)
             wanted = [job_id for job_id in wanted if not done.is_final(job_id)]
         planned = run(_with(ledger, _client(ledger), lambda client: client.plan(wanted)))
@@ -310,8 +297,10 @@ def status_of(report: PublishReport) -> int:
     statuses = {outcome.status for outcome in report.outcomes}
     if statuses <= _LIVE:
         return _ALL_PUBLISHED
-    stopped_at_once = isinstance(report.stopped_by, AuthenticationError | TLSError | QuotaLedgerError | JournalError)
-    return _COULD_NOT_RUN if stopped_at_once or statuses == {OutcomeStatus.NOT_SENT} else _SOME_NOT
+    stopped_by = report.stopped_by
+    could_not_run = isinstance(stopped_by, AuthenticationError | TLSError | QuotaLedgerError | JournalError)
+    had_no_answer = stopped_by is not None and is_transient(stopped_by)
+    return _COULD_NOT_RUN if could_not_run or had_no_answer or statuses == {OutcomeStatus.NOT_SENT} else _SOME_NOT
 
 
 def _write_json(outcome: PublishOutcome) -> None:
@@ -322,17 +311,21 @@ def _keep_quiet(_outcome: PublishOutcome) -> None:
     """The table tells of it."""
 
 
-def _run(campaign: Campaign, client: AsyncOpenTrain, *, is_gentle: bool) -> Interruption | None:
+def _run(campaign: Campaign, client: AsyncOpenTrain, watch: _watch.Watch, *, is_gentle: bool) -> Interruption | None:
     """Run to the end; returns what interrupted it, if it was not stopped in good order."""
 
     def stop() -> None:
-        click.echo(_STOPPING, err=True)
         campaign.stop()
+        with suppress(OSError):  # nobody may be there any more to be told
+            watch.say(
+                f"Stopping: no more drafts are taken, what is being sent has {campaign.orders.grace:g} s. "
+                "Once more ends it at once."
+            )
 
     # The report tells what became of the drafts; without a handler each retry would be a line on stderr.
     logging.getLogger("opentrain_async").addHandler(logging.NullHandler())
     try:
-        run(campaign.run(client), stop if is_gentle else None, _GRACE_SECONDS)
+        run(campaign.run(client), stop if is_gentle else None)
     except ConfigurationError as error:
         raise click.UsageError(str(error)) from None
     except JournalError as error:
@@ -342,11 +335,20 @@ def _run(campaign: Campaign, client: AsyncOpenTrain, *, is_gentle: bool) -> Inte
     return None
 
 
-def _status_of_stopped(campaign: Campaign, interruption: Interruption | None) -> int:
-    """That of the signal, unless it was stopped in good order, as far as the grace allowed."""
-    if interruption is not None and (interruption.times > 1 or not campaign.is_stopped):
-        return exit_code(interruption)
-    return _SOME_NOT if campaign.left else status_of(campaign.report)
+def _how_it_ended(campaign: Campaign, interruption: Interruption | None, *, as_json: bool) -> str:
+    """What the table does not say: why it ended early, and how to go on."""
+    report, wanted = campaign.report, len(campaign.orders.ids)
+    if interruption is not None:
+        return f"Interrupted after {len(report.outcomes)} of {wanted}. {_MAY_BE_LIVE} {_ONCE_MORE}"
+    if campaign.is_stopped:
+        return f"Stopped, and {campaign.left} of {wanted} are left. {_ONCE_MORE}"
+    if as_json:
+        return str(report)
+    if report.stopped_by is None:
+        return f"{campaign.earlier} of them are from earlier runs, by the journal." if campaign.earlier else ""
+    patience = campaign.orders.outage_patience
+    why = f", as there was no answer for {patience:g} s" if is_transient(report.stopped_by) else ""
+    return f"The run stopped{why}: {report.stopped_by}"
 
 
 @contextmanager

@@ -71,7 +71,7 @@ async def play() -> Performance:
         async with AsyncOpenTrain(sandbox.token, base_url=sandbox.url, clock=sandbox.clock, retry=_IMPATIENT) as client:
             live_before = len(sandbox.live)
             with _watch.watching() as watch:
-                report = await client.publish_many(ids, concurrency=_CONCURRENCY, on_progress=watch)
+                report = await client.publish_many(ids, concurrency=_CONCURRENCY, on_progress=watch.tell)
             by_id = {outcome.job_id: outcome for outcome in report.outcomes}
             return Performance(
                 outcomes=tuple(by_id[job_id] for job_id in ids),

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from . import _journal_file
+from . import _checks, _journal_file
 from ._answers import is_final
 from ._clock import Clock, instant
 from ._journal_file import JournalFile
@@ -42,9 +42,10 @@ class Journal:
             path: The file.
 
         Raises:
+            ConfigurationError: That can be no path of a file.
             JournalError: There is no such file, or it is no journal.
         """
-        return cls(tuple(_journal_file.read(Path(path)).values()))
+        return cls(tuple(_journal_file.read(_checks.path("path", path)).values()))
 
     def is_final(self, job_id: str) -> bool:
         """Whether a run with this journal leaves the draft out: it is live, or the service has refused it."""
@@ -68,11 +69,13 @@ class JournalWriter:
 
     Args:
         path: The file.
+        service: The origin of the service.
         clock: What time it is, for the lines.
     """
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    def __init__(self, path: Path, service: str, clock: Clock) -> None:
         self._path = path
+        self._service = service
         self._clock = clock
         self._thread = ThreadPoolExecutor(1, "opentrain-journal")
         self._file: JournalFile | None = None
@@ -87,13 +90,12 @@ class JournalWriter:
         Raises:
             JournalError: It cannot be written, is no journal, or another run has it.
         """
-        opening = self._in_thread(JournalFile, self._path)
+        opening = self._in_thread(JournalFile, self._path, self._service)
         try:
             self._file = await asyncio.shield(opening)
         except asyncio.CancelledError:
+            opening.add_done_callback(_close_unwanted)
             await asyncio.wait({opening})
-            if opening.exception() is None:
-                opening.result().close()
             raise
         finally:
             if self._file is None:
@@ -110,7 +112,7 @@ class JournalWriter:
         Raises:
             JournalError: It is not; nor will any that comes later be.
         """
-        self._lines.append(line_of(outcome, instant(self._clock.now())))
+        self._lines.append(line_of(outcome, instant(self._clock.now()), self._service))
         self._came += 1
         number = self._came
         async with self._turn:
@@ -143,3 +145,8 @@ class JournalWriter:
 
     def _in_thread(self, work: Callable[..., T], *arguments: object) -> "asyncio.Future[T]":
         return asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+
+
+def _close_unwanted(opening: "asyncio.Future[JournalFile]") -> None:
+    if opening.exception() is None:
+        opening.result().close()

@@ -7,6 +7,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
+from ._answers import is_final
 from ._journal_lines import BEGINS, NotALineError, read_line
 from ._text import one_line
 from .errors import JournalError
@@ -22,10 +23,12 @@ def read(path: Path) -> dict[str, PublishOutcome]:
         JournalError: There is no such file, or it is no journal.
     """
     try:
+        if not path.is_file() and path.exists():
+            raise JournalError(f"{one_line(path)} is no regular file.")
         content = path.read_bytes()
     except OSError as error:
         raise failed(path, "read", error) from None
-    return _outcomes(path, content)
+    return _outcomes(path, content, None)
 
 
 class JournalFile:
@@ -36,6 +39,7 @@ class JournalFile:
 
     Args:
         path: Where it is. A file that is missing is made for the user alone; its folder has to be there.
+        service: The origin of the service. What was written of another one, such as a sandbox, is not gone by.
 
     Raises:
         JournalError: It cannot be. Nothing was sent.
@@ -44,8 +48,10 @@ class JournalFile:
         outcomes: The last outcome of each draft, as of the opening.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, service: str) -> None:
+        path = path.resolve()  # whoever comes by a link has the same journal
         self._path = path
+        self._service = service
         self._failure: OSError | None = None
         self._lock = _Lock(path)
         try:
@@ -85,12 +91,13 @@ class JournalFile:
 
     def _begin(self) -> dict[str, PublishOutcome]:
         if not stat.S_ISREG(os.fstat(self._file).st_mode):
-            raise JournalError(f"{one_line(self._path)} is no regular file")
+            raise JournalError(f"{one_line(self._path)} is no regular file.")
         with open(self._file, "rb", closefd=False) as file:
             file.seek(0)
             content = file.read()
-        outcomes = _outcomes(self._path, content)
+        outcomes = _outcomes(self._path, content, self._service)
         whole = content.rfind(b"\n") + 1
+        os.ftruncate(self._file, whole)
         # A disk that is full, or a file system that is mounted read-only, is found out before anything is sent.
         os.write(self._file, b"\n")
         os.fsync(self._file)
@@ -114,7 +121,7 @@ class _Lock:
             while self._file < 0:
                 self._try(path)
         except OSError as error:
-            raise failed(path, "locked", error) from None
+            raise failed(path, "opened", error) from None
 
     def release(self) -> None:
         """Let another run have the journal."""
@@ -127,16 +134,20 @@ class _Lock:
             import fcntl
         except ImportError:
             raise JournalError("a journal needs file locks such as Linux and macOS have") from None
-        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, _MODE)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if self._is_beside(file):
+                if (content := os.pread(file, 1000, 0)) and _owner(content) is None:
+                    raise JournalError(f"{one_line(self._path)} is in the way: it is no lock of a journal.")
                 os.ftruncate(file, 0)
                 os.write(file, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
                 self._file = file
         except BlockingIOError:
-            owner = _named(os.pread(file, 1000, 0))
-            raise JournalError(f"another run has the journal {one_line(path)}: {owner}") from None
+            owner = _owner(os.pread(file, 1000, 0)) or "one that has only begun"
+            raise JournalError(
+                f"another run has the journal {one_line(path)}: {owner}. Wait until it ends, or stop it."
+            ) from None
         finally:
             if self._file != file:
                 os.close(file)
@@ -153,30 +164,40 @@ def failed(path: Path, what: str, error: OSError) -> JournalError:
     return JournalError(f"the journal {one_line(path)} cannot be {what}: {error.strerror or error}")
 
 
-def _outcomes(path: Path, content: bytes) -> dict[str, PublishOutcome]:
+def _outcomes(path: Path, content: bytes, service: str | None) -> dict[str, PublishOutcome]:
+    """The last outcome of each draft; but of one that is final, that: a second look at it may have come to nothing."""
     *lines, torn = content.split(b"\n")
     outcomes: dict[str, PublishOutcome] = {}
-    for number, line in enumerate(lines, start=1):
-        if not line:  # a run that is beginning, or was killed then, has tried whether the disk takes it
+    for number, text in enumerate(lines, start=1):
+        if not text:  # a run that is beginning, or was killed then, has tried whether the disk takes it
             continue
         try:
-            outcome = read_line(line)
-        except NotALineError as error:
-            raise JournalError(f"line {number} of {one_line(path)} is not of a journal ({error})") from None
-        outcomes.pop(outcome.job_id, None)
-        outcomes[outcome.job_id] = outcome
+            line = read_line(text)
+        except NotALineError:
+            raise _no_journal(path, number) from None
+        outcome = line.outcome
+        if service not in {None, line.service or service}:
+            continue
+        if (known := outcomes.get(outcome.job_id)) is None or is_final(outcome) or not is_final(known):
+            outcomes.pop(outcome.job_id, None)
+            outcomes[outcome.job_id] = outcome
     torn = torn.replace(b"\0", b"")  # which a crash of the machine may leave
     if torn and not (torn.startswith(BEGINS) or BEGINS.startswith(torn)):
-        raise JournalError(f"line {len(lines) + 1} of {one_line(path)} is not of a journal")
+        raise _no_journal(path, len(lines) + 1)
     return outcomes
 
 
-def _named(owner: bytes) -> str:
+def _no_journal(path: Path, number: int) -> JournalError:
+    return JournalError(f"line {number} of {one_line(path)} is not of a journal. Is that another file?")
+
+
+def _owner(content: bytes) -> str | None:
+    """Who has a lock, by what it says."""
     try:
-        facts = json.loads(owner)
+        facts = json.loads(content)
         return f"process {facts['pid']} on {one_line(facts['host'])}"
     except (ValueError, KeyError, TypeError):
-        return "a process that has only begun"
+        return None
 
 
 def _sync_folder(path: Path) -> None:

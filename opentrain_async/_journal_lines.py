@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 import attrs
+from attrs import frozen
 
 from . import errors
 from ._codec import validation
@@ -29,8 +30,21 @@ class NotALineError(ValueError):
     """It is no line of a journal."""
 
 
-def line_of(outcome: PublishOutcome, at: datetime) -> bytes:
-    """The outcome of that time as a line, with its end."""
+@frozen
+class Line:
+    """What a line says.
+
+    Attributes:
+        outcome: The outcome of a draft.
+        service: The origin of the service that it is of; `None` where that is not said.
+    """
+
+    outcome: PublishOutcome
+    service: str | None
+
+
+def line_of(outcome: PublishOutcome, at: datetime, service: str) -> bytes:
+    """The outcome of that time, at the service of that origin, as a line with its end."""
     error = outcome.error
     return (
         b"%b\n"
@@ -39,6 +53,7 @@ def line_of(outcome: PublishOutcome, at: datetime) -> bytes:
             "status": outcome.status.value,
             "attempts": outcome.attempts,
             "at": at.isoformat(),
+            "service": service,
             "retry_at": None if outcome.retry_at is None else outcome.retry_at.isoformat(),
             "result": None if outcome.result is None else _of_result(outcome.result),
             "error": None if error is None else _of_error(error),
@@ -46,15 +61,15 @@ def line_of(outcome: PublishOutcome, at: datetime) -> bytes:
     )
 
 
-def read_line(line: bytes) -> PublishOutcome:
-    """The outcome of a line. Keys that a later version may add are left out.
+def read_line(line: bytes) -> Line:
+    """What a line says. Keys that a later version may add are left out.
 
     Raises:
         NotALineError: It is none.
     """
     try:
         facts = json.loads(line)
-        return PublishOutcome(
+        outcome = PublishOutcome(
             _of_type(str, facts["job_id"]),
             OutcomeStatus(facts["status"]),
             result=None if facts["result"] is None else _result(facts["result"]),
@@ -62,6 +77,7 @@ def read_line(line: bytes) -> PublishOutcome:
             attempts=_of_type(int, facts["attempts"]),
             retry_at=None if facts["retry_at"] is None else datetime.fromisoformat(facts["retry_at"]),
         )
+        return Line(outcome, facts.get("service"))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise NotALineError(f"{type(error).__name__}") from None
 
@@ -78,7 +94,7 @@ def _result(facts: Mapping[str, Any]) -> PublishResult:
         job_url=facts["job_url"],
         publish_attempt_id=facts["publish_attempt_id"],
         warnings=tuple(facts["warnings"]),
-        side_effects=SideEffects(**facts["side_effects"]),
+        side_effects=SideEffects(facts["side_effects"]["dispatched"], facts["side_effects"]["status"]),
         newly_published=facts["newly_published"],
     )
 
@@ -99,15 +115,15 @@ def _of_error(error: OpenTrainError) -> Mapping[str, object]:
 
 def _error(facts: dict[str, Any]) -> OpenTrainError:
     """An error of the same class; of one that a later version may have, an `OpenTrainError`."""
-    kind = getattr(errors, facts.pop("type"), OpenTrainError)
+    kind = getattr(errors, facts["type"], OpenTrainError)
     if not (isinstance(kind, type) and issubclass(kind, OpenTrainError)):
         raise NotALineError("no error")
-    if facts.get("retry_at"):
-        facts["retry_at"] = datetime.fromisoformat(facts["retry_at"])
-    message = facts.pop("message")
     if kind is OpenTrainError:
-        return OpenTrainError(message, job_id=facts.get("job_id"), effect=facts.get("effect", "none"))
-    error = kind(message, **facts)
+        return OpenTrainError(facts["message"], job_id=facts["job_id"], effect=facts["effect"])
+    kept = {name: facts[name] for name in ("job_id", *_FACTS) if name in facts}
+    if facts.get("retry_at"):
+        kept["retry_at"] = datetime.fromisoformat(facts["retry_at"])
+    error = kind(facts["message"], **kept)
     if isinstance(error, NotPublishReadyError):
         error.validation = validation(error.details, {})
     return error

@@ -58,13 +58,15 @@ class Outage:
         state: ``"none"``; ``"held"``: one attempt at a time; or ``"ramp"``: it is over, and those held go on by and by.
         answers: How many attempts have been answered.
         over: How many outages are over.
+        probe_at: When the next probe may go, by the monotonic clock, while runs are held.
+        last_failure: For what they are held.
     """
 
     def __init__(self, clock: Clock, *, base_delay: float, max_delay: float, max_retry_after: float) -> None:
         self.state: Literal["none", "held", "ramp"] = "none"
         self.answers = 0
         self.over = 0
-        self._probe_at = 0.0
+        self.probe_at = 0.0
         self._clock = clock
         self._base_delay = base_delay
         self._max_delay = max_delay
@@ -73,7 +75,7 @@ class Outage:
         self._began_at = 0.0
         self._failures = 0
         self._failed: set[str] = set()
-        self._last_failure = OpenTrainError()
+        self.last_failure = OpenTrainError()
         self._probes = 0
         self._allowed = 1
         self._under_way: set[Passage] = set()
@@ -129,7 +131,7 @@ class Outage:
         """
         self.left(passage)
         if passage is not None and passage.is_probe and self.state == "held":
-            self._last_failure = error
+            self.last_failure = error
             self._put_off_probe(error)
         elif tells and self.state != "held" and not _is_throttle(error):
             self._allowed = max(1, self._allowed // 2)
@@ -145,16 +147,12 @@ class Outage:
             self._under_way.discard(passage)
             self._line.call_first()
 
-    def held_until(self) -> float | None:
-        """When the next probe may go, by the monotonic clock, while runs are held; otherwise `None`."""
-        return self._probe_at if self.state == "held" else None
-
     def look_again(self) -> None:
         """Have those held look whether they still have to be, or want to."""
         self._line.call_all()
 
     def _begin(self, failure: OpenTrainError) -> None:
-        self._last_failure = failure
+        self.last_failure = failure
         self._began_at = self._clock.monotonic()
         self._probes = 0 if self.state == "none" else self._probes
         self.state = "held"
@@ -169,7 +167,7 @@ class Outage:
             delay += asked
         self._probes += 1
         self._allowed = 1
-        self._probe_at = self._clock.monotonic() + delay
+        self.probe_at = self._clock.monotonic() + delay
 
     def _go_on(self, passage: Passage | None) -> None:
         if self.state == "held":
@@ -187,7 +185,7 @@ class Outage:
     def _has_room_for(self, waiter: Waiter) -> bool:
         if len(self._under_way) >= self._allowed or not self._line.is_first(waiter):
             return False
-        return self.state == "ramp" or self._clock.monotonic() >= self._probe_at
+        return self.state == "ramp" or self._clock.monotonic() >= self.probe_at
 
     def _look_again_within(self, waiter: Waiter, patiences: Iterable[Patience]) -> float | None:
         """When to look again without being called: only the first in line has a reason to, once no probe is out.
@@ -196,7 +194,7 @@ class Outage:
         """
         if len(self._under_way) >= self._allowed or not self._line.is_first(waiter):
             return None
-        due = min(self._probe_at, *(self._ends_at(patience) for patience in patiences if patience.outage))
+        due = min(self.probe_at, *(self._ends_at(patience) for patience in patiences if patience.outage))
         return min(_RECHECK_SECONDS, max(0.0, due - self._clock.monotonic()))
 
     def _ends_at(self, patience: Patience) -> float:
@@ -208,7 +206,7 @@ class Outage:
         now = self._clock.monotonic()
         for patience in patiences:
             if patience.outage and not patience.is_given_up and now >= self._ends_at(patience):
-                failure = copy.copy(self._last_failure)
+                failure = copy.copy(self.last_failure)
                 _logger.warning("no answer for %g s: the run stops: %s", patience.outage, failure)
                 patience.give_up(failure.with_traceback(None))
 

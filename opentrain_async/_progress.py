@@ -1,6 +1,7 @@
 """How far a run is, told while it goes on."""
 
 import asyncio
+import logging
 from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,7 +13,7 @@ from attrs import frozen
 
 from ._callback import Callback
 from ._clock import Clock, instant
-from .errors import QuotaExceededError
+from .errors import OpenTrainError, QuotaExceededError
 from .outcomes import OutcomeStatus, PublishOutcome, PublishProgress
 
 OnProgress = Callable[[PublishProgress], object]
@@ -23,7 +24,11 @@ _SAME_TICKS = 10
 """So many ticks after the last time it is told even if nothing has changed: the rate has."""
 _RATE_TICKS = 100
 """Over so many of them the rate is taken."""
+_LAST_SECONDS = 1.0
+"""How long the run's end waits for a callback that is still at it."""
 _DAY = timedelta(days=1)
+
+_logger = logging.getLogger("opentrain_async")
 
 
 @frozen
@@ -32,10 +37,12 @@ class Obstacle:
 
     Attributes:
         held_until: When the next draft is tried in an outage.
+        held_by: The last failure in it.
         denial: Why there is no quota for a draft that would come next.
     """
 
     held_until: datetime | None = None
+    held_by: OpenTrainError | None = None
     denial: QuotaExceededError | None = None
 
 
@@ -75,12 +82,13 @@ class Progress:
         ticker = self._ticker
         assert ticker is not None, "a block that was entered"  # noqa: S101
         self._over.set()
-        if isinstance(error, asyncio.CancelledError):
+        if error is not None:
             ticker.cancel()
         try:
-            await asyncio.wait({ticker})
+            await asyncio.wait({ticker}, timeout=_LAST_SECONDS)
         finally:
-            ticker.cancel()
+            if ticker.cancel():
+                _logger.warning("on_progress has not returned; the run ends without it")
 
     def begun(self) -> None:
         """A draft is under way."""
@@ -122,6 +130,7 @@ class Progress:
             total=total,
             rate=rate,
             held_until=obstacle.held_until,
+            held_by=obstacle.held_by,
             waiting_until=waiting_until,
             eta=None if left is None else self._eta(left, rate, obstacle),
         )
@@ -136,7 +145,11 @@ class Progress:
         if left <= 0:
             return now
         if denial is not None and denial.retry_at is not None:
-            return None if denial.limit is None else denial.retry_at + (left - 1) // denial.limit * _DAY
+            return None if denial.limit is None else _later(denial.retry_at, (left - 1) // denial.limit)
         if obstacle.held_until is not None or not rate:
             return None
         return instant(self._clock.now() + left / rate)
+
+
+def _later(at: datetime, days: int) -> datetime:
+    return instant(at.timestamp() + days * _DAY.total_seconds())

@@ -6,6 +6,9 @@ from . import _show
 from ._plan import PublishPlan
 from ._text import one_line
 
+_NAMED = 3
+"""So many drafts of a row are named."""
+
 
 def show(plan: PublishPlan) -> None:
     """Print it on stdout, for the eye: the whole, and which drafts go when, those of the same minute together."""
@@ -19,14 +22,15 @@ def show(plan: PublishPlan) -> None:
         return
     together: dict[str, list[str]] = {}
     for draft in sorted(plan.drafts, key=lambda draft: draft.at):
-        at = "now" if draft.at <= plan.made_at else _show.when(draft.at)
+        at = "now" if draft.at <= plan.made_at else f"{draft.at:%d %b %Y %H:%M} UTC"
         together.setdefault(at, []).append(draft.job_id)
     rows = _show.empty_table()
     rows.add_column("When", no_wrap=True)
     rows.add_column("Drafts", justify="right")
     rows.add_column("Which", overflow="fold")
     for at, ids in together.items():
-        rows.add_row(at, str(len(ids)), ids[0] if len(ids) == 1 else f"{ids[0]} to {ids[-1]}")
+        more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
+        rows.add_row(at, str(len(ids)), ", ".join(ids[:_NAMED]) + more)
     _show.print_rows(rows)
 
 

@@ -16,13 +16,11 @@ class Interruption(KeyboardInterrupt):
 
     Args:
         number: Which signal.
-        times: How many came.
     """
 
-    def __init__(self, number: int, times: int = 1) -> None:
+    def __init__(self, number: int) -> None:
         super().__init__()
         self.number = number
-        self.times = times
 
 
 def exit_code(stop: KeyboardInterrupt) -> int:
@@ -30,7 +28,7 @@ def exit_code(stop: KeyboardInterrupt) -> int:
     return 128 + (stop.number if isinstance(stop, Interruption) else signal.SIGINT)
 
 
-def run(work: Coroutine[object, object, T], gently: Callable[[], None] | None = None, grace: float = 0.0) -> T:
+def run(work: Coroutine[object, object, T], gently: Callable[[], None] | None = None) -> T:
     """Run a coroutine in an event loop of its own.
 
     SIGINT and SIGTERM cancel it; so it can settle what it holds, and no task is left. A second signal cancels what
@@ -38,22 +36,20 @@ def run(work: Coroutine[object, object, T], gently: Callable[[], None] | None = 
 
     Args:
         work: The coroutine.
-        gently: Asks it to come to its end by itself: then the first signal does that, and cancels it only after the
-            grace.
-        grace: Seconds.
+        gently: Asks it to come to its end by itself: then the first signal does that, and only the second one cancels.
 
     Raises:
         Interruption: A signal came, and the coroutine was cancelled.
     """
     caught: list[int] = []
     try:
-        return asyncio.run(_stopped_by_signals(work, caught, gently, grace))
+        return asyncio.run(_stopped_by_signals(work, caught, gently))
     except (asyncio.CancelledError, KeyboardInterrupt):
-        raise Interruption(caught[0] if caught else signal.SIGINT, len(caught) or 1) from None
+        raise Interruption(caught[0] if caught else signal.SIGINT) from None
 
 
 async def _stopped_by_signals(
-    work: Coroutine[object, object, T], caught: list[int], gently: Callable[[], None] | None, grace: float
+    work: Coroutine[object, object, T], caught: list[int], gently: Callable[[], None] | None
 ) -> T:
     task = asyncio.ensure_future(work)
     loop = asyncio.get_running_loop()
@@ -64,7 +60,6 @@ async def _stopped_by_signals(
             task.cancel()
         else:
             gently()
-            loop.call_later(grace, task.cancel)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         # Not on Windows, and not beside the main thread. There asyncio.run handles SIGINT, if not as well.

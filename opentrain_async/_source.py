@@ -44,9 +44,9 @@ class Source:
 
     def end(self) -> None:
         """Give out nothing more, also to a task that waits for an item just now."""
-        self._is_over = True
-        if self._reader is not None:
+        if self._reader is not None and not self._is_over and self._reader is not asyncio.current_task():
             self._reader.cancel()
+        self._is_over = True
 
     def __aiter__(self) -> "Source":
         return self

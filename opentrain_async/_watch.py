@@ -1,18 +1,32 @@
 """How far a run is, for whoever looks on: a bar where stderr is a terminal, and otherwise a line now and then."""
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
+from typing import Protocol
 
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from . import _show
 from .outcomes import PublishProgress
 
-Watch = Callable[[PublishProgress], None]
-
 _LINE_SECONDS = 10.0
 """How often there is a line where no bar can be drawn."""
+_BAR = 12
+"""Columns of the bar: the rest of the line is for what the run waits for."""
+
+
+class Watch(Protocol):
+    """What is told how far a run is."""
+
+    def tell(self, progress: PublishProgress) -> None:
+        """Show it."""
+        ...
+
+    def say(self, line: str) -> None:
+        """Show a line beside it."""
+        ...
 
 
 @contextmanager
@@ -26,51 +40,62 @@ def watching(*, draws: bool = True) -> Generator[Watch, None, None]:
         What is to be told.
     """
     console = _show.stderr()
-    if not (draws and console.is_terminal):
-        yield _lines(console.print)
-        return
-    bar = Progress(
-        SpinnerColumn(),
-        TextColumn("Publishing"),
-        BarColumn(20),
-        TextColumn("{task.fields[told]}", markup=False),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-    )
-    task = bar.add_task("", total=None, told="")
-
-    def tell(progress: PublishProgress) -> None:
-        bar.update(task, total=progress.total, completed=progress.done, told=line_of(progress))
-
-    with bar:
-        yield tell
+    if draws and console.is_terminal:
+        bar = _Bar(console)
+        with bar.shown:
+            yield bar
+    else:
+        yield _Lines(console)
 
 
 def line_of(progress: PublishProgress) -> str:
-    """The whole in a line: what is done and how it ended, what is under way, what it waits for, and until when."""
-    counts = [f"{count} {_show.words(status)}" for status, count in progress.counts.items() if count]
-    parts = [f"{progress.done} of {progress.total or '?'} done" + (f" ({', '.join(counts)})" if counts else "")]
-    if progress.in_flight:
-        parts.append(f"{progress.in_flight} under way")
-    if progress.rate:
-        parts.append(f"{progress.rate:.3g}/s")
-    if progress.held_until:
+    """The whole in a line, the news first: what it waits for and until when, when it ends, and how it went so far."""
+    parts = [f"{progress.done} of {progress.total or '?'} done"]
+    if progress.held_by is not None:
         parts.append(f"no answer from the service, tried again at {progress.held_until:%H:%M:%S} UTC")
     if progress.waiting_until:
         parts.append(f"waiting for quota until {_show.when(progress.waiting_until)}")
     if progress.eta and progress.in_flight:
         parts.append(f"ends about {_show.when(progress.eta)}")
+    if progress.in_flight:
+        parts.append(f"{progress.in_flight} under way")
+    parts += [f"{count} {_show.words(status)}" for status, count in progress.counts.items() if count]
+    if progress.held_by is not None:
+        parts.append(str(progress.held_by))
     return ", ".join(parts)
 
 
-def _lines(write: Callable[[str], object]) -> Watch:
-    due = time.monotonic() + _LINE_SECONDS
+class _Bar:
+    """A bar that stays where it is."""
 
-    def tell(progress: PublishProgress) -> None:
-        nonlocal due
-        if time.monotonic() >= due:
-            due = time.monotonic() + _LINE_SECONDS
-            write(line_of(progress))
+    def __init__(self, console: Console) -> None:
+        self.shown = Progress(
+            SpinnerColumn(),
+            BarColumn(_BAR),
+            TextColumn("{task.fields[told]}", markup=False),
+            console=console,
+            transient=True,
+        )
+        self._task = self.shown.add_task("", total=None, told="")
 
-    return tell
+    def tell(self, progress: PublishProgress) -> None:
+        self.shown.update(self._task, total=progress.total, completed=progress.done, told=line_of(progress))
+
+    def say(self, line: str) -> None:
+        self.shown.console.print(line)
+
+
+class _Lines:
+    """A line now and then."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._due = time.monotonic() + _LINE_SECONDS
+
+    def tell(self, progress: PublishProgress) -> None:
+        if time.monotonic() >= self._due:
+            self._due = time.monotonic() + _LINE_SECONDS
+            self._console.print(line_of(progress))
+
+    def say(self, line: str) -> None:
+        self._console.print(line)

@@ -141,8 +141,6 @@ class QuotaLedgerError(OpenTrainError):
 class JournalError(OpenTrainError):
     """A run's journal could not be read or written, or is another run's just now. Nothing was sent, or nothing more."""
 
-    advice = "Look at the journal's file; the same run can then go on with it."
-
 
 class TransportError(OpenTrainError):
     """No answer arrived. Its cause is a plain copy (type name and text) of what the network library raised."""

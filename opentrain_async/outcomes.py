@@ -60,6 +60,7 @@ class PublishProgress:
         total: How many there are; `None` where the source does not say.
         rate: Drafts a second that came to their end lately; 0 where none did.
         held_until: When the next draft is tried while the run is held in an outage; otherwise `None`.
+        held_by: The last failure in that outage; otherwise `None`.
         waiting_until: When the window frees a slot, as far as is known, while drafts wait for one; otherwise `None`.
         eta: When the last draft will have come to its end, at this rate or with that many slots a day; `None` where
             that cannot be said.
@@ -70,6 +71,7 @@ class PublishProgress:
     total: int | None = None
     rate: float = 0.0
     held_until: datetime | None = None
+    held_by: OpenTrainError | None = None
     waiting_until: datetime | None = None
     eta: datetime | None = None
 

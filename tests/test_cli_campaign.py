@@ -7,7 +7,6 @@ import pty
 import random
 import signal
 import subprocess
-import threading
 import time
 from collections import Counter
 from contextlib import suppress
@@ -15,16 +14,23 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from opentrain_async import Journal, OutcomeStatus, PublishProgress, _watch
-from opentrain_async._cli import main
-from opentrain_async._signals import Interruption, run
+from opentrain_async import (
+    AsyncOpenTrain,
+    Journal,
+    MemoryLedger,
+    OutcomeStatus,
+    PublishOutcome,
+    PublishProgress,
+    _watch,
+)
+from opentrain_async._campaign import Campaign, Orders
+from opentrain_async.errors import ConnectError
 from opentrain_async.sandbox import Fault, Sandbox
 
 from . import command
 from .command import end, interrupt, start
-from .peers import TOKEN, Call, answer, live, peer
+from .peers import TOKEN, Call, answer, live, peer, unused_port
 from .waiting import until
 
 PUBLISHED, ALREADY = OutcomeStatus.PUBLISHED, OutcomeStatus.ALREADY_PUBLISHED
@@ -106,51 +112,37 @@ async def test_a_second_signal_ends_a_campaign_at_once(
     assert len(Journal.open(journal)) == 0
 
 
-def test_what_outlasts_the_grace_is_cancelled() -> None:
-    """The first signal asks, and after the grace nobody asks any more."""
-    asked = []
+async def test_what_outlasts_the_grace_is_in_doubt_and_written_down(sandbox: Sandbox, journal: Path) -> None:
+    """Each draft that was being sent has an outcome; the next run settles it."""
+    stalled = sandbox.draft()
+    sandbox.fault(Fault.STALL, job_id=stalled)
+    orders = Orders((stalled, "job_x"), 1, 0.0, 900.0, journal, grace=0.01)
+    seen: list[PublishOutcome] = []
+    campaign = Campaign(orders, MemoryLedger(), seen.append, lambda _: None)
+    running = asyncio.create_task(campaign.run(AsyncOpenTrain(sandbox.token, base_url=sandbox.url)))
+    await until(lambda: sandbox.requests)
+    campaign.stop()
+    await running
+    assert [(outcome.job_id, outcome.status) for outcome in seen] == [(stalled, OutcomeStatus.UNKNOWN)]
+    assert [outcome.status for outcome in Journal.open(journal)] == [OutcomeStatus.UNKNOWN]
+    assert (campaign.is_stopped, campaign.left, len(campaign.report.outcomes)) == (True, 2, 1)
 
-    async def work() -> None:
-        signal.raise_signal(signal.SIGTERM)
-        await asyncio.Event().wait()
 
-    with pytest.raises(Interruption) as ended:
-        run(work(), lambda: asked.append(True), 0.01)
-    assert (asked, ended.value.number, ended.value.times) == ([True], signal.SIGTERM, 1)
-
-
-def test_a_campaign_that_outlasts_the_grace_exits_with_1(
-    journal: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """It was stopped as it was asked to, as far as that went."""
-    monkeypatch.setattr("opentrain_async._commands._GRACE_SECONDS", 0.01)
-    ready = threading.Event()
-
-    def serve() -> None:
-        async def stall() -> None:
-            async with Sandbox() as sandbox:
-                sandbox.fault(Fault.STALL)
-                job_id = sandbox.draft()
-                monkeypatch.setenv("OT_API_TOKEN", sandbox.token)
-                monkeypatch.setenv("OT_API_BASE_URL", sandbox.url)
-                names.append(job_id)
-                ready.set()
-                await until(lambda: sandbox.requests)
-                os.kill(os.getpid(), signal.SIGTERM)
-                await until(done.is_set)
-
-        asyncio.run(stall())
-
-    names: list[str] = []
-    done = threading.Event()
-    server = threading.Thread(target=serve)
-    server.start()
-    ready.wait()
-    result = CliRunner().invoke(main, ["publish", names[0], "--journal", str(journal), "--ledger", "memory"])
-    done.set()
-    server.join()
-    assert result.exit_code == 1
-    assert "Interrupted after 0 of 1. Drafts that had been begun may be live." in result.output
+async def test_a_campaign_whose_stderr_is_gone_can_be_stopped(unclaimed: Sandbox, journal: Path) -> None:
+    """That it cannot say so is no reason not to."""
+    reading, writing = os.pipe()
+    ids = [unclaimed.draft() for _ in range(4)]
+    process = await asyncio.create_subprocess_exec(
+        *command.COMMAND, "publish", *ids, "--journal", str(journal), "--wait",
+        env=command.environment(unclaimed), stdout=asyncio.subprocess.PIPE, stderr=writing,
+    )  # fmt: skip
+    os.close(writing)
+    os.close(reading)
+    await until(lambda: len(unclaimed.live) == 3 and unclaimed.refusals)
+    process.send_signal(signal.SIGTERM)
+    async with asyncio.timeout(8):
+        await process.wait()
+    assert len([outcome for outcome in Journal.open(journal) if outcome.result]) == 3
 
 
 SEEDS = range(int(os.environ.get("KILL_SEEDS", "5")))
@@ -220,7 +212,7 @@ async def test_a_plan_tells_who_goes_when(unclaimed: Sandbox, journal: Path) -> 
         "Limit: 20 a day, assumed, as nobody has said yet",
         "No ids of drafts: no/id",
     ]
-    assert lines[-1].split() == ["now", "3", ids[2], "to", ids[4]]
+    assert lines[-1].split() == ["now", "3", f"{ids[2]},", f"{ids[3]},", ids[4]]
     many = [f"job_{number}" for number in range(100, 130)]
     facts = json.loads((await command.run("plan", *many, "--json", sandbox=unclaimed)).out)
     assert (facts["limit"], facts["limit_is_assumed"], facts["now"], facts["later"]) == (20, True, 18, 12)
@@ -228,9 +220,29 @@ async def test_a_plan_tells_who_goes_when(unclaimed: Sandbox, journal: Path) -> 
     last = datetime.fromisoformat(facts["ends_at"]) - datetime.now(UTC)
     assert timedelta(hours=23, minutes=59) < last <= timedelta(hours=24)
     table = (await command.run("plan", *many, sandbox=unclaimed)).out.rstrip().splitlines()
-    assert table[-2].split() == ["now", "18", "job_100", "to", "job_117"]
-    assert table[-1].split()[-4:] == ["12", "job_118", "to", "job_129"]
+    assert table[-2].split() == ["now", "18", "job_100,", "job_101,", "job_102", "and", "15", "more"]
+    assert table[-1].split()[-7:] == ["12", "job_118,", "job_119,", "job_120", "and", "9", "more"]
     assert len(unclaimed.requests) == asked
+
+
+async def test_a_plan_may_come_before_the_journal(sandbox: Sandbox, journal: Path) -> None:
+    """What has not begun leaves nothing out; what can be no journal is said in one line."""
+    planned = await command.run("plan", "job_1", "--journal", str(journal), sandbox=sandbox)
+    assert planned.out.startswith("1 draft: 1 now, 0 later\n")
+    for bad in ("/", "."):
+        for name in ("plan", "publish"):
+            refused = await command.run(name, "job_1", "--journal", bad, sandbox=sandbox)
+            assert refused.status in {2, 3}
+            assert "Traceback" not in refused.err
+
+
+async def test_a_service_that_is_down_is_said_with_the_reason(sandbox: Sandbox) -> None:
+    """How long nothing came, and what came last; as it could not run, it exits with 3."""
+    env = {"OT_API_TOKEN": TOKEN, "OT_API_BASE_URL": f"http://127.0.0.1:{unused_port()}"}
+    finished = await command.run("publish", "job_1", "job_2", "job_3", "--outage-patience", "0.1", env=env)
+    assert finished.status == 3
+    assert "The run stopped, as there was no answer for 0.1 s: job_" in finished.err
+    assert "3 not sent" in finished.out
 
 
 async def test_a_plan_of_nothing_left_is_short(sandbox: Sandbox, journal: Path) -> None:
@@ -259,17 +271,21 @@ def _progress(**facts: object) -> PublishProgress:
     return PublishProgress(counts, **({"in_flight": 3, "total": 45} | facts))  # type: ignore[arg-type]
 
 
-BEGINS = "13 of 45 done (12 published, 1 not sent), 3 under way"
+ENDS = "3 under way, 12 published, 1 not sent"
+HELD = ConnectError("refused")
 
 
 @pytest.mark.parametrize(
     ("progress", "said"),
     [
-        (_progress(), BEGINS),
-        (_progress(rate=2.25, eta=AT), f"{BEGINS}, 2.25/s, ends about 26 Nov 08:00 UTC"),
-        (_progress(in_flight=0, total=None, eta=AT), "13 of ? done (12 published, 1 not sent)"),
-        (_progress(held_until=AT), f"{BEGINS}, no answer from the service, tried again at 08:00:05 UTC"),
-        (_progress(waiting_until=AT), f"{BEGINS}, waiting for quota until 26 Nov 08:00 UTC"),
+        (_progress(), f"13 of 45 done, {ENDS}"),
+        (_progress(eta=AT), f"13 of 45 done, ends about 26 Nov 08:00 UTC, {ENDS}"),
+        (_progress(in_flight=0, total=None, eta=AT), "13 of ? done, 12 published, 1 not sent"),
+        (
+            _progress(held_until=AT, held_by=HELD),
+            f"13 of 45 done, no answer from the service, tried again at 08:00:05 UTC, {ENDS}, {HELD}",
+        ),
+        (_progress(waiting_until=AT), f"13 of 45 done, waiting for quota until 26 Nov 08:00 UTC, {ENDS}"),
         (PublishProgress(dict.fromkeys(OutcomeStatus, 0), 0), "0 of ? done"),
     ],
 )
@@ -286,7 +302,7 @@ def test_off_a_terminal_there_is_a_line_each_ten_seconds(
     monkeypatch.setattr(time, "monotonic", lambda: next(times))
     with _watch.watching() as watch:
         for _ in range(6):
-            watch(_progress())
+            watch.tell(_progress())
     monkeypatch.undo()
     assert capsys.readouterr().err.count("13 of 45 done") == 2
 
@@ -297,7 +313,7 @@ def test_the_bar_is_drawn_where_stderr_is_a_terminal() -> None:
     env = {**command.environment(), "TERM": "xterm", "COLUMNS": "120"}
     code = (
         "from tests.test_cli_campaign import _progress; from opentrain_async import _watch\n"
-        "with _watch.watching() as watch: watch(_progress())"
+        "with _watch.watching() as watch: watch.tell(_progress())"
     )
     with subprocess.Popen([command.COMMAND[0], "-c", code], env=env, stdout=subprocess.PIPE, stderr=theirs):
         os.close(theirs)

@@ -21,7 +21,7 @@ from opentrain_async import AsyncOpenTrain, Journal, OutcomeStatus, PublishOutco
 from opentrain_async import errors as all_errors
 from opentrain_async._journal import JournalWriter
 from opentrain_async._journal_file import JournalFile
-from opentrain_async._journal_lines import NotALineError, line_of, read_line
+from opentrain_async._journal_lines import Line, NotALineError, line_of, read_line
 from opentrain_async.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -36,8 +36,10 @@ from opentrain_async.sandbox import Fault, Sandbox
 from .peers import AT_ONCE
 from .test_errors import CLASSES, full
 from .virtual import VirtualClock
+from .waiting import until
 
 Connect = Callable[..., AsyncOpenTrain]
+SERVICE = "https://app.opentrain.ai"
 AT = datetime(2026, 11, 25, 12, 30, 15, tzinfo=UTC)
 RESULT = PublishResult(
     "job_1", True, job_url="https://x/job_1", publish_attempt_id="p1", warnings=("w\x1b",),
@@ -59,11 +61,11 @@ def lines(path: Path) -> list[dict[str, object]]:
 def test_every_error_comes_back_as_what_it_was(kind: type[OpenTrainError]) -> None:
     """Class, text, effect and facts; all on one line of ASCII without a control character."""
     before = PublishOutcome("job\n\x1b[31m", OutcomeStatus.UNKNOWN, error=full(kind), attempts=3, retry_at=AT)
-    line = line_of(before, AT)
+    line = line_of(before, AT, SERVICE)
     assert line.endswith(b"\n")
     assert line[:-1].isascii()
     assert line[:-1].decode().isprintable()
-    after = read_line(line)
+    after = read_line(line).outcome
     assert (after.job_id, after.status, after.attempts, after.retry_at) == (
         before.job_id, before.status, 3, AT,
     )  # fmt: skip
@@ -79,35 +81,35 @@ def test_every_error_comes_back_as_what_it_was(kind: type[OpenTrainError]) -> No
 def test_a_result_comes_back_as_it_was() -> None:
     """All but its body, which is no part of what it is."""
     before = PublishOutcome("job_1", OutcomeStatus.PUBLISHED, result=RESULT, attempts=2)
-    assert read_line(line_of(before, AT)) == before
-    assert json.loads(line_of(before, AT))["at"] == "2026-11-25T12:30:15+00:00"
+    assert read_line(line_of(before, AT, SERVICE)).outcome == before
+    assert json.loads(line_of(before, AT, SERVICE))["at"] == "2026-11-25T12:30:15+00:00"
 
 
 def test_the_gaps_of_a_draft_come_back() -> None:
     """They are read from the details once more; details without end are left out."""
     details = {"validation": {"missingFields": ["title", "budget"]}}
     error = NotPublishReadyError("gaps", status=400, details=details)
-    after = read_line(line_of(PublishOutcome("job_1", OutcomeStatus.REJECTED, error=error), AT)).error
+    after = read_line(line_of(PublishOutcome("job_1", OutcomeStatus.REJECTED, error=error), AT, SERVICE)).outcome.error
     assert isinstance(after, NotPublishReadyError)
     assert [item.field for item in after.validation.missing_fields] == ["title", "budget"]
     error.details = {"x": "y" * 20_000}
     error.message = "m" * 5_000
-    line = line_of(PublishOutcome("job_1", OutcomeStatus.REJECTED, error=error), AT)
+    line = line_of(PublishOutcome("job_1", OutcomeStatus.REJECTED, error=error), AT, SERVICE)
     assert len(line) < 2_000
-    assert read_line(line).error is not None
+    assert read_line(line).outcome.error is not None
 
 
 def test_what_a_later_version_may_write_is_read() -> None:
     """Keys that are new are left out; an error that is new is an `OpenTrainError`."""
-    facts = json.loads(line_of(PublishOutcome("job_1", OutcomeStatus.UNKNOWN, error=ServerError("no")), AT))
+    facts = json.loads(line_of(PublishOutcome("job_1", OutcomeStatus.UNKNOWN, error=ServerError("no")), AT, SERVICE))
     facts["error"]["type"] = "WeatherError"
-    facts["new"] = 1
-    after = read_line(json.dumps(facts).encode()).error
+    facts["new"] = facts["error"]["new"] = 1
+    after = read_line(json.dumps(facts).encode()).outcome.error
     assert type(after) is OpenTrainError
     assert after.message == "no"
 
 
-_GOOD = json.loads(line_of(PublishOutcome("job_1", OutcomeStatus.UNKNOWN, error=ServerError("no")), AT))
+_GOOD = json.loads(line_of(PublishOutcome("job_1", OutcomeStatus.UNKNOWN, error=ServerError("no")), AT, SERVICE))
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -120,7 +122,7 @@ _JSON = st.recursive(
 def test_whatever_a_line_is_it_is_an_outcome_or_none(line: bytes) -> None:
     """No other error ever comes of reading one."""
     with suppress(NotALineError):
-        assert isinstance(read_line(line), PublishOutcome)
+        assert isinstance(read_line(line), Line)
 
 
 @pytest.mark.parametrize("name", ["AsyncOpenTrain", "Mapping", "_strings", "_EFFECTS"])
@@ -129,7 +131,7 @@ def test_a_line_names_no_class_but_an_error(name: str) -> None:
     assert hasattr(all_errors, name) or name == "AsyncOpenTrain"
     facts = _GOOD | {"error": _GOOD["error"] | {"type": name}}
     if name == "AsyncOpenTrain":
-        assert type(read_line(json.dumps(facts).encode()).error) is OpenTrainError
+        assert type(read_line(json.dumps(facts).encode()).outcome.error) is OpenTrainError
     else:
         with pytest.raises(NotALineError):
             read_line(json.dumps(facts).encode())
@@ -221,6 +223,96 @@ async def test_f24_a_torn_last_line_is_left_out(sandbox: Sandbox, connect: Conne
     assert len(lines(path)) == 2
 
 
+async def test_what_another_service_has_answered_does_not_count(sandbox: Sandbox, connect: Connect, path: Path) -> None:
+    """A journal of a rehearsal leaves nothing out of the real run; lines that name no service count for any."""
+    async with Sandbox() as rehearsal:
+        ids = [rehearsal.draft() for _ in range(2)]
+        await connect(rehearsal).publish_many(ids, journal=path)
+    for job_id in ids:
+        sandbox.draft(job_id)
+    assert len((await connect(sandbox).publish_many(ids, journal=path)).published) == 2
+    assert sorted(sandbox.live) == sorted(ids)
+    nameless = [json.dumps({key: line[key] for key in line if key != "service"}) for line in lines(path)]
+    path.write_text("\n".join(nameless) + "\n")
+    await connect(sandbox).publish_many(ids, journal=path)
+    assert len(sandbox.requests) == 2
+
+
+async def test_a_draft_that_is_live_stays_so_whatever_came_of_it_later(
+    sandbox: Sandbox, connect: Connect, path: Path
+) -> None:
+    """In a stream it may come again after the run has stopped."""
+    a, b = sandbox.draft(), sandbox.draft()
+    sandbox.fault(Fault.STATUS, job_id=b, status=401)
+    async with connect(sandbox).publish_stream([a, b, a], concurrency=1, journal=path) as outcomes:
+        assert [outcome.status async for outcome in outcomes] == ["published", "rejected", "not_sent"]
+    assert Journal.open(path).is_final(a)
+    assert [outcome.status for outcome in Journal.open(path)] == ["published", "rejected"]
+
+
+async def test_a_journal_behind_a_link_is_the_same_journal(sandbox: Sandbox, connect: Connect, path: Path) -> None:
+    """Whoever has it by its own name has it for all."""
+    link = path.with_name("latest.jsonl")
+    path.touch()
+    link.symlink_to(path)
+    holding = JournalFile(path, SERVICE)
+    with pytest.raises(JournalError, match="another run"):
+        await connect(sandbox).publish_many([sandbox.draft()], journal=link)
+    holding.close()
+    await connect(sandbox).publish_many([sandbox.draft()], journal=link)
+    assert link.is_symlink()
+    assert len(Journal.open(path)) == 1
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "folder"])
+async def test_what_stands_in_the_place_of_the_lock_is_left_alone(
+    sandbox: Sandbox, connect: Connect, path: Path, kind: str
+) -> None:
+    """A file that happens to have that name is neither emptied nor removed."""
+    lock, other = path.with_name("run.jsonl.lock"), path.with_name("other")
+    other.write_text("precious")
+    match kind:
+        case "file":
+            lock.write_text("precious")
+        case "link":
+            lock.symlink_to(other)
+        case _:
+            lock.mkdir()
+    with pytest.raises(JournalError, match=r"in the way|cannot be opened"):
+        await connect(sandbox).publish_many([sandbox.draft()], journal=path)
+    assert lock.exists()
+    assert (other if kind == "folder" else lock).read_text() == "precious"
+    assert sandbox.requests == []
+
+
+def test_a_torn_line_is_gone_before_the_disk_is_tried(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed at any moment of its opening, a journal is one: with the byte behind it a torn line would be none."""
+    good = line_of(PublishOutcome("job_1", OutcomeStatus.DEFERRED), AT, SERVICE)
+    path.write_bytes(good + good[:50])
+    states = []
+    for name in ("fsync", "ftruncate", "write"):
+        really = getattr(os, name)
+
+        def spied(*arguments: object, really: Callable[..., object] = really) -> object:
+            done = really(*arguments)
+            states.append(path.read_bytes())
+            return done
+
+        monkeypatch.setattr(os, name, spied)
+    JournalFile(path, SERVICE).close()
+    monkeypatch.undo()
+    for state in states:
+        path.write_bytes(state)
+        assert len(Journal.open(path)) == 1
+
+
+@pytest.mark.parametrize("special", ["/dev/null", "/dev/full", "/dev/zero"])
+def test_a_device_is_no_journal_to_read(special: str) -> None:
+    """Nobody reads one to its end."""
+    with pytest.raises(JournalError, match="no regular file"):
+        Journal.open(special)
+
+
 async def test_f24_a_run_that_was_killed_as_it_began_leaves_a_journal(
     sandbox: Sandbox, connect: Connect, path: Path
 ) -> None:
@@ -267,7 +359,7 @@ async def test_what_cannot_be_a_journal_is_refused_before_anything_is_sent(
                 pass
     with pytest.raises(JournalError, match="cannot be read: No such file"):
         Journal.open(path)
-    for nonsense in (7, b"x", "", "a\0b"):
+    for nonsense in (7, b"x", "", "a\0b", ".", "/"):
         with pytest.raises(ConfigurationError, match="journal has to be the path of a file"):
             await client.publish_many([job_id], journal=nonsense)  # type: ignore[arg-type]
     assert sandbox.requests == []
@@ -278,13 +370,13 @@ async def test_f25_a_second_run_on_a_journal_is_refused_and_told_whose_it_is(
 ) -> None:
     """In this process or another one; when the first run has ended the journal is free."""
     client, job_id = connect(sandbox), sandbox.draft()
-    holding = JournalFile(path)
+    holding = JournalFile(path, SERVICE)
     with pytest.raises(JournalError, match=rf"another run has the journal .*run.jsonl: process {os.getpid()} on "):
         await client.publish_many([job_id], journal=path)
-    other = await asyncio.to_thread(_elsewhere, f"JournalFile(Path({str(path)!r}))")
+    other = await asyncio.to_thread(_elsewhere, f"JournalFile(Path({str(path)!r}), {SERVICE!r})")
     assert f"another run has the journal {path}: process {os.getpid()} on " in other.stderr
     path.with_name("run.jsonl.lock").write_text("")
-    with pytest.raises(JournalError, match="a process that has only begun"):
+    with pytest.raises(JournalError, match="one that has only begun"):
         await client.publish_many([job_id], journal=path)
     assert sandbox.requests == []
     holding.close()
@@ -298,9 +390,9 @@ def _elsewhere(code: str) -> "subprocess.CompletedProcess[str]":
 
 def test_a_run_that_was_killed_leaves_its_journal_free(path: Path) -> None:
     """The lock goes with the process, whatever the file beside the journal says."""
-    _elsewhere(f"JournalFile(Path({str(path)!r})); os.kill(os.getpid(), signal.SIGKILL)")
+    _elsewhere(f"JournalFile(Path({str(path)!r}), {SERVICE!r}); os.kill(os.getpid(), signal.SIGKILL)")
     assert path.with_name("run.jsonl.lock").exists()
-    JournalFile(path).close()
+    JournalFile(path, SERVICE).close()
     assert not path.with_name("run.jsonl.lock").exists()
 
 
@@ -318,10 +410,10 @@ def test_a_lock_that_was_taken_away_meanwhile_is_taken_anew(path: Path, monkeypa
         return file
 
     monkeypatch.setattr(os, "open", open_and_lose)
-    holding = JournalFile(path)
+    holding = JournalFile(path, SERVICE)
     assert len(opened) == 2
     with pytest.raises(JournalError, match="another run"):
-        JournalFile(path)
+        JournalFile(path, SERVICE)
     holding.close()
 
 
@@ -329,7 +421,7 @@ def test_a_platform_without_such_locks_has_no_journal(path: Path, monkeypatch: p
     """It says so, and leaves nothing behind."""
     monkeypatch.setitem(sys.modules, "fcntl", None)
     with pytest.raises(JournalError, match="file locks"):
-        JournalFile(path)
+        JournalFile(path, SERVICE)
     assert list(path.parent.iterdir()) == []
 
 
@@ -383,7 +475,7 @@ async def test_lines_that_come_while_others_are_written_follow_together(
     """In their order, and with far fewer syncs than lines."""
     syncs: list[int] = []
     monkeypatch.setattr(os, "fsync", syncs.append)
-    writer = JournalWriter(path, clock)
+    writer = JournalWriter(path, SERVICE, clock)
     await writer.open()
     syncs.clear()
     outcomes = [PublishOutcome(f"job_{number}", OutcomeStatus.DEFERRED) for number in range(100)]
@@ -414,19 +506,23 @@ async def test_a_run_that_is_cancelled_writes_down_what_it_knows(
     with pytest.raises(asyncio.CancelledError):
         await run
     assert {line["job_id"] for line in lines(path)} == set(sandbox.live)
-    JournalFile(path).close()
+    JournalFile(path, SERVICE).close()
 
 
 async def test_a_run_cancelled_while_it_opens_its_journal_lets_it_go(
     sandbox: Sandbox, connect: Connect, path: Path
 ) -> None:
     """Whether it had it already or not."""
-    run = asyncio.create_task(connect(sandbox).publish_many([sandbox.draft()], journal=path))
-    await asyncio.sleep(0)
-    run.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await run
-    JournalFile(path).close()
+    for times in (1, 2):
+        run = asyncio.create_task(connect(sandbox).publish_many([sandbox.draft()], journal=path))
+        for _ in range(times):
+            await asyncio.sleep(0)
+            run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+        await until(lambda: not path.with_name("run.jsonl.lock").exists() or not path.exists())
+        await asyncio.sleep(0.02)
+    JournalFile(path, SERVICE).close()
     assert sandbox.requests == []
 
 
@@ -446,14 +542,14 @@ async def test_a_stream_left_at_once_lets_its_journal_go(sandbox: Sandbox, conne
     """Also where the run itself had no time to begin."""
     async with connect(sandbox).publish_stream([sandbox.draft()], journal=path):
         assert path.with_name("run.jsonl.lock").exists()
-    JournalFile(path).close()
+    JournalFile(path, SERVICE).close()
 
 
 async def test_what_cannot_be_written_at_the_end_is_logged(
     path: Path, clock: VirtualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A cancelled run stays a cancelled run."""
-    writer = JournalWriter(path, clock)
+    writer = JournalWriter(path, SERVICE, clock)
     await writer.open()
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
@@ -468,4 +564,4 @@ async def test_what_cannot_be_written_at_the_end_is_logged(
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert "is not in the journal" in caplog.text
-    JournalFile(path).close()
+    JournalFile(path, SERVICE).close()

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from opentrain_async import AsyncOpenTrain, OutcomeStatus, PublishOutcome, PublishProgress, RetryPolicy
+from opentrain_async._callback import Callback
 from opentrain_async._clock import instant
 from opentrain_async._progress import Obstacle, Progress
 from opentrain_async.errors import ConfigurationError, QuotaExceededError
@@ -119,6 +120,53 @@ async def test_f39_a_slow_callback_stretches_no_deadline(sandbox: Sandbox, conne
     report = await client.publish_many(ids, concurrency=1, on_outcome=dawdle)
     assert [outcome.attempts for outcome in report.published] == [1, 3]
     assert len(told) == 2
+
+
+async def test_a_callback_that_never_returns_does_not_keep_a_run(
+    sandbox: Sandbox, connect: Connect, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The run ends without it, and says so."""
+    monkeypatch.setattr("opentrain_async._progress._LAST_SECONDS", 0.02)
+
+    async def hang(_: PublishProgress) -> None:
+        await asyncio.Event().wait()
+
+    report = await connect(sandbox).publish_many([sandbox.draft()], on_progress=hang)
+    assert len(report.published) == 1
+    assert "on_progress has not returned" in caplog.text
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
+async def test_a_callback_may_end_the_process(sandbox: Sandbox, connect: Connect, kind: type[BaseException]) -> None:
+    """What is no error of the callback's is nothing to be logged and forgotten."""
+    telling = Callback[object]("on_outcome", lambda _: (_ for _ in ()).throw(kind))
+    with pytest.raises(kind):
+        await telling.tell(None)
+
+
+async def test_a_source_may_stop_its_own_run(sandbox: Sandbox, connect: Connect) -> None:
+    """The draft that it gives next is taken, and is told."""
+    ids = [sandbox.draft() for _ in range(3)]
+
+    async def source() -> AsyncIterator[str]:
+        yield ids[0]
+        stream.stop()
+        yield ids[1]
+        yield ids[2]
+
+    stream = connect(sandbox).publish_stream(source(), concurrency=1)
+    async with stream as outcomes:
+        ended = [(outcome.job_id, outcome.status) async for outcome in outcomes]
+    assert ended == [(ids[0], PUBLISHED), (ids[1], NOT_SENT)]
+
+
+async def test_the_end_of_a_run_of_ages_is_the_end_of_the_calendar(clock: VirtualClock) -> None:
+    """A hundred million drafts at 20 a day are no overflow."""
+    denial = QuotaExceededError("no", limit=20, retry_at=instant(clock.time))
+    progress = Progress(print, lambda: 10**8, lambda: Obstacle(denial=denial), clock)
+    eta = progress._now().eta
+    assert eta is not None
+    assert eta.year == 9999
 
 
 async def test_what_cannot_be_told_is_refused(sandbox: Sandbox, connect: Connect) -> None:
