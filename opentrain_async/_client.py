@@ -224,8 +224,9 @@ class AsyncOpenTrain(Closable):
         """Publish many drafts at once, and get each outcome as it comes.
 
         Use it as ``async with client.publish_stream(ids) as outcomes:`` and, inside, ``async for outcome in
-        outcomes:``. Leaving the block cancels what is left; ``outcomes.stop()`` ends it in good order. Memory is bounded by *concurrency*, however long the
-        source is; so an id that comes twice has two outcomes (and one request, if both are under way at once).
+        outcomes:``. Leaving the block cancels what is left; ``outcomes.stop()`` ends it in good order. Memory is
+        bounded by *concurrency*, however long the source is; so an id that comes twice has two outcomes (and one
+        request, if both are under way at once). With a journal there is memory for each draft that is in it.
 
         Args:
             job_ids: As in `publish_many`.
