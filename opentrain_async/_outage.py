@@ -13,7 +13,7 @@ import copy
 import logging
 import random
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Literal
+from typing import Any, Literal
 
 from attrs import define
 
@@ -29,7 +29,8 @@ _RECHECK_SECONDS = 15.0
 _DRAFTS = 2
 """... of so many drafts, are an outage."""
 
-Keep = Callable[[], Awaitable[None]]
+Keep = Callable[[Any], Awaitable[None]]
+"""Keeps what runs out for a party while that is held."""
 
 _logger = logging.getLogger("opentrain_async")
 
@@ -80,12 +81,12 @@ class Outage:
         self._allowed = 1
         self._under_way: set[Passage] = set()
 
-    async def passage(self, party: Party, keep: Keep) -> Passage | None:
+    async def passage(self, party: Party, keep: Keep | None) -> Passage | None:
         """Wait until an attempt may be made, while there is an outage or it is being recovered from.
 
         Args:
             party: For whom.
-            keep: Called now and then, to keep what runs out.
+            keep: Called now and then with the party; `None` if nothing runs out.
 
         Returns:
             The leave to make one, to be handed in with how that ended; `None` where none is needed, as somebody cannot
@@ -106,7 +107,8 @@ class Outage:
                     break
                 await waiter.called(self._clock, self._look_again_within(waiter, party.patiences))
                 self._line.call_after(waiter)
-                await keep()
+                if keep is not None:
+                    await keep(party)
             passage = Passage(is_probe=self.state == "held")
             self._under_way.add(passage)
         return passage

@@ -18,6 +18,7 @@ class Pause:
     Attributes:
         until: When it ends; long past where there is none.
         shut_until: Until when the server does not want to be asked at all, which is longer than anybody waits.
+        quiet_at: When both are over.
     """
 
     def __init__(self, clock: Clock, spread: float) -> None:
@@ -25,15 +26,18 @@ class Pause:
         self._spread = spread
         self.until = 0.0
         self.shut_until = 0.0
+        self.quiet_at = 0.0
         self._refusal = RateLimitedError()
 
     def extend(self, seconds: float) -> None:
         """Pause for that many seconds from now; a longer pause that is under way stands."""
         self.until = max(self.until, self._clock.monotonic() + seconds)
+        self.quiet_at = max(self.until, self.shut_until)
 
     def shut(self, refusal: RateLimitedError, seconds: float) -> None:
         """Note that the server has asked for more than is waited."""
         self.shut_until = max(self.shut_until, self._clock.monotonic() + seconds)
+        self.quiet_at = max(self.until, self.shut_until)
         self._refusal = refusal
 
     def refusal(self, job_id: str) -> RateLimitedError:

@@ -39,7 +39,7 @@ class Publisher:
         Raises:
             OpenTrainError: The draft is not known to be live; `effect` says whether it may be.
         """
-        attempt, keep = partial(self._attempt, flight), partial(self._keep, flight)
+        attempt = partial(self._attempt, flight)
         while True:
             reservation = self._ledger.reserve_at_once(flight.job_id)
             if reservation is None:
@@ -49,7 +49,7 @@ class Publisher:
             flight.in_doubt = reservation.before == "unknown"
             flight.has_reached_server = False
             try:
-                result = await self._retrier.run(flight.job_id, attempt, is_transient, flight, keep)
+                result = await self._retrier.run(flight.job_id, attempt, is_transient, flight, self._keep)
             except QuotaExceededError as refusal:
                 if not await self._has_patience_after(refusal, flight, reservation):
                     raise

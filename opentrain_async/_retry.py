@@ -72,10 +72,6 @@ class RetryPolicy:
             raise ConfigurationError(f"max_delay ({self.max_delay}) is below base_delay ({self.base_delay})")
 
 
-async def _keep_nothing() -> None:
-    """Nothing of it runs out."""
-
-
 class Retrier:
     """Runs operations under one policy; those of one client share its budget, its pause, and what it knows of outages.
 
@@ -100,7 +96,7 @@ class Retrier:
         attempt: Attempt[T],
         is_transient: IsTransient,
         party: Party | None = None,
-        keep: Keep = _keep_nothing,
+        keep: Keep | None = None,
     ) -> T:
         """Attempt something until it succeeds or the policy says that it is enough.
 
@@ -110,14 +106,29 @@ class Retrier:
             is_transient: Whether an error of it may not come again. The operation's own property: an error means
                 something else for a request that is not safe to repeat.
             party: For whom, to be held in an outage, and to give up; `None` if nothing is to hold it.
-            keep: Called now and then while it is held.
+            keep: Called now and then with the party while that is held, to keep what runs out.
 
         Raises:
             OpenTrainError: Of the last attempt.
             GivenUpError: The party has given up before the first one.
         """
         self.budget.earn()
-        return await _Call(self, name, attempt, is_transient, party, keep).run()
+        now, outage = self.clock.monotonic(), self.outage
+        if outage.state != "none" or now < self.pause.quiet_at:
+            return await _Call(self, name, attempt, is_transient, party, keep, now).run()
+        # Almost every call ends here: nothing stands against its first attempt, and that is answered.
+        outages = outage.over
+        try:
+            result = await attempt(self.policy.deadline)
+        except OpenTrainError as error:
+            call = _Call(self, name, attempt, is_transient, party, keep, now)
+            call.has_failed(error, outages)
+            if not is_transient(error):
+                raise
+        else:
+            outage.answered()
+            return result
+        return await call.run()
 
     def look_again(self) -> None:
         """Have those who wait look whether they still want to."""
@@ -154,7 +165,8 @@ class _Call(Generic[T]):
         attempt: Attempt[T],
         is_transient: IsTransient,
         party: Party | None,
-        keep: Keep,
+        keep: Keep | None,
+        now: float,
     ) -> None:
         self._retrier = retrier
         self._name = name
@@ -162,15 +174,22 @@ class _Call(Generic[T]):
         self._is_transient = is_transient
         self._party = party
         self._keep = keep
-        self._deadline = self._now() + retrier.policy.deadline
+        self._deadline = now + retrier.policy.deadline
+
+    def has_failed(self, error: OpenTrainError, outages: int) -> None:
+        """Note the first attempt, and that it has failed; so many outages were over as it began."""
+        self._attempts = 1
+        self._failure = self._first_failure = error
+        self._tell(error, None, outages)
 
     async def run(self) -> T:
-        """The first attempt; only when it has failed is tenacity entered.
+        """The attempts that are left; only when one has failed is tenacity entered.
 
         A controller costs as much as a quarter of a request, and most calls need none.
         """
         try:
-            return await self._once()
+            if self._first_failure is None:
+                return await self._once()
         except OpenTrainError as error:
             if not self._is_transient(error):
                 raise

@@ -12,7 +12,6 @@ from opentrain_async import AsyncOpenTrain, OutcomeStatus, RetryPolicy
 from opentrain_async._flight import Flight
 from opentrain_async._outage import Outage
 from opentrain_async._patience import Patience
-from opentrain_async._retry import _keep_nothing
 from opentrain_async.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -312,7 +311,7 @@ async def test_an_outage_that_ends_while_a_draft_is_in_line_lets_it_go(clock: Vi
     clock.stands_still = True
     for number in range(3):
         outage.failed(f"job_{number}", ServerError("no", status=503))
-    first, second = (asyncio.create_task(outage.passage(held_on(clock), _keep_nothing)) for _ in range(2))
+    first, second = (asyncio.create_task(outage.passage(held_on(clock), None)) for _ in range(2))
     await asyncio.sleep(0)
     outage.answered()
     first.cancel()
