@@ -3,7 +3,7 @@
 import asyncio
 import copy
 import math
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from attrs import define, field
 
@@ -131,8 +131,7 @@ class Flight:
         for ending in self.waiting():
             if not self.passengers[ending].outage:
                 told = _own_copy(failure)
-                if isinstance(told, OpenTrainError) and self.in_doubt:
-                    told.effect = "unknown"
+                told.effect = "unknown" if self.in_doubt else failure.effect
                 ending.set_result(told)
 
     def give_up(self, patience: Patience) -> bool:
@@ -160,7 +159,10 @@ class Flight:
                 ending.set_result(_own_copy(denial))
 
 
-def _own_copy(ended: Ending) -> Ending:
+E = TypeVar("E", bound=Ending)
+
+
+def _own_copy(ended: E) -> E:
     """A copy of an error to raise, without a traceback: two tasks that raise the same one mix up its own."""
     if not isinstance(ended, OpenTrainError):
         return ended

@@ -213,11 +213,8 @@ class _Call(Generic[T]):
         The deadline stands still while the attempt is held or paused, and also during one that is a probe.
         """
         outage, pause, now = self._retrier.outage, self._retrier.pause, self._now()
-        if self._party is not None:
-            if self._party.is_given_up:
-                raise GivenUpError
-            if now < pause.shut_until and not self._party.is_urgent:
-                raise pause.refusal(self._name)
+        if self._party is not None and now < pause.shut_until and not self._party.is_urgent:
+            raise pause.refusal(self._name)
         left = self._deadline - now
         if left <= 0:
             raise self._failure  # waiting took longer than it should have, as on a machine that was suspended
@@ -257,13 +254,19 @@ class _Call(Generic[T]):
         until, waiter = self._now() + seconds, Waiter()
         self._retrier.dozing.add(waiter)
         try:
-            while (left := until - self._now()) > 0:
+            while not self._is_given_up() and (left := until - self._now()) > 0:
                 await waiter.called(self._retrier.clock, left)
-                self._party.let_go()
-                if self._party.is_given_up:
-                    raise GivenUpError
         finally:
             self._retrier.dozing.discard(waiter)
+        if self._is_given_up():
+            raise GivenUpError
+
+    def _is_given_up(self) -> bool:
+        """Whether nobody wants it any more; of those who do not, whoever can be told is."""
+        if self._party is None:
+            return False
+        self._party.let_go()
+        return self._party.is_given_up
 
     def _tell(self, error: OpenTrainError, passage: Passage | None, outages: int) -> None:
         outage = self._retrier.outage
@@ -296,17 +299,13 @@ class _Call(Generic[T]):
         if not isinstance(error, OpenTrainError) or not self._is_transient(error):
             return False
         self._failure = error
-        if self._attempts >= self._retrier.policy.max_attempts:
+        if self._attempts >= self._retrier.policy.max_attempts or self._is_given_up():
             return False
-        if self._party is not None:
-            self._party.let_go()
-            if self._party.is_given_up:
-                return False
-            is_held = self._retrier.outage.state == "held" and self._party.is_holdable
-            if is_held and not isinstance(error, RateLimitedError):
-                self._party.turn_away_hasty(error)
-                self._delay = 0.0
-                return True
+        is_held = self._retrier.outage.state == "held" and not isinstance(error, RateLimitedError)
+        if is_held and self._party is not None and self._party.is_holdable:
+            self._party.turn_away_hasty(error)
+            self._delay = 0.0
+            return True
         return await self._may_go_on_after(error)
 
     async def _may_go_on_after(self, error: OpenTrainError) -> bool:

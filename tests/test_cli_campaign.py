@@ -128,6 +128,15 @@ async def test_what_outlasts_the_grace_is_in_doubt_and_written_down(sandbox: San
     assert (campaign.is_stopped, campaign.left, len(campaign.report.outcomes)) == (True, 2, 1)
 
 
+async def test_a_campaign_that_is_stopped_before_it_has_begun_sends_nothing(sandbox: Sandbox, journal: Path) -> None:
+    """Nor does it open its journal."""
+    orders = Orders((sandbox.draft(),), 1, 0.0, 900.0, journal)
+    campaign = Campaign(orders, MemoryLedger(), lambda _: None, lambda _: None)
+    campaign.stop()
+    await campaign.run(AsyncOpenTrain(sandbox.token, base_url=sandbox.url))
+    assert (sandbox.requests, journal.exists(), campaign.left) == ([], False, 1)
+
+
 async def test_a_campaign_whose_stderr_is_gone_can_be_stopped(unclaimed: Sandbox, journal: Path) -> None:
     """That it cannot say so is no reason not to."""
     reading, writing = os.pipe()

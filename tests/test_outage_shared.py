@@ -6,11 +6,11 @@ import math
 import pytest
 
 from opentrain_async import MemoryLedger, OutcomeStatus, RetryPolicy
-from opentrain_async.errors import ServerError
+from opentrain_async.errors import ConnectError, ServerError
 from opentrain_async.quota import AccountLog
 
 from .account import T0, Account
-from .peers import Call, client_of, peer
+from .peers import Call, client_of, peer, unused_port
 from .stores import BrokenStore
 from .test_outage import Service, facing, ids, status
 from .virtual import VirtualClock
@@ -34,6 +34,20 @@ async def test_a_single_publish_of_a_held_draft_is_tried_at_once() -> None:
         assert raised.value.effect == "unknown"
         assert len(server.calls) == 4
         assert not run.done()
+        run.cancel()
+        await asyncio.wait({run})
+
+
+async def test_a_single_publish_of_a_held_draft_that_reaches_nobody_changed_nothing() -> None:
+    """Where no connection is made there is no doubt."""
+    origin = f"http://127.0.0.1:{unused_port()}"
+    async with client_of(origin, retry=SLOW, daily_limit=100) as client:
+        run = asyncio.create_task(client.publish_many(ids(3), concurrency=3))
+        await until(lambda: client._outage.state == "held" and "job_2" in client._flights._joinable)
+        held = next(iter(client._flights._joinable))
+        with pytest.raises(ConnectError) as raised:
+            await client.publish(held)
+        assert raised.value.effect == "none"
         run.cancel()
         await asyncio.wait({run})
 
