@@ -229,8 +229,11 @@ async def test_a_plan_tells_who_goes_when(unclaimed: Sandbox, journal: Path) -> 
     last = datetime.fromisoformat(facts["ends_at"]) - datetime.now(UTC)
     assert timedelta(hours=23, minutes=59) < last <= timedelta(hours=24)
     table = (await command.run("plan", *many, sandbox=unclaimed)).out.rstrip().splitlines()
-    assert table[-2].split() == ["now", "18", "job_100,", "job_101,", "job_102", "and", "15", "more"]
-    assert table[-1].split()[-7:] == ["12", "job_118,", "job_119,", "job_120", "and", "9", "more"]
+    rows = [line.split() for line in table]
+    assert ["now", "18", "job_100,", "job_101,", "job_102", "and", "15", "more"] in rows
+    assert (
+        sum(int(row[5]) for row in rows if row[4:5] == ["UTC"]) == 12
+    )  # of the same minute together: of one, or of two
     assert len(unclaimed.requests) == asked
 
 
