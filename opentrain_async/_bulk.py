@@ -13,10 +13,11 @@ from ._flights import Flights
 from ._journal import JournalWriter
 from ._patience import GivenUpError, Patience
 from ._progress import Progress
+from ._retry_after import asked_by
 from ._source import Source
 from ._text import shown
 from ._wire import checked_job_id
-from .errors import JournalError, OpenTrainError, QuotaExceededError, RateLimitedError, ServerError
+from .errors import JournalError, OpenTrainError, QuotaExceededError
 from .outcomes import OutcomeStatus, PublishOutcome, PublishReport
 
 JobIds = Iterable[str] | AsyncIterable[str]
@@ -86,6 +87,10 @@ class Run:
         if self._journal is not None:
             await self._journal.close()
 
+    def earlier(self, job_id: object) -> PublishOutcome | None:
+        """The outcome of an earlier run for which the journal leaves a draft out."""
+        return None if self._journal is None else self._journal.final(job_id)
+
     def stop(self) -> None:
         """Take no more drafts, and let go those for which nothing was sent; what is being sent comes to its end."""
         self._source.end()
@@ -118,7 +123,7 @@ class Run:
         """Take drafts until there are no more: publish one, write its outcome down, tell it."""
         task, progress, journal = asyncio.current_task(), self._progress, self._journal
         async for item in self._source:
-            if journal is not None and (earlier := journal.final(item)) is not None:
+            if journal is not None and (earlier := self.earlier(item)) is not None:
                 await self._leave_out(earlier, on_earlier)
                 continue
             if progress is not None:
@@ -174,18 +179,20 @@ class Run:
         is_second = is_bare and self._last_was_bare_denial
         if status is not DEFERRED:
             self._last_was_bare_denial = is_bare
-        if (is_second or rule_on(error).stops_run) and not self._patience.is_given_up:
-            self._patience.give_up(error)
-            _logger.warning("the run stops, the rest is not sent: %s", error)
+        if is_second or rule_on(error).stops_run:
+            self._give_up(error)
 
     async def _write_down(self, outcome: PublishOutcome, journal: JournalWriter) -> None:
         """Have an outcome in the journal; where that fails nothing more is sent."""
         try:
             await journal.write(outcome)
         except JournalError as error:
-            if not self._patience.is_given_up:
-                self._patience.give_up(error.with_traceback(None))
-                _logger.warning("the run stops, the rest is not sent: %s", error)
+            self._give_up(error.with_traceback(None))
+
+    def _give_up(self, error: OpenTrainError) -> None:
+        if not self._patience.is_given_up:
+            self._patience.give_up(error)
+            _logger.warning("the run stops, the rest is not sent: %s", error)
 
     def _let_go(self) -> None:
         """Tell those under way, once, that the run has given up."""
@@ -223,6 +230,5 @@ def _retry_at(error: OpenTrainError, now: float) -> datetime | None:
     """The earliest time at which trying again makes sense, where the error knows one."""
     if isinstance(error, QuotaExceededError):
         return error.retry_at
-    if isinstance(error, RateLimitedError | ServerError) and error.retry_after is not None:
-        return instant(now + error.retry_after)
-    return None
+    asked = asked_by(error)
+    return None if asked is None else instant(now + asked)

@@ -45,3 +45,8 @@ def instant(epoch_seconds: float) -> datetime:
         return datetime.fromtimestamp(epoch_seconds, UTC)
     except (OverflowError, ValueError, OSError):
         return _LATEST
+
+
+def iso(at: datetime | None) -> str | None:
+    """A time for programs."""
+    return None if at is None else at.isoformat()

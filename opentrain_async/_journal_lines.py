@@ -13,6 +13,7 @@ import attrs
 from attrs import frozen
 
 from . import errors
+from ._clock import iso
 from ._codec import validation
 from .errors import NotPublishReadyError, OpenTrainError
 from .models import PublishResult, SideEffects
@@ -52,9 +53,9 @@ def line_of(outcome: PublishOutcome, at: datetime, service: str) -> bytes:
             "job_id": outcome.job_id,
             "status": outcome.status.value,
             "attempts": outcome.attempts,
-            "at": at.isoformat(),
+            "at": iso(at),
             "service": service,
-            "retry_at": None if outcome.retry_at is None else outcome.retry_at.isoformat(),
+            "retry_at": iso(outcome.retry_at),
             "result": None if outcome.result is None else _of_result(outcome.result),
             "error": None if error is None else _of_error(error),
         }).encode()
@@ -104,7 +105,7 @@ def _of_error(error: OpenTrainError) -> Mapping[str, object]:
     if len(json.dumps(facts.get("details"))) > _LONGEST_DETAILS:
         facts["details"] = {}
     if (retry_at := getattr(error, "retry_at", None)) is not None:
-        facts["retry_at"] = retry_at.isoformat()
+        facts["retry_at"] = iso(retry_at)
     return {
         "type": type(error).__name__,
         "message": error.message[:_LONGEST_MESSAGE],

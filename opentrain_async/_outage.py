@@ -17,17 +17,20 @@ from typing import Any, Literal
 
 from attrs import define
 
+from ._answers import DEFERRED, rule_on
 from ._backoff import doubled
 from ._clock import Clock
 from ._line import Line, Waiter
 from ._patience import GivenUpError, Party, Patience
-from .errors import APIError, OpenTrainError, RateLimitedError, ServerError
+from ._retry_after import asked_by
+from .errors import OpenTrainError
 
 _FAILURES = 3
 """So many in a row, ..."""
-_RECHECK_SECONDS = 15.0
 _DRAFTS = 2
 """... of so many drafts, are an outage."""
+_RECHECK_SECONDS = 15.0
+"""How often those held look, even if nothing is due."""
 
 Keep = Callable[[Any], Awaitable[None]]
 """Keeps what runs out for a party while that is held."""
@@ -135,7 +138,7 @@ class Outage:
         if passage is not None and passage.is_probe and self.state == "held":
             self.last_failure = error
             self._put_off_probe(error)
-        elif tells and self.state != "held" and not _is_throttle(error):
+        elif tells and self.state != "held" and rule_on(error).outcome is not DEFERRED:  # a throttle, and so an answer
             self._allowed = max(1, self._allowed // 2)
             self._failures += 1
             self._failed.add(draft)
@@ -163,7 +166,7 @@ class Outage:
 
     def _put_off_probe(self, failure: OpenTrainError) -> None:
         bound = doubled(self._base_delay, self._probes, self._max_delay)
-        asked = failure.retry_after if isinstance(failure, ServerError | RateLimitedError) else None
+        asked = asked_by(failure)
         delay = bound * random.uniform(0.5, 1)
         if asked is not None and asked <= self._max_retry_after:
             delay += asked
@@ -211,8 +214,3 @@ class Outage:
                 failure = copy.copy(self.last_failure)
                 _logger.warning("no answer for %g s: the run stops: %s", patience.outage, failure)
                 patience.give_up(failure.with_traceback(None))
-
-
-def _is_throttle(error: OpenTrainError) -> bool:
-    """It asks for less just now: whoever says so is there."""
-    return isinstance(error, RateLimitedError) or (isinstance(error, APIError) and error.status == 425)

@@ -8,6 +8,7 @@ from rich.progress_bar import ProgressBar
 from rich.text import Text
 
 from . import _show
+from ._clock import iso
 from ._text import one_line
 from .quota import LedgerStore, QuotaSlot, QuotaSnapshot
 
@@ -58,14 +59,12 @@ def as_json(quota: QuotaSnapshot) -> str:
     return json.dumps({
         "limit": quota.limit,
         "limit_source": quota.limit_source,
-        "limit_learned_at": _show.iso(quota.limit_learned_at),
+        "limit_learned_at": iso(quota.limit_learned_at),
         "used": quota.used,
         "remaining": quota.remaining,
         "doubtful": quota.doubtful,
-        "next_slot_at": _show.iso(quota.next_slot_at),
-        "slots": [
-            {"job_id": slot.job_id, "state": slot.state, "frees_at": _show.iso(slot.frees_at)} for slot in quota.slots
-        ],
+        "next_slot_at": iso(quota.next_slot_at),
+        "slots": [{"job_id": slot.job_id, "state": slot.state, "frees_at": iso(slot.frees_at)} for slot in quota.slots],
     })
 
 

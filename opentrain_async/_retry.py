@@ -16,6 +16,7 @@ from ._line import Waiter
 from ._outage import Keep, Outage, Passage
 from ._patience import GivenUpError, Party
 from ._pause import Pause
+from ._retry_after import asked_by
 from .errors import (
     APIError,
     ConfigurationError,
@@ -24,7 +25,6 @@ from .errors import (
     QuotaExceededError,
     RateLimitedError,
     ResponseError,
-    ServerError,
 )
 
 T = TypeVar("T")
@@ -310,7 +310,7 @@ class _Call(Generic[T]):
 
     async def _may_go_on_after(self, error: OpenTrainError) -> bool:
         """Whether there is time and budget for a retry; sets the delay before it."""
-        asked = error.retry_after if isinstance(error, RateLimitedError | ServerError) else None
+        asked = asked_by(error)
         if (asked or 0) > self._retrier.policy.max_retry_after:
             return False
         self._delay = (asked or 0) + self._backoff(error)

@@ -3,6 +3,7 @@
 import json
 
 from . import _show
+from ._clock import iso
 from ._plan import PublishPlan
 from ._text import one_line
 
@@ -37,12 +38,12 @@ def show(plan: PublishPlan) -> None:
 def as_json(plan: PublishPlan) -> str:
     """The same as one line of JSON, with the time of each draft."""
     return json.dumps({
-        "made_at": _show.iso(plan.made_at),
+        "made_at": iso(plan.made_at),
         "limit": plan.limit,
         "limit_is_assumed": plan.limit_is_assumed,
         "now": len(plan.now),
         "later": len(plan.later),
-        "ends_at": _show.iso(plan.ends_at),
+        "ends_at": iso(plan.ends_at),
         "invalid": list(plan.invalid),
-        "drafts": [{"job_id": draft.job_id, "at": _show.iso(draft.at)} for draft in plan.drafts],
+        "drafts": [{"job_id": draft.job_id, "at": iso(draft.at)} for draft in plan.drafts],
     })

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ._clock import iso
 from ._text import one_line
 from .errors import ModerationBlockedError, NotPublishReadyError, OpenTrainError, QuotaExceededError
 from .outcomes import OutcomeStatus, PublishOutcome, PublishReport
@@ -128,11 +129,6 @@ def why(outcome: PublishOutcome) -> str:
 def when(at: datetime) -> str:
     """A time for the eye. In UTC: the zone of a machine in a cloud is anybody's guess."""
     return f"{at:%d %b %H:%M} UTC"
-
-
-def iso(at: datetime | None) -> str | None:
-    """A time for programs."""
-    return None if at is None else at.isoformat()
 
 
 def json_line(outcome: PublishOutcome) -> str:

@@ -28,7 +28,7 @@ SOLE_IMPORTERS = {"cattrs": {"_codec"}, "tenacity": {"_retry"}, "click": {"_cli"
 WITHIN_A_LAYER = {
     ("errors", "models"), ("errors", "_text"), ("outcomes", "errors"), ("outcomes", "models"),
     ("_wire", "_codec"), ("_transport", "_settings"), ("_transport", "_wire"), ("_retry", "_budget"),
-    ("_retry", "_pause"), ("_retry", "_outage"),
+    ("_retry", "_pause"), ("_retry", "_outage"), ("_outage", "_answers"),
     ("_callback", "_source"), ("_progress", "_callback"),
     ("_journal_file", "_journal_lines"), ("_journal", "_journal_file"), ("_journal", "_journal_lines"),
     ("_publishing", "_flight"), ("_flights", "_flight"), ("_publishing", "quota"), ("_plan", "quota"),
