@@ -9,7 +9,6 @@ from attrs import frozen
 
 from ._answers import is_final
 from ._client import AsyncOpenTrain
-from ._journal import Journal
 from ._progress import OnProgress
 from ._stream import PublishStream
 from .outcomes import PublishOutcome, PublishReport
@@ -64,7 +63,6 @@ class Campaign:
         self._tell = tell
         self._on_progress = on_progress
         self._seen: dict[str, PublishOutcome] = {}
-        self._earlier: dict[str, PublishOutcome] = {}
         self._stream: PublishStream | None = None
         self._closing: asyncio.Task[None] | None = None
 
@@ -88,8 +86,6 @@ class Campaign:
                 on_progress=self._on_progress,
             )
             async with self._stream as outcomes:
-                if orders.journal is not None:
-                    self._earlier = await asyncio.to_thread(_final, orders.journal)
                 async for outcome in outcomes:
                     self._seen[outcome.job_id] = outcome
                     self._tell(outcome)
@@ -107,7 +103,7 @@ class Campaign:
     @property
     def earlier(self) -> int:
         """How many drafts were left out, as earlier runs have settled them."""
-        return sum(job_id in self._earlier and job_id not in self._seen for job_id in self.orders.ids)
+        return len(self.report.outcomes) - len(self._seen)
 
     @property
     def left(self) -> int:
@@ -117,17 +113,12 @@ class Campaign:
     @property
     def report(self) -> PublishReport:
         """What has become of the drafts so far, in their order; of what an earlier run has done, too."""
-        known = self._earlier | self._seen
-        outcomes = tuple(known[job_id] for job_id in self.orders.ids if job_id in known)
-        return PublishReport(outcomes, None if self._stream is None else self._stream.stopped_by)
+        if self._stream is None:
+            return PublishReport()
+        known = [self._seen.get(job_id) or self._stream.earlier(job_id) for job_id in self.orders.ids]
+        return PublishReport(tuple(outcome for outcome in known if outcome is not None), self._stream.stopped_by)
 
 
 def closing(ledger: LedgerStore) -> AbstractAsyncContextManager[object]:
     """A block with which the ledger is closed, if it is one that can be."""
     return ledger if isinstance(ledger, AbstractAsyncContextManager) else nullcontext()
-
-
-def _final(path: Path) -> dict[str, PublishOutcome]:
-    """The outcomes of earlier runs that this one leaves as they are."""
-    journal = Journal.open(path)
-    return {outcome.job_id: outcome for outcome in journal if journal.is_final(outcome.job_id)}

@@ -12,7 +12,7 @@ from ._bulk import JobIds, OnOutcome, Run, publish_many
 from ._clock import Clock, SystemClock, instant
 from ._closable import Closable
 from ._flights import Flights
-from ._journal import JournalWriter
+from ._journal import Journal, JournalWriter
 from ._patience import Patience
 from ._plan import PublishPlan, plan
 from ._progress import Obstacle, OnProgress, Progress
@@ -248,11 +248,12 @@ class AsyncOpenTrain(Closable):
         run = self._run(job_ids, concurrency, patience, journal, on_progress, distinct=False, told_at_end=False)
         return PublishStream(run, min(concurrency, self._max_connections))
 
-    async def plan(self, job_ids: JobIds) -> PublishPlan:
+    async def plan(self, job_ids: JobIds, *, journal: str | os.PathLike[str] | None = None) -> PublishPlan:
         """When each of these drafts could go, were they published now by this client alone. Sends nothing.
 
         Args:
             job_ids: As in `publish_many`; read to the end.
+            journal: What a run with it would leave out is left out, if there is such a file. `None`: nothing is.
 
         Returns:
             For each distinct id the earliest time, given what the ledger counts.
@@ -260,11 +261,15 @@ class AsyncOpenTrain(Closable):
         Raises:
             ConfigurationError: That is no iterable of ids. (An id that cannot be one is told in the plan.)
             QuotaLedgerError: The ledger failed.
+            JournalError: The journal is none, or cannot be read.
             ClientClosedError: The client is closed.
             Exception: What the iterable raised.
         """
         source = Source(job_ids, distinct=True)
-        items = [item async for item in source]
+        done = Journal(())
+        if journal is not None and (path := _checks.path("journal", journal)).exists():
+            done = await asyncio.to_thread(Journal.open, path, service=self._base_url)
+        items = [item async for item in source if not (isinstance(item, str) and done.is_final(item))]
         if source.failure is not None:
             raise source.failure
         quota = await self.quota()

@@ -6,7 +6,7 @@ import logging
 import math
 import os
 import sys
-from collections.abc import Awaitable, Callable, Generator, Iterable
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,6 @@ from . import _demo, _quota, _schedule, _show, _watch
 from ._answers import is_transient
 from ._campaign import Campaign, Orders, closing
 from ._client import AsyncOpenTrain
-from ._journal import Journal
 from ._signals import Interruption, exit_code, run
 from ._text import one_line
 from ._version import __version__
@@ -217,12 +216,9 @@ def plan(ids: tuple[str, ...], source: TextIO | None, journal: Path | None, as_j
       2    misuse
       3    it could not run: credentials, the quota ledger, or the journal
     """  # noqa: D301 - \b is click's: what follows it is not wrapped
-    wanted: Iterable[str] = _wanted(ids, source)
+    wanted = _wanted(ids, source)
     with _told_in_one_line(QuotaLedgerError, JournalError, ConfigurationError):
-        if journal is not None and journal.exists():
-            done = Journal.open(journal)
-            wanted = [job_id for job_id in wanted if not done.is_final(job_id)]
-        planned = run(_with(ledger, _client(ledger), lambda client: client.plan(wanted)))
+        planned = run(_with(ledger, _client(ledger), lambda client: client.plan(wanted, journal=journal)))
     if as_json:
         click.echo(_schedule.as_json(planned))
     else:

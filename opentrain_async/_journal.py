@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -32,25 +32,25 @@ class Journal:
 
     def __init__(self, outcomes: tuple[PublishOutcome, ...]) -> None:
         self.outcomes = outcomes
-        self._by_id = {outcome.job_id: outcome for outcome in outcomes}
+        self._final = _final(outcomes)
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> "Journal":
+    def open(cls, path: str | os.PathLike[str], *, service: str | None = None) -> "Journal":
         """Read a journal, also one that a run is writing just now; a last line that is torn is left out.
 
         Args:
             path: The file.
+            service: The origin of a service: then what was written of another one is left out. `None`: of all.
 
         Raises:
             ConfigurationError: That can be no path of a file.
             JournalError: There is no such file, or it is no journal.
         """
-        return cls(tuple(_journal_file.read(_checks.path("path", path)).values()))
+        return cls(tuple(_journal_file.read(_checks.path("path", path), service).values()))
 
     def is_final(self, job_id: str) -> bool:
         """Whether a run with this journal leaves the draft out: it is live, or the service has refused it."""
-        outcome = self._by_id.get(job_id)
-        return outcome is not None and is_final(outcome)
+        return job_id in self._final
 
     def __len__(self) -> int:
         return len(self.outcomes)
@@ -79,6 +79,7 @@ class JournalWriter:
         self._clock = clock
         self._thread = ThreadPoolExecutor(1, "opentrain-journal")
         self._file: JournalFile | None = None
+        self._earlier: dict[str, PublishOutcome] = {}
         self._lines: list[bytes] = []
         self._came = 0
         self._written = 0
@@ -92,7 +93,8 @@ class JournalWriter:
         """
         opening = self._in_thread(JournalFile, self._path, self._service)
         try:
-            self._file = await asyncio.shield(opening)
+            file = await asyncio.shield(opening)
+            self._file, self._earlier = file, _final(file.outcomes.values())
         except asyncio.CancelledError:
             opening.add_done_callback(_close_unwanted)
             await asyncio.wait({opening})
@@ -103,8 +105,7 @@ class JournalWriter:
 
     def final(self, job_id: object) -> PublishOutcome | None:
         """The outcome of an earlier run, if it leaves nothing to be done for the draft."""
-        outcome = self._file.outcomes.get(job_id) if self._file is not None and isinstance(job_id, str) else None
-        return outcome if outcome is not None and is_final(outcome) else None
+        return self._earlier.get(job_id) if isinstance(job_id, str) else None
 
     async def write(self, outcome: PublishOutcome) -> None:
         """Write an outcome down, and wait until it is on the disk.
@@ -145,6 +146,11 @@ class JournalWriter:
 
     def _in_thread(self, work: Callable[..., T], *arguments: object) -> "asyncio.Future[T]":
         return asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+
+
+def _final(outcomes: Iterable[PublishOutcome]) -> dict[str, PublishOutcome]:
+    """Those that leave nothing to be done, by their drafts."""
+    return {outcome.job_id: outcome for outcome in outcomes if is_final(outcome)}
 
 
 def _close_unwanted(opening: "asyncio.Future[JournalFile]") -> None:

@@ -16,19 +16,23 @@ from .outcomes import PublishOutcome
 _MODE = 0o600
 
 
-def read(path: Path) -> dict[str, PublishOutcome]:
+def read(path: Path, service: str | None) -> dict[str, PublishOutcome]:
     """The last outcome of each draft, in the order in which they came; a last line that is torn is left out.
+
+    Args:
+        path: The file.
+        service: Of this service alone, or of all.
 
     Raises:
         JournalError: There is no such file, or it is no journal.
     """
     try:
         if not path.is_file() and path.exists():
-            raise JournalError(f"{one_line(path)} is no regular file.")
+            raise _no_file(path)
         content = path.read_bytes()
     except OSError as error:
-        raise failed(path, "read", error) from None
-    return _outcomes(path, content, None)
+        raise _failed(path, "read", error) from None
+    return _outcomes(path, content, service)
 
 
 class JournalFile:
@@ -61,11 +65,10 @@ class JournalFile:
             except BaseException:
                 os.close(self._file)
                 raise
-        except OSError as error:
+        except BaseException as error:
             self._lock.release()
-            raise failed(path, "written", error) from None
-        except BaseException:
-            self._lock.release()
+            if isinstance(error, OSError):
+                raise _failed(path, "written", error) from None
             raise
 
     def append(self, lines: bytes) -> None:
@@ -82,7 +85,7 @@ class JournalFile:
             os.fsync(self._file)
         except OSError as error:
             self._failure = error
-            raise failed(self._path, "written", error) from None
+            raise _failed(self._path, "written", error) from None
 
     def close(self) -> None:
         """Let another run have it."""
@@ -91,7 +94,7 @@ class JournalFile:
 
     def _begin(self) -> dict[str, PublishOutcome]:
         if not stat.S_ISREG(os.fstat(self._file).st_mode):
-            raise JournalError(f"{one_line(self._path)} is no regular file.")
+            raise _no_file(self._path)
         with open(self._file, "rb", closefd=False) as file:
             file.seek(0)
             content = file.read()
@@ -121,7 +124,7 @@ class _Lock:
             while self._file < 0:
                 self._try(path)
         except OSError as error:
-            raise failed(path, "opened", error) from None
+            raise _failed(path, "opened", error) from None
 
     def release(self) -> None:
         """Let another run have the journal."""
@@ -159,7 +162,7 @@ class _Lock:
         return False
 
 
-def failed(path: Path, what: str, error: OSError) -> JournalError:
+def _failed(path: Path, what: str, error: OSError) -> JournalError:
     """What it means that the system refused something."""
     return JournalError(f"the journal {one_line(path)} cannot be {what}: {error.strerror or error}")
 
@@ -185,6 +188,10 @@ def _outcomes(path: Path, content: bytes, service: str | None) -> dict[str, Publ
     if torn and not (torn.startswith(BEGINS) or BEGINS.startswith(torn)):
         raise _no_journal(path, len(lines) + 1)
     return outcomes
+
+
+def _no_file(path: Path) -> JournalError:
+    return JournalError(f"{one_line(path)} is no regular file.")
 
 
 def _no_journal(path: Path, number: int) -> JournalError:

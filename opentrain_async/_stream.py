@@ -48,6 +48,10 @@ class PublishStream:
             self._outcomes.put_nowait(None)
             await self._run.end()  # of one that had no time to begin
 
+    def earlier(self, job_id: str) -> PublishOutcome | None:
+        """The outcome of an earlier run for which the journal leaves a draft out; `None` if it does not."""
+        return self._run.earlier(job_id)
+
     def stop(self) -> None:
         """Take no more drafts from the source, and let those go for which nothing has been sent: they are `NOT_SENT`.
 

@@ -128,6 +128,26 @@ async def test_what_outlasts_the_grace_is_in_doubt_and_written_down(sandbox: San
     assert (campaign.is_stopped, campaign.left, len(campaign.report.outcomes)) == (True, 2, 1)
 
 
+async def test_a_campaign_goes_by_what_this_service_has_answered(sandbox: Sandbox, journal: Path) -> None:
+    """Stopped before it comes to a draft, it does not take the word of a rehearsal elsewhere for it."""
+    first, second = sandbox.draft(), sandbox.draft()
+    async with Sandbox() as rehearsal, AsyncOpenTrain(rehearsal.token, base_url=rehearsal.url) as client:
+        rehearsal.draft(second)
+        await client.publish_many([second], journal=journal)
+    async with AsyncOpenTrain(sandbox.token, base_url=sandbox.url) as client:
+        await client.publish_many([first], journal=journal)
+    stalled = sandbox.draft()
+    sandbox.fault(Fault.STALL, job_id=stalled)
+    orders = Orders((stalled, first, second), 1, 0.0, 900.0, journal, grace=0.01)
+    campaign = Campaign(orders, MemoryLedger(), lambda _: None, lambda _: None)
+    running = asyncio.create_task(campaign.run(AsyncOpenTrain(sandbox.token, base_url=sandbox.url)))
+    await until(lambda: len(sandbox.requests) == 2)
+    campaign.stop()
+    await running
+    assert [outcome.job_id for outcome in campaign.report.outcomes] == [stalled, first]
+    assert (campaign.earlier, campaign.left) == (1, 2)
+
+
 async def test_a_campaign_that_is_stopped_before_it_has_begun_sends_nothing(sandbox: Sandbox, journal: Path) -> None:
     """Nor does it open its journal."""
     orders = Orders((sandbox.draft(),), 1, 0.0, 900.0, journal)

@@ -3,12 +3,13 @@
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentrain_async import AsyncOpenTrain, MemoryLedger, PublishPlan, QuotaSnapshot
+from opentrain_async import AsyncOpenTrain, Journal, MemoryLedger, PublishPlan, QuotaSnapshot
 from opentrain_async._plan import PlannedPublish, plan
 from opentrain_async.errors import ClientClosedError, ConfigurationError
 from opentrain_async.quota import QuotaSlot
@@ -105,6 +106,23 @@ async def test_a_plan_is_made_from_the_ledger(sandbox: Sandbox, connect: Connect
     retry_at = report.deferred[0].retry_at
     assert retry_at is not None
     assert abs(retry_at - made.later[0].at) < timedelta(seconds=5)
+
+
+async def test_a_plan_leaves_out_what_a_run_with_the_journal_would(
+    sandbox: Sandbox, connect: Connect, tmp_path: Path
+) -> None:
+    """What is done at this service, and not what a rehearsal at another one has done; before the first run, nothing."""
+    journal, client = tmp_path / "run.jsonl", connect(sandbox)
+    ids = [sandbox.draft(), sandbox.draft()]
+    assert len((await client.plan(ids, journal=journal)).drafts) == 2
+    async with Sandbox() as rehearsal:
+        rehearsal.draft(ids[1])
+        await connect(rehearsal).publish_many(ids[1:], journal=journal)
+    await client.publish_many(ids[:1], journal=journal)
+    assert [draft.job_id for draft in (await client.plan(ids, journal=journal)).drafts] == ids[1:]
+    assert [outcome.job_id for outcome in Journal.open(journal, service=sandbox.url)] == ids[:1]
+    with pytest.raises(ConfigurationError, match="journal has to be the path"):
+        await client.plan(ids, journal=".")
 
 
 async def test_a_plan_of_what_cannot_be_planned_is_refused(sandbox: Sandbox, connect: Connect) -> None:
