@@ -5,6 +5,8 @@ import pytest
 
 from opentrain_async.sandbox import Fault, Sandbox
 
+from .test_sandbox import ask
+
 
 async def strike(sandbox: Sandbox, job_id: str, seconds: float = 30.0) -> tuple[int, bytes, str]:
     """Publish over plain HTTP: the status, the body, the Location or Retry-After."""
@@ -93,7 +95,7 @@ async def test_a_drip_outlasts_its_reader(sandbox: Sandbox) -> None:
 
 async def test_a_drip_is_whole_in_the_end(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who has the patience gets all of the answer."""
-    monkeypatch.setattr("opentrain_async.sandbox._sandbox._DRIP_SECONDS", 0.0)
+    monkeypatch.setattr("opentrain_async.sandbox._strike._DRIP_SECONDS", 0.0)
     sandbox.fault(Fault.DRIP, published=True)
     status, body, _ = await strike(sandbox, sandbox.draft())
     assert (status, body.endswith(b"}"), b'"alreadyPublished": false' in body) == (200, True, True)
@@ -121,3 +123,36 @@ async def test_a_fault_does_not_publish_for_who_may_not(sandbox: Sandbox) -> Non
     sandbox.revoke()
     await strike(sandbox, job_id)
     assert sandbox.live == ()
+
+
+async def test_a_fault_strikes_the_operation_it_was_planned_for(sandbox: Sandbox) -> None:
+    """Each operation's calls are counted apart, and the request log says which was which."""
+    job_id = sandbox.draft()
+    sandbox.fault(Fault.STATUS, on="close_job", job_id=job_id, call=2, status=500)
+    assert (await strike(sandbox, job_id))[0] == 200
+    assert [(await ask(sandbox, f"POST /jobs/{job_id}/close"))[0] for _ in range(3)] == [200, 500, 200]
+    assert [seen.operation for seen in sandbox.requests] == ["publish", *["close_job"] * 3]
+
+
+async def test_a_draft_may_be_made_although_its_answer_is_lost(sandbox: Sandbox) -> None:
+    """Whoever repeats the call with the same key gets that draft."""
+    sandbox.fault(Fault.CLOSE, on="create_draft", published=True)
+    body = {"rawJobDescription": "Label cats.", "idempotencyKey": "cats"}
+    with pytest.raises(aiohttp.ServerDisconnectedError):
+        await ask(sandbox, "POST /job-drafts", body)
+    assert (await ask(sandbox, "POST /job-drafts", body))[1]["jobId"] == "job_1"
+
+
+async def test_a_fault_before_an_update_leaves_the_draft_as_it_was(sandbox: Sandbox) -> None:
+    """The 503 tells the truth."""
+    job_id = sandbox.draft(missing=["experienceLevel"])
+    sandbox.fault(Fault.STATUS, on="update_draft")
+    change = {"experienceLevel": "EXPERT"}
+    assert (await ask(sandbox, f"PATCH /job-drafts/{job_id}", change))[0] == 503
+    assert (await strike(sandbox, job_id))[0] == 400
+
+
+def test_a_fault_of_an_unknown_operation_is_a_mistake() -> None:
+    """The error names the operations there are."""
+    with pytest.raises(ValueError, match="no such operation: 'pubish'; there are close_job"):
+        Sandbox().fault(Fault.HTML, on="pubish")

@@ -10,7 +10,10 @@ is not hidden by the same mistake of the other.
 """
 
 from ._clock import SandboxClock
+from ._dialect import Dialect
 from ._faults import Fault
-from ._sandbox import RequestSeen, Sandbox, UnknownRouteError
+from ._routes import RequestSeen
+from ._sandbox import Sandbox, UnknownRouteError
+from ._service import BLOCKED_PHRASE
 
-__all__ = ["Fault", "RequestSeen", "Sandbox", "SandboxClock", "UnknownRouteError"]
+__all__ = ["BLOCKED_PHRASE", "Dialect", "Fault", "RequestSeen", "Sandbox", "SandboxClock", "UnknownRouteError"]

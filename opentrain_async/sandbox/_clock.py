@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from datetime import UTC, datetime
 
 
 class SandboxClock:
@@ -40,3 +41,8 @@ class SandboxClock:
         self._skipped += seconds
         self._moved.set()
         self._moved = asyncio.Event()
+
+
+def instant(seconds: float) -> str:
+    """An instant, from epoch seconds, as the service writes it."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

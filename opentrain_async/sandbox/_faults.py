@@ -7,10 +7,10 @@ from attrs import define, frozen
 
 
 class Fault(StrEnum):
-    """How a request goes wrong. All but `STATUS` and `REDIRECT` may come before or after the publish was done."""
+    """How a request goes wrong. All but `STATUS` and `REDIRECT` may follow upon what was asked for."""
 
     STATUS = "status"
-    """An answer of that HTTP status, with the service's envelope."""
+    """An answer of that HTTP status, with the body that the service's errors have."""
     REDIRECT = "redirect"
     """307 to another host."""
     RESET = "reset"
@@ -35,14 +35,17 @@ class PlannedFault:
 
     Attributes:
         kind: How the request goes wrong.
+        on: The operation of the request.
         job_id: Of which draft, or `None` for any.
-        calls: The numbers of the calls it strikes, from 1; counted for the draft, or over all.
-        published: The publish is done before the fault strikes.
+        calls: The numbers of the calls it strikes, from 1; counted for the operation and the draft, or
+            over all of the operation.
+        published: What was asked for is done before the fault strikes.
         status: The status of a `STATUS`.
         retry_after: The value of a Retry-After header, as text, or `None`.
     """
 
     kind: Fault
+    on: str
     job_id: str | None
     calls: range
     published: bool
@@ -55,7 +58,7 @@ class FaultPlan:
     """The faults to come, and the calls counted so far."""
 
     _planned: list[PlannedFault]
-    _calls: Counter[str | None]
+    _calls: Counter[tuple[str, str | None]]
 
     @classmethod
     def empty(cls) -> "FaultPlan":
@@ -66,15 +69,12 @@ class FaultPlan:
         """Plan a fault."""
         self._planned.append(fault)
 
-    def on_call(self, job_id: str) -> PlannedFault | None:
+    def on_call(self, operation: str, job_id: str | None) -> PlannedFault | None:
         """Count a call; returns the fault that strikes it, if any."""
-        self._calls[job_id] += 1
-        self._calls[None] += 1
-        return next(
-            (
-                fault
-                for fault in self._planned
-                if fault.job_id in {job_id, None} and self._calls[fault.job_id] in fault.calls
-            ),
-            None,
-        )
+        counted = {(operation, job_id), (operation, None)}
+        self._calls.update(counted)
+        return next((fault for fault in self._planned if self._strikes(fault, counted)), None)
+
+    def _strikes(self, fault: PlannedFault, counted: set[tuple[str, str | None]]) -> bool:
+        key = (fault.on, fault.job_id)
+        return key in counted and self._calls[key] in fault.calls

@@ -1,124 +1,102 @@
-"""The service itself, without HTTP: accounts, drafts, moderation and the quota, as its documentation has them."""
+"""The service's state, without HTTP: accounts, jobs, moderation and the quota, as its documentation has them."""
 
 import itertools
 from collections.abc import Mapping
-from typing import cast
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define
 
-from ._fields import COMPLETE, missing, validation
+from ._accounts import Account, Registry, Token
+from ._dialect import Dialect
+from ._fields import KINDS, Kind
+from ._refusals import Body, RefusedError
 
 WINDOW = 24 * 3600.0
 LIMITS = {True: 20, False: 3}
 """Publishes in a window, by whether the account is claimed."""
-_LONGEST_DESCRIPTION = 60_000
-
-Body = Mapping[str, object]
-
-
-@frozen
-class Answer:
-    """A status and a JSON body."""
-
-    status: int
-    body: Body
+STATUSES = ("DRAFT", "OPEN", "ONGOING", "COMPLETED", "ARCHIVED", "PENDING_APPROVAL")
+BLOCKED_PHRASE = "contact me at"
+"""Moderation blocks a job for as long as one of its texts has this phrase, in capitals or not."""
 
 
-@define
-class Account:
-    """An account, and when it published."""
-
-    claimed: bool
-    scopes: tuple[str, ...]
-    published_at: list[float] = Factory(list[float])
-
-
-@define
+@define(eq=False)
 class Job:
-    """A draft or what became of it."""
+    """A draft or what became of it.
 
+    Attributes:
+        id: Its id.
+        owner: Whose it is.
+        fields: What it holds, by update key.
+        created_at: When it was made, in epoch seconds.
+        updated_at: When it or its status was last changed.
+        blocked: Moderation blocks it whatever it says.
+        status: One of `STATUSES`.
+        unmapped: What of its source no field stands for.
+    """
+
+    id: str
     owner: Account
     fields: dict[str, object]
+    created_at: float
+    updated_at: float
     blocked: bool = False
     status: str = "DRAFT"
+    unmapped: tuple[Body, ...] = ()
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why moderation blocks it; empty if it does not.
+
+        Each time the texts are looked at anew, so that an edit blocks a job or frees it.
+        """
+        texts = [str(value).lower() for name, value in self.fields.items() if KINDS[name] in {Kind.TEXT, Kind.TEXTS}]
+        if self.blocked or any(BLOCKED_PHRASE in text for text in texts):
+            return ["Asks for personal contact details."]
+        return []
+
+    def become(self, status: str, now: float) -> None:
+        """Change its status."""
+        self.status = status
+        self.updated_at = now
+
+    def edit(self, changes: Body, now: float) -> None:
+        """Change some of its fields: a list replaces the one that was there."""
+        self.fields.update(changes)
+        self.updated_at = now
 
 
 @define
 class Service:
     """All accounts and jobs."""
 
-    accounts: dict[str, Account] = Factory(dict[str, Account])
+    registry: Registry = Factory(Registry)
     jobs: dict[str, Job] = Factory(dict[str, Job])
+    dialect: Dialect = Dialect.REFERENCE
     _numbers: "itertools.count[int]" = Factory(lambda: itertools.count(1))
-    _requests: "itertools.count[int]" = Factory(lambda: itertools.count(1))
 
-    def new_job_id(self) -> str:
-        """An id that no job has."""
-        return next(job_id for number in self._numbers if (job_id := f"job_{number}") not in self.jobs)
+    @property
+    def accounts(self) -> Mapping[str, Account]:
+        """The account of each token."""
+        return {secret: token.account for secret, token in self.registry.tokens.items()}
 
-    def caller(self, authorization: str | None, scope: str) -> Account | Answer:
-        """The account that calls, if it may."""
-        token = (authorization or "").removeprefix("Bearer ")
-        account = self.accounts.get(token)
-        if account is None:
-            return self.error(401, "UNAUTHORIZED", "The token is missing, invalid, expired or revoked.")
-        if scope not in account.scopes:
-            return self.error(403, "FORBIDDEN", "The token lacks a scope.", {"requiredScopes": [scope]})
-        return account
+    def add_job(self, account: Account, fields: Body, now: float, job_id: str | None = None) -> Job:
+        """Make a draft."""
+        chosen = job_id or next(free for number in self._numbers if (free := f"job_{number}") not in self.jobs)
+        self.jobs.pop(chosen, None)  # the newest is the last
+        self.jobs[chosen] = Job(chosen, account, dict(fields), now, now)
+        return self.jobs[chosen]
 
-    def publish(self, account: Account, job_id: str, now: float) -> Answer:
-        """`POST /jobs/{id}/publish`. In which order the real service checks is not documented."""
+    def job_of(self, caller: Token, job_id: str) -> Job:
+        """A job of the caller's.
+
+        Raises:
+            RefusedError: There is none of that id, or it is somebody else's.
+        """
         job = self.jobs.get(job_id)
-        if job is None or job.owner is not account:
-            return self.error(404, "NOT_FOUND", "No such job.")
-        if job.status == "OPEN":
-            return self._live(job_id, already=True)
-        if job.status != "DRAFT":
-            state = {"jobId": job_id, "status": job.status}
-            return self.error(409, "CONFLICT", f"The job is {job.status}.", state)
-        if missing(job.fields):
-            return self.error(400, "BAD_REQUEST", "The draft is not ready to publish.", validation(job.fields))
-        if job.blocked:
-            refusal: Body = {"reason": "moderation_blocked", "reasons": ["Asks for personal contact details."]}
-            return self.error(403, "FORBIDDEN", "Moderation blocked the job.", refusal)
-        if self.used(account, now) >= LIMITS[account.claimed]:
-            quota = {"limit": LIMITS[account.claimed], "windowHours": 24}
-            return self.error(429, "RATE_LIMITED", "The daily publish limit is reached.", quota)
-        job.status = "OPEN"
-        account.published_at.append(now)
-        return self._live(job_id, already=False)
+        if job is None or job.owner is not caller.account:
+            raise RefusedError(404, "NOT_FOUND", "No such job.")
+        return job
 
-    def create_draft(self, account: Account, body: object) -> Answer:
-        """`POST /job-drafts`, with a description text."""
-        text = cast("Body", body).get("rawJobDescription") if isinstance(body, dict) else None
-        if not isinstance(text, str) or not text or len(text) > _LONGEST_DESCRIPTION:
-            return self.error(400, "BAD_REQUEST", f"rawJobDescription: 1 to {_LONGEST_DESCRIPTION} characters.")
-        job_id = self.new_job_id()
-        self.jobs[job_id] = Job(account, {**COMPLETE, "jobDescription": text})
-        draft: dict[str, object] = {"ok": True, "jobId": job_id, "status": "DRAFT"}
-        url = f"https://app.opentrain.ai/jobs/new?jobId={job_id}"
-        return Answer(200, draft | {"draftUrl": url, **validation(self.jobs[job_id].fields), "warnings": []})
 
-    def used(self, account: Account, now: float) -> int:
-        """How many of the account's publishes lie in the window."""
-        return sum(now < at + WINDOW for at in account.published_at)
-
-    def error(self, status: int, code: str, text: str, details: Body | None = None) -> Answer:
-        """An error in the service's envelope."""
-        request_id = f"00000000-0000-4000-8000-{next(self._requests):012d}"
-        return Answer(status, {"error": text, "code": code, "requestId": request_id, "details": details or {}})
-
-    def _live(self, job_id: str, *, already: bool) -> Answer:
-        return Answer(
-            200,
-            {
-                "ok": True,
-                "jobId": job_id,
-                "status": "OPEN",
-                "alreadyPublished": already,
-                "jobUrl": f"https://app.opentrain.ai/jobs/{job_id}",
-                "publishAttemptId": None if already else f"attempt_{job_id}",
-                "warnings": [],
-                "sideEffects": {"dispatched": not already, "status": "skipped" if already else "queued"},
-            },
-        )
+def used(account: Account, now: float) -> int:
+    """How many of the account's publishes lie in the window."""
+    return sum(now < at + WINDOW for at in account.published_at)
