@@ -129,9 +129,11 @@ async def test_a_fault_strikes_the_operation_it_was_planned_for(sandbox: Sandbox
     """Each operation's calls are counted apart, and the request log says which was which."""
     job_id = sandbox.draft()
     sandbox.fault(Fault.STATUS, on="close_job", job_id=job_id, call=2, status=500)
+    sandbox.fault(Fault.STATUS, on="whoami", status=502)
     assert (await strike(sandbox, job_id))[0] == 200
     assert [(await ask(sandbox, f"POST /jobs/{job_id}/close"))[0] for _ in range(3)] == [200, 500, 200]
-    assert [seen.operation for seen in sandbox.requests] == ["publish", *["close_job"] * 3]
+    assert [(await ask(sandbox, "GET /auth/me"))[0] for _ in range(2)] == [502, 200]
+    assert [seen.operation for seen in sandbox.requests] == ["publish", *["close_job"] * 3, *["whoami"] * 2]
 
 
 async def test_a_draft_may_be_made_although_its_answer_is_lost(sandbox: Sandbox) -> None:
@@ -154,5 +156,5 @@ async def test_a_fault_before_an_update_leaves_the_draft_as_it_was(sandbox: Sand
 
 def test_a_fault_of_an_unknown_operation_is_a_mistake() -> None:
     """The error names the operations there are."""
-    with pytest.raises(ValueError, match="no such operation: 'pubish'; there are close_job"):
+    with pytest.raises(ValueError, match="no such operation: 'pubish'; there are capabilities, close_job"):
         Sandbox().fault(Fault.HTML, on="pubish")

@@ -9,6 +9,7 @@ from ._accounts import Token
 from ._drafts import create_draft, update_draft
 from ._jobs import close_job, publish, update_job
 from ._listing import list_jobs
+from ._profile import capabilities, whoami
 from ._refusals import Body, Call, RefusedError, failure
 from ._service import Service
 
@@ -49,6 +50,8 @@ def operations(service: Service) -> list[Operation]:
         return Operation(name, method, _API + path, admit)
 
     return [
+        public("whoami", "GET /auth/me", whoami),
+        public("capabilities", "GET /job-drafts/capabilities", capabilities),
         public("create_draft", "POST /job-drafts", create_draft, "jobs:write", "draftCreate"),
         public("update_draft", "PATCH /job-drafts/{job_id}", update_draft, "jobs:write", "draftUpdate"),
         public("jobs", "GET /jobs/mine", list_jobs, "jobs:read"),

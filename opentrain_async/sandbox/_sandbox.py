@@ -7,7 +7,7 @@ from typing import Self
 
 from aiohttp import web
 
-from ._accounts import Account
+from ._accounts import CAPABILITIES, Account
 from ._clock import SandboxClock
 from ._dialect import Dialect
 from ._faults import Fault, FaultPlan, PlannedFault
@@ -113,6 +113,30 @@ class Sandbox:
         """Make a token invalid."""
         self._service.registry.tokens[token or self.token].revoked = True
 
+    def switch_off(self, capability: str, *, token: str | None = None) -> None:
+        """Take a capability from an account, so that calls which need it are refused.
+
+        Args:
+            capability: A flag of ``GET /job-drafts/capabilities``, such as ``"publish"``.
+            token: Whose; `None` is the first account's.
+
+        Raises:
+            ValueError: There is no such flag.
+        """
+        self._account(token).capabilities.discard(_known(capability))
+
+    def switch_on(self, capability: str, *, token: str | None = None) -> None:
+        """Give a capability back to an account.
+
+        Args:
+            capability: A flag of ``GET /job-drafts/capabilities``, such as ``"publish"``.
+            token: Whose; `None` is the first account's.
+
+        Raises:
+            ValueError: There is no such flag.
+        """
+        self._account(token).capabilities.add(_known(capability))
+
     def draft(
         self,
         job_id: str | None = None,
@@ -164,7 +188,7 @@ class Sandbox:
 
         Args:
             kind: How the request goes wrong.
-            on: Which operation's: ``"create_draft"``, ``"update_draft"``,
+            on: Which operation's: ``"whoami"``, ``"capabilities"``, ``"create_draft"``, ``"update_draft"``,
                 ``"jobs"``, ``"publish"``, ``"update_job"``, ``"close_job"``.
             job_id: Which draft's; `None` is any.
             call: Which call of that operation it strikes first: the nth for that draft, or of all, from 1.
@@ -205,3 +229,9 @@ class Sandbox:
 
     def _account(self, token: str | None) -> Account:
         return self._service.accounts[token or self.token]
+
+
+def _known(capability: str) -> str:
+    if capability not in CAPABILITIES:
+        raise ValueError(f"no such capability: {capability!r}; there are {', '.join(CAPABILITIES)}")
+    return capability
