@@ -92,6 +92,11 @@ class Registry:
             if token.scopes == PRE_CLAIM:
                 token.scopes = POST_CLAIM
 
+    def revoke_all(self, account: Account) -> None:
+        """Make all tokens of an account invalid."""
+        for token in self._of(account):
+            token.revoked = True
+
     def admit(self, authorization: str | None, scope: str | None, capability: str | None) -> Token:
         """The token of a call, if it and its account may make it.
 

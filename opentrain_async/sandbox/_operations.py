@@ -6,11 +6,12 @@ from functools import partial
 from attrs import frozen
 
 from ._accounts import Token
+from ._agents import CLAIM, IDENTITY, REVOKE, TOKEN, Agents
 from ._drafts import create_draft, update_draft
 from ._jobs import close_job, publish, update_job
 from ._listing import list_jobs
 from ._profile import capabilities, whoami
-from ._refusals import Body, Call, RefusedError, failure
+from ._refusals import Body, Call, RefusedError, agent_failure, failure
 from ._service import Service
 
 _API = "/api/public/v1"
@@ -36,8 +37,8 @@ class Operation:
     failure: Callable[[int], RefusedError] = failure
 
 
-def operations(service: Service) -> list[Operation]:
-    """All operations of the public API."""
+def operations(service: Service, agents: Agents) -> list[Operation]:
+    """All operations, of the public API and of agents."""
 
     def public(
         name: str, route: str, serve: _ServeToken, scope: str | None = None, capability: str | None = None
@@ -49,6 +50,9 @@ def operations(service: Service) -> list[Operation]:
 
         return Operation(name, method, _API + path, admit)
 
+    def agent(name: str, path: str, serve: Callable[[Call], Body]) -> Operation:
+        return Operation(name, "POST", path, partial(partial, serve), agent_failure)
+
     return [
         public("whoami", "GET /auth/me", whoami),
         public("capabilities", "GET /job-drafts/capabilities", capabilities),
@@ -58,4 +62,8 @@ def operations(service: Service) -> list[Operation]:
         public("publish", "POST /jobs/{job_id}/publish", publish, "jobs:write", "publish"),
         public("update_job", "PATCH /jobs/{job_id}", update_job, "jobs:write", "publish"),
         public("close_job", "POST /jobs/{job_id}/close", close_job, "jobs:write", "publish"),
+        agent("register", IDENTITY, agents.register),
+        agent("start_claim", CLAIM, agents.start_claim),
+        agent("token", TOKEN, agents.exchange),
+        agent("revoke", REVOKE, agents.revoke),
     ]

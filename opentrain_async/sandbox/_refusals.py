@@ -1,8 +1,9 @@
-"""Calls, and what they are refused with in the envelope of the public API."""
+"""Calls, and what they are refused with: the envelope of the public API, and the shape of OAuth."""
 
 import json
 from collections.abc import Mapping, Sequence
 from typing import cast
+from urllib.parse import parse_qsl
 
 from attrs import frozen
 
@@ -50,9 +51,22 @@ class RefusedError(Exception):
         return {"error": self.text, "code": self.code, "requestId": request_id, "details": self.details or {}}
 
 
+class AgentRefusedError(RefusedError):
+    """One of the endpoints of agents refuses a call: they speak as OAuth does."""
+
+    def body(self, request_id: str) -> Body:  # noqa: ARG002 - OAuth's shape has no place for it
+        """The code and its description."""
+        return {"error": self.code, "error_description": self.text}
+
+
 def failure(status: int) -> RefusedError:
     """What an endpoint of the public API says when it fails for reasons of its own."""
     return RefusedError(status, "RATE_LIMITED" if status == 429 else "INTERNAL_ERROR", "Not now.")
+
+
+def agent_failure(status: int) -> RefusedError:
+    """What an endpoint of agents says when it fails for reasons of its own."""
+    return AgentRefusedError(status, "rate_limit_exceeded" if status == 429 else "server_error", "Not now.")
 
 
 def issue(code: str, path: Sequence[str | int], message: str) -> Body:
@@ -78,6 +92,11 @@ def json_object(content: bytes) -> dict[str, object]:
     if not isinstance(value, dict):
         raise bad_body(issue("invalid_type", [], "Expected an object."))
     return cast("dict[str, object]", value)
+
+
+def form(content: bytes) -> dict[str, str]:
+    """The fields of a body that is form-encoded; of another body, what can be read as one."""
+    return dict(parse_qsl(content.decode("utf-8", "replace"), keep_blank_values=True))
 
 
 def _no_constant(name: str) -> object:

@@ -3,13 +3,16 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from aiohttp import web
 from attrs import define, evolve, frozen
 
+from ._agents import PAGE, Agents
 from ._clock import SandboxClock
 from ._faults import Fault, FaultPlan, PlannedFault
 from ._operations import Operation, operations
+from ._pages import Page, approve_claim, show_claim
 from ._refusals import Body, Call, RefusedError
 from ._service import Service
 from ._strike import strike
@@ -54,6 +57,7 @@ class Routes:
 
     Attributes:
         service: What is served.
+        agents: What is served to agents.
         clock: The time.
         faults: What is to go wrong.
         requests: What has arrived.
@@ -62,6 +66,7 @@ class Routes:
     """
 
     service: Service
+    agents: Agents
     clock: SandboxClock
     faults: FaultPlan
     requests: list[RequestSeen]
@@ -73,8 +78,10 @@ class Routes:
         """The application."""
         # Without a limit of aiohttp's, since what is too long is for the service to say.
         app = web.Application(client_max_size=0)
-        for operation in operations(self.service):
+        for operation in operations(self.service, self.agents):
             app.router.add_route(operation.method, operation.path, self._served(operation))
+        app.router.add_route("GET", PAGE, self._page(partial(show_claim, self.agents)))
+        app.router.add_route("POST", PAGE, self._page(partial(approve_claim, self.agents)))
         app.router.add_route("*", "/{path:.*}", self._stray)
         return app
 
@@ -89,6 +96,15 @@ class Routes:
             elif fault is not None:
                 return await strike(fault.kind, request, json.dumps(dict(answer.body)).encode(), self.closing)
             return self._sent(answer, number, fault.retry_after if fault else None)
+
+        return serve
+
+    def _page(self, show: Callable[[Call], Page]) -> _Handler:
+        async def serve(request: web.Request) -> web.StreamResponse:
+            number = self._note(request)
+            status, text = show(await self._call(request))
+            self._noted(number, status)
+            return web.Response(status=status, text=text, content_type="text/html")
 
         return serve
 

@@ -8,6 +8,7 @@ from typing import Self
 from aiohttp import web
 
 from ._accounts import CAPABILITIES, Account
+from ._agents import Agents
 from ._clock import SandboxClock
 from ._dialect import Dialect
 from ._faults import Fault, FaultPlan, PlannedFault
@@ -30,6 +31,8 @@ class Sandbox:
         claimed: Whether that account is claimed: 20 publishes in any 24 hours; unclaimed it has 3.
         port: The loopback port to listen on; 0 takes a free one.
         dialect: How answers show what a draft needs, on which the service's pages differ.
+        registrations: How many accounts agents may make in any hour; `None` is any number.
+        claim_interval: The seconds that have to lie between two polls for the token of a claimed account.
 
     Raises:
         UnknownRouteError: At the end of the block, if something was asked for that the sandbox does not serve.
@@ -41,12 +44,15 @@ class Sandbox:
         claimed: bool = True,
         port: int = 0,
         dialect: Dialect = Dialect.REFERENCE,
+        registrations: int | None = None,
+        claim_interval: float = 5,
     ) -> None:
         self.clock = SandboxClock()
         self.requests: list[RequestSeen] = []
         self._port = port
         self._service = Service(dialect=dialect)
-        self._operations = {operation.name for operation in operations(self._service)}
+        self._agents = Agents(self._service.registry, claim_interval, registrations)
+        self._operations = {operation.name for operation in operations(self._service, self._agents)}
         self._faults = FaultPlan.empty()
         self._strays: list[str] = []
         self._closing = asyncio.Event()
@@ -80,6 +86,15 @@ class Sandbox:
     def dialect(self, dialect: Dialect) -> None:
         self._service.dialect = dialect
 
+    @property
+    def agents_may_register(self) -> bool:
+        """Whether agents can make and claim accounts of their own; it can be set at any time."""
+        return self._agents.enabled
+
+    @agents_may_register.setter
+    def agents_may_register(self, may: bool) -> None:
+        self._agents.enabled = may
+
     def add_account(self, *, claimed: bool = True, scopes: Iterable[str] | None = None) -> str:
         """Make another account.
 
@@ -108,6 +123,21 @@ class Sandbox:
     def claim(self, token: str | None = None) -> None:
         """Claim an account at once: its limit goes up from 3 to 20, its tokens stay and get the scopes of a claim."""
         self._service.registry.claim(self._account(token))
+
+    def approve_claim(self, user_code: str | None = None) -> None:
+        """Do what a person does who claims an account: open the page and type the code.
+
+        Args:
+            user_code: The code; `None` is that of the claim that was started last.
+
+        Raises:
+            LookupError: No claim that is under way has that code.
+        """
+        for attempt in self._agents.open_attempts(self.clock.now()):
+            if user_code in {None, attempt.user_code}:
+                attempt.approved = True
+                return
+        raise LookupError("no claim under way has that code")
 
     def revoke(self, token: str | None = None) -> None:
         """Make a token invalid."""
@@ -189,7 +219,8 @@ class Sandbox:
         Args:
             kind: How the request goes wrong.
             on: Which operation's: ``"whoami"``, ``"capabilities"``, ``"create_draft"``, ``"update_draft"``,
-                ``"jobs"``, ``"publish"``, ``"update_job"``, ``"close_job"``.
+                ``"jobs"``, ``"publish"``, ``"update_job"``, ``"close_job"``, ``"register"``, ``"start_claim"``,
+                ``"token"`` or ``"revoke"``.
             job_id: Which draft's; `None` is any.
             call: Which call of that operation it strikes first: the nth for that draft, or of all, from 1.
             times: How many calls in a row.
@@ -211,11 +242,14 @@ class Sandbox:
         self.clock.advance(hours * 3600 + seconds)
 
     async def __aenter__(self) -> Self:
-        routes = Routes(self._service, self.clock, self._faults, self.requests, self._strays, self._closing)
+        routes = Routes(
+            self._service, self._agents, self.clock, self._faults, self.requests, self._strays, self._closing
+        )
         self._runner = web.AppRunner(routes.app(), access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
         self._url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        self._agents.origin = self._url
         return self
 
     async def __aexit__(
