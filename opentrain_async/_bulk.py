@@ -41,6 +41,7 @@ class Run:
         settled: Waits until the slots are settled for which that was put off.
         journal: Where each outcome is written down before anybody is told of it, and which drafts are left out.
         progress: Who is told how far it is.
+        prepare: Finds out what the run needs to know before its first draft; what it raises ends the run there.
     """
 
     def __init__(
@@ -55,12 +56,14 @@ class Run:
         settled: Callable[[], Awaitable[None]],
         journal: JournalWriter | None,
         progress: Progress | None,
+        prepare: Callable[[], Awaitable[None]],
     ) -> None:
         self._clock = clock
         self._told_at_end = told_at_end
         self._settled = settled
         self._journal = journal
         self._progress = progress
+        self._prepare = prepare
         self._flights = flights
         self._source = source
         self._concurrency = concurrency
@@ -74,11 +77,12 @@ class Run:
         return self._patience.stopped_by
 
     async def begin(self) -> None:
-        """Take hold of the journal, if there is one; to be ended.
+        """Find out what is needed, and take hold of the journal, if there is one; to be ended.
 
         Raises:
             JournalError: It cannot be written.
         """
+        await self._prepare()
         if self._journal is not None:
             await self._journal.open()
 

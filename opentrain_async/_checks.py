@@ -2,11 +2,14 @@
 
 import math
 import os
+import re
 from pathlib import Path
 from typing import cast
 
 from ._text import shown
 from .errors import ConfigurationError
+
+_EMAIL = re.compile(r"[^\s@]{1,64}@[^\s@]{1,255}")
 
 
 def number(name: str, value: object, *, above: float | None = None, at_least: float = 0.0) -> float:
@@ -53,6 +56,16 @@ def name(argument: str, value: object) -> None:
     """
     if not isinstance(value, str) or not value:
         raise ConfigurationError(f"{argument} has to be a name, not {shown(value)}")
+
+
+def email(argument: str, value: object) -> None:
+    """Refuse what cannot be the address of a person.
+
+    Raises:
+        ConfigurationError: It cannot.
+    """
+    if not isinstance(value, str) or not _EMAIL.fullmatch(value):
+        raise ConfigurationError(f"{argument} has to be an e-mail address, not {shown(value)}")
 
 
 def path(argument: str, value: object) -> Path:

@@ -1,47 +1,33 @@
-"""JSON and the models: the only importer of cattrs. Strict about types, easy about what is added or left out."""
+"""JSON objects as models: the only importer of cattrs. Nothing is coerced, and no shape raises anything of its own.
 
-import json
+What decides, the keys without a default, has to be there and of its type. The result of a publish is read strictly
+throughout, as a draft's outcome rests on it. Of every other model a key of another shape than the documented one is
+taken for one that was left out: the pages do not show all of them, and `raw` has it as it came.
+"""
+
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, cast
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, TypeVar, cast, get_args, get_origin
 
 import attrs
 from cattrs import BaseValidationError, Converter, transform_error
 from cattrs.gen import make_dict_structure_fn, override
 
-from .models import MissingField, PublishResult, SideEffects, Validation
+from ._fields import camel
+from ._json import WrongShapeError, as_list, as_object, not_a, object_of
+from ._secret import Secret
+from .models import Claim, PublishResult, Registration, SideEffects, TokenGrant
 
-Object = Mapping[str, object]
 Hook = Callable[[object, Any], object]
-T = TypeVar("T")
-_NAMELESS = "?"
-_scan = json.JSONDecoder().raw_decode
-_AROUND = " \t\r\n\ufeff"
-"""What may stand around JSON: its blanks, and a byte order mark."""
-
-
-class WrongShapeError(ValueError):
-    """JSON that is not what the model asks for. The text names the keys and the types, not the values."""
-
-
-def decode(body: bytes) -> object:
-    """The JSON of a body, in UTF-8 as RFC 8259 has it; to have `json.loads` guess that takes as long as the reading.
-
-    Raises:
-        WrongShapeError: It is none, is cut, or nests without end.
-    """
-    try:
-        text = body.decode().strip(_AROUND)
-        value, end = _scan(text)
-    except (ValueError, RecursionError) as error:
-        raise WrongShapeError(f"no JSON ({type(error).__name__})") from None
-    if end < len(text):
-        raise WrongShapeError("no JSON (something follows it)")
-    return value
-
-
-def as_object(value: object) -> dict[str, object]:
-    """The object that a JSON value is; an empty one where it is none."""
-    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
+M = TypeVar("M")
+_LONGEST_SECONDS = 366 * 24 * 3600.0
+_EXACT = (str, bool, int)
+_STRICT: frozenset[type] = frozenset({PublishResult, SideEffects})
+_OURS = {"newly_published", "idempotency_key", "saved_to"}
+"""What this library says of itself, whatever keys the service may add."""
+_IN_SNAKE_CASE: frozenset[type] = frozenset({Registration, Claim, TokenGrant})
+"""The models of the agent endpoints, which spell their keys as OAuth does."""
 
 
 def publish_result(body: bytes) -> PublishResult:
@@ -50,59 +36,74 @@ def publish_result(body: bytes) -> PublishResult:
     Raises:
         WrongShapeError: The body is not a publish result.
     """
-    payload = decode(body)
-    if not isinstance(payload, dict):
-        raise _not_a("an object", payload)
-    keys = cast("dict[str, object]", payload)
-    if keys.get("ok") is False:
-        raise WrongShapeError("ok is false")
+    keys = object_of(body)
     keys["body"] = body
     try:
-        return _read_result(keys, PublishResult)
+        return cast("PublishResult", _reader_of(PublishResult)(keys, PublishResult))
     except BaseValidationError as error:
         raise WrongShapeError("; ".join(transform_error(error))) from None
 
 
-def validation(details: Object, body: Object) -> Validation:
-    """What is missing, from `details` or the body of a 400, in whichever form it came. Never fails.
+def read(model: type[M], keys: Mapping[str, object]) -> M:
+    """A model, from the keys of an object; its `raw`, where it has one, is all of them.
 
-    The pages show missing fields as objects or as bare names, inside `validation` or beside it, or not at all
-    with only their count; what is said twice about one field is taken once, the fuller item winning.
+    Raises:
+        WrongShapeError: What decides is missing or of another type.
     """
-    raw = as_object(details.get("validation"))
-    items: dict[str, MissingField] = {}
-    for source in (raw, details, body):
-        for item in _list(source.get("missingFields")):
-            missing = _missing_field(item)
-            name = missing.field if missing.field != _NAMELESS else f"{_NAMELESS} {len(items)}"
-            if not (known := items.get(name)) or not known.raw:
-                items[name] = missing
-    return Validation(
-        publish_ready=_of_type(bool, raw.get("publishReady")),
-        missing_field_count=_of_type(int, raw.get("missingFieldCount")),
-        issue_count=_of_type(int, raw.get("issueCount")),
-        missing_fields=tuple(items.values()),
-        issues=tuple(_list(raw.get("issues"))),
-        raw=raw,
-    )
-
-
-def _missing_field(item: object) -> MissingField:
-    if isinstance(item, str):
-        return MissingField(item)
-    raw = as_object(item)
     try:
-        return _read_missing_field({**raw, "raw": raw}, MissingField)
-    except BaseValidationError:
-        return MissingField(_of_type(str, raw.get("field")) or _NAMELESS, raw=raw)
+        return cast("M", _reader_of(cast("type", model))(keys, model))
+    except BaseValidationError as error:
+        raise WrongShapeError("; ".join(transform_error(error))) from None
 
 
-def _list(value: object) -> list[object]:
-    return cast("list[object]", value) if isinstance(value, list) else []
+@cache
+def _reader_of(model: type) -> Hook:
+    """Reads the keys of an object into a model. Made when it is first needed: that takes a while."""
+    spelled = str if model in _IN_SNAKE_CASE else camel
+    keys = {
+        key.name: override(rename=spelled(key.name), struct_hook=_hook_in(model, key)) for key in attrs.fields(model)
+    }
+    for name in _OURS & keys.keys():
+        keys[name] = override(omit=True)
+    made = cast("Hook", make_dict_structure_fn(model, Converter(), **keys))  # type: ignore[arg-type]
+    if "raw" not in keys:
+        return made
+
+    def with_raw(value: object, kind: Any) -> object:
+        return made({**cast("Mapping[str, object]", value), "raw": value}, kind)
+
+    return with_raw
 
 
-def _of_type(kind: type[T], value: object) -> T | None:
-    return value if type(value) is kind else None
+def _hook_in(model: type, key: "attrs.Attribute[Any]") -> Hook:
+    hook = _hook_for(key)
+    if model in _STRICT or key.default is attrs.NOTHING:
+        return hook
+    factory = getattr(key.default, "factory", None)
+    default = key.default if factory is None else factory()
+
+    def tolerant(value: object, kind: Any) -> object:
+        try:
+            return hook(value, kind)
+        except (WrongShapeError, BaseValidationError):
+            return default
+
+    return tolerant
+
+
+def _hook_for(key: "attrs.Attribute[Any]") -> Hook:
+    """Null stands for the attribute's default, which is also what its type allows None for."""
+    kind, null = key.type, key.default
+    for exact in _EXACT:
+        if kind in {exact, exact | None}:
+            return _exactly(exact, null)
+    if kind in {tuple[str, ...], tuple[str, ...] | None}:
+        return _strings(null)
+    if get_origin(kind) is tuple and attrs.has(item := get_args(kind)[0]):
+        return _objects(item)
+    if isinstance(kind, type) and attrs.has(kind):
+        return _object(kind, null)
+    return _OTHERS.get(kind, _as_it_came)
 
 
 def _exactly(kind: type, null: object) -> Hook:
@@ -130,50 +131,91 @@ def _strings(null: object) -> Hook:
 
 def _object(model: type, null: object) -> Hook:
     """Takes an object."""
-    structure = _keys_of(model)
+    structure = _reader_of(model)
 
-    def hook(value: object, kind: Any) -> object:
+    def hook(value: object, _: Any) -> object:
         if isinstance(value, dict):
-            return structure(cast("Object", value), kind)
+            return structure(cast("Mapping[str, object]", value), model)
         return _null(value, null, "an object")
 
     return hook
 
 
-def _keys_of(model: type) -> Hook:
-    """Reads the keys of an object, in camelCase, into a model."""
-    keys = {key.name: override(rename=_camel(key.name), struct_hook=_hook_for(key)) for key in attrs.fields(model)}
-    if "newly_published" in keys:
-        keys["newly_published"] = override(omit=True)  # our own verdict, whatever key the service may add
-    made = make_dict_structure_fn(model, Converter(), **keys)  # type: ignore[arg-type, var-annotated]
-    return cast("Hook", made)
+def _objects(model: type) -> Hook:
+    """Takes a list of objects."""
+    item_of = _object(model, attrs.NOTHING)
+
+    def hook(value: object, _: Any) -> object:
+        if not isinstance(value, list):
+            raise not_a("a list", value)
+        return tuple([item_of(item, model) for item in cast("list[object]", value)])
+
+    return hook
 
 
 def _null(value: object, default: object, expected: str) -> object:
     """What null stands for: the same as a key that was left out, where it may be."""
     if value is None and default is not attrs.NOTHING:
         return default
-    raise _not_a(expected, value)
+    raise not_a(expected, value)
 
 
-def _not_a(expected: str, value: object) -> WrongShapeError:
-    return WrongShapeError(f"expected {expected}, got {'null' if value is None else type(value).__name__}")
+def _as_it_came(value: object, _: Any) -> object:
+    return value
 
 
-def _hook_for(key: "attrs.Attribute[Any]") -> Hook:
-    """Null stands for the attribute's default, which is also what its type allows None for."""
-    for kind in (str, bool, int):
-        if key.type in {kind, kind | None}:
-            return _exactly(kind, key.default)
-    if key.type in {tuple[str, ...], tuple[str, ...] | None}:
-        return _strings(key.default)
-    return _object(SideEffects, key.default) if key.type is SideEffects else lambda value, _: value
+def _keys(value: object, _: Any) -> object:
+    if not isinstance(value, dict):
+        raise not_a("an object", value)
+    return cast("object", value)
 
 
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(word.title() for word in rest)
+def _items(value: object, _: Any) -> object:
+    if not isinstance(value, list):
+        raise not_a("a list", value)
+    return tuple(as_list(cast("object", value)))
 
 
-_read_result = cast("Callable[[object, Any], PublishResult]", _keys_of(PublishResult))
-_read_missing_field = cast("Callable[[object, Any], MissingField]", _keys_of(MissingField))
+def _steps_of_a_path(value: object, kind: Any) -> object:
+    return tuple(step for step in cast("tuple[object, ...]", _items(value, kind)) if type(step) in {str, int})
+
+
+def _flags(value: object, kind: Any) -> object:
+    return {key: flag for key, flag in as_object(_keys(value, kind)).items() if isinstance(flag, bool)}
+
+
+def _choices(value: object, kind: Any) -> object:
+    found = {key: as_list(items) for key, items in as_object(_keys(value, kind)).items()}
+    return {key: tuple(item for item in items if isinstance(item, str)) for key, items in found.items()}
+
+
+def _seconds(value: object, _: Any) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < _LONGEST_SECONDS:
+        raise not_a("a number of seconds", value)
+    return float(value)
+
+
+def _secret(value: object, _: Any) -> object:
+    if not isinstance(value, str) or not value.isascii() or not value.isprintable() or " " in value or not value:
+        raise not_a("a token", value)
+    return Secret(value)
+
+
+def _time(value: object, _: Any) -> object:
+    try:
+        at = datetime.fromisoformat(value if isinstance(value, str) else "")
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise not_a("a time", value) from None
+
+
+_OTHERS: Mapping[object, Hook] = {
+    Mapping[str, object]: _keys,
+    Mapping[str, bool]: _flags,
+    Mapping[str, tuple[str, ...]]: _choices,
+    tuple[object, ...]: _items,
+    tuple[str | int, ...]: _steps_of_a_path,
+    float: _seconds,
+    Secret: _secret,
+    datetime | None: _time,
+}

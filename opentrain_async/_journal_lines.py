@@ -14,8 +14,8 @@ from attrs import frozen
 
 from . import errors
 from ._clock import iso
-from ._codec import validation
-from .errors import NotPublishReadyError, OpenTrainError
+from ._validation import issues, validation
+from .errors import BadRequestError, NotPublishReadyError, OpenTrainError
 from .models import PublishResult, SideEffects
 from .outcomes import OutcomeStatus, PublishOutcome
 
@@ -125,6 +125,8 @@ def _error(facts: dict[str, Any]) -> OpenTrainError:
     if facts.get("retry_at"):
         kept["retry_at"] = datetime.fromisoformat(facts["retry_at"])
     error = kind(facts["message"], **kept)
+    if isinstance(error, BadRequestError):
+        error.issues = issues(error.details)
     if isinstance(error, NotPublishReadyError):
         error.validation = validation(error.details, {})
     return error

@@ -10,7 +10,7 @@ from ._clock import Clock, instant
 from ._flight import Flight
 from ._retry import Retrier
 from ._transport import Transport
-from ._wire import publish_path, read_publish, window_seconds
+from ._wire import publish_request, read_publish, window_seconds
 from .errors import ConnectError, OpenTrainError, QuotaExceededError, TLSError
 from .models import PublishResult
 from .quota import QuotaLedger
@@ -93,7 +93,7 @@ class Publisher:
         flight.attempts += 1
         flight.phase = "sending"
         try:
-            reply = await self._transport.post(publish_path(flight.job_id), seconds)
+            reply = await self._transport.send(publish_request(flight.job_id), seconds)
             result = read_publish(reply, flight.job_id, self._clock.now())
         except OpenTrainError as error:
             error.job_id = flight.job_id

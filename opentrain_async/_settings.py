@@ -1,18 +1,16 @@
 """Who calls, and where to: the token and the base URL, from the argument, the environment or the shared file."""
 
 import ipaddress
-import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TypeVar, cast
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from attrs import frozen
 
+from . import _credentials
+from ._secret import Secret, masked
 from .errors import ConfigurationError
-
-T = TypeVar("T")
 
 DEFAULT_BASE_URL = "https://app.opentrain.ai"
 _TOKEN_VARIABLES = ("OT_API_TOKEN", "OPENTRAIN_API_TOKEN")
@@ -20,56 +18,47 @@ _BASE_URL_VARIABLES = ("OT_API_BASE_URL", "OPENTRAIN_API_BASE_URL")
 _NO_API_TOKENS = ("ot_clm_", "ot_cat_", "ot_ptk_", "whsec_")
 
 
-class Secret(str):
-    """A string that does not show itself in a `repr`, and so in no traceback, log or debugger listing."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "'***'"
-
-
 @frozen
 class Settings:
-    """A checked token and origin."""
+    """A checked token and origin; without a token for what is asked before there is one."""
 
-    token: Secret
+    token: Secret | None
     base_url: str
+    claim_token: Secret | None = None
 
 
-def resolve(token: str | None, base_url: str | None) -> Settings:
+def resolve(token: str | None, base_url: str | None, claim_token: str | None = None) -> Settings:
     """Find the token and the base URL: argument, then environment, then the file of the service's own tools.
 
-    The file's base URL goes with the file's own token only: a token from elsewhere was not made for it.
+    The file's base URL and claim token go with the file's own token only: a token from elsewhere was not made for them.
 
     Raises:
         ConfigurationError: There is no token, or one of the two cannot be right.
     """
     chosen: object = masked(token) if token is not None else _from_environment(_TOKEN_VARIABLES)
     chosen_url: object = base_url if base_url is not None else _from_environment(_BASE_URL_VARIABLES)
+    chosen_claim = None if claim_token is None else _checked_claim_token(masked(claim_token))
     if chosen is None:
-        saved = _from_file()
+        saved = _credentials.read()
         chosen = saved.get("apiToken")
         chosen_url = chosen_url if chosen_url is not None else saved.get("baseUrl")
+        chosen_claim = chosen_claim or _claim_token_in(saved)
     if chosen is None:
         raise ConfigurationError(
             "no API token: set OT_API_TOKEN, pass token=, or log in with the service's own command line tool"
         )
-    return Settings(_checked_token(chosen), _checked_origin(DEFAULT_BASE_URL if chosen_url is None else chosen_url))
+    origin = _checked_origin(DEFAULT_BASE_URL if chosen_url is None else chosen_url)
+    return Settings(_checked_token(chosen), origin, chosen_claim)
 
 
-def masked(token: T) -> T | Secret:
-    """The token as a `Secret`; what is no string stays as it is, to be refused."""
-    return Secret(token) if isinstance(token, str) else token
-
-
-def credentials_path() -> Path:
-    """The credentials file that the service's own tools share (…/docs/developers/cli/overview/).
+def without_token(base_url: str | None) -> Settings:
+    """Where to, for what is asked before there is a token.
 
     Raises:
-        RuntimeError: The user has no home, as in many a container.
+        ConfigurationError: The base URL cannot be right.
     """
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "opentrain" / "cli.json"
+    chosen = base_url if base_url is not None else _from_environment(_BASE_URL_VARIABLES)
+    return Settings(None, _checked_origin(DEFAULT_BASE_URL if chosen is None else chosen))
 
 
 def _from_environment(names: tuple[str, ...]) -> Secret | None:
@@ -77,28 +66,17 @@ def _from_environment(names: tuple[str, ...]) -> Secret | None:
     return next((Secret(value) for name in names if (value := os.environ.get(name))), None)
 
 
-def _from_file() -> Mapping[str, object]:
-    """The saved credentials; every string in them is a secret from the moment it is read."""
-    problem = "it holds no JSON object"
-    try:
-        path = credentials_path()
-    except RuntimeError:
-        return {}
-    try:
-        saved: object = json.loads(path.read_bytes(), object_pairs_hook=_with_secrets)
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, RecursionError) as error:
-        saved, problem = None, type(error).__name__
-    if not isinstance(saved, dict):
-        saved = None  # it may be the token itself
-        raise ConfigurationError(f"the credentials file {path} cannot be read: {problem}")
-    return cast("Mapping[str, object]", saved)
+def _claim_token_in(saved: Mapping[str, object]) -> Secret | None:
+    """The saved claim token; one that is none is nobody's concern but a claim's."""
+    with suppress(ConfigurationError):
+        return _checked_claim_token(saved.get("claimToken"))
+    return None
 
 
-def _with_secrets(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """The strings of an object, as secrets, and without lists: nothing that is needed is in one."""
-    return {key: [] if isinstance(value, list) else masked(value) for key, value in pairs}
+def _checked_claim_token(token: object) -> Secret:
+    if not isinstance(token, str) or not token.startswith("ot_clm_") or not token.isascii() or not token.isprintable():
+        raise ConfigurationError("the claim token is none (ot_clm_… is)")
+    return Secret(token)
 
 
 def _checked_token(token: object) -> Secret:

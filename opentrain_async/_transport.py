@@ -5,6 +5,8 @@ import math
 import platform
 import socket
 import ssl
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -14,8 +16,9 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from ._alarm import Alarm
-from ._settings import Secret, Settings
-from ._wire import BODY_CAP, Reply
+from ._secret import Secret
+from ._settings import Settings
+from ._wire import BODY_CAP, Reply, Request
 from .errors import (
     ClientClosedError,
     ConfigurationError,
@@ -89,10 +92,10 @@ def _new_socket(address: tuple[Any, ...]) -> socket.socket:
 
 
 class Transport:
-    """Sends requests to one origin as one account.
+    """Sends requests to one origin as one account, or as nobody.
 
     Args:
-        settings: The token and the origin.
+        settings: The token, if there is one, and the origin.
         user_agent: What the client calls itself.
         timeout: Seconds for an attempt, once it has a connection.
         connect_timeout: Seconds to get one, from the pool or anew.
@@ -114,7 +117,8 @@ class Transport:
     ) -> None:
         if session is not None and session.auth is not None:
             raise ConfigurationError("the borrowed session logs in by itself (auth=); the token is the only credential")
-        self._token = settings.token
+        self.token = settings.token
+        self._renewal: asyncio.Future[None] | None = None
         self._origin = URL(settings.base_url)
         self._timeout = timeout
         self._connect_timeout = connect_timeout
@@ -122,20 +126,23 @@ class Transport:
         self._session = session
         self._borrowed = session is not None
         self._headers: CIMultiDict[str] = CIMultiDict({
-            "Authorization": Secret(f"Bearer {settings.token}"),
             "User-Agent": f"{user_agent} aiohttp/{aiohttp.__version__} Python/{platform.python_version()}",
             "Accept": "application/json",
             "Accept-Encoding": "identity",
         })
+        if settings.token is not None:
+            self._headers["Authorization"] = _bearer(settings.token)
         self._alarm = Alarm()
         self._usual_seconds = max(connect_timeout, timeout)
         self._usual_timeout = self._timeout_within(self._usual_seconds)
 
-    async def post(self, path: str, seconds: float) -> Reply:
+    async def send(self, request: Request, seconds: float) -> Reply:
         """Make one attempt: connect, send, read all of the answer, leave the connection.
 
+        A 401 of a token that has been renewed meanwhile is no answer: the request goes once more, with the new one.
+
         Args:
-            path: The path below the origin.
+            request: What to send.
             seconds: How long the attempt may take at the most, whatever the timeouts say.
 
         Returns:
@@ -146,6 +153,36 @@ class Transport:
             UnexpectedResponseError: What arrived is no HTTP.
             ClientClosedError: The session is closed.
         """
+        token = self.token
+        reply = await self._send(request, seconds)
+        if reply.status == 401 and await self._is_renewed_since(token):
+            reply = await self._send(request, seconds)
+        return reply
+
+    @asynccontextmanager
+    async def renewing(self) -> AsyncGenerator[None, None]:
+        """While the token may be replaced; whoever is refused meanwhile waits for what comes of it."""
+        self._renewal = renewal = asyncio.get_running_loop().create_future()
+        try:
+            yield
+        finally:
+            self._renewal = None
+            renewal.set_result(None)
+
+    def renew(self, token: Secret) -> None:
+        """Go on with another token of the same account."""
+        self.token = token
+        self._headers["Authorization"] = _bearer(token)
+        if self._session is not None and not self._borrowed:
+            self._session.headers["Authorization"] = _bearer(token)
+
+    async def _is_renewed_since(self, token: Secret | None) -> bool:
+        if token is self.token and self._renewal is not None:
+            await asyncio.shield(self._renewal)
+        return token is not self.token
+
+    async def _send(self, request: Request, seconds: float) -> Reply:
+        token = self.token
         watch = _Watch(self._alarm, min(self._timeout, seconds))
         _current.set(watch)
         response: aiohttp.ClientResponse | None = None
@@ -153,9 +190,11 @@ class Transport:
         flaw: str | None = None
         body = b""
         try:
-            response = await (self._session or self._open()).post(
-                self._origin.with_path(path, encoded=True),
-                headers=self._headers if self._borrowed else None,
+            response = await (self._session or self._open()).request(
+                request.method,
+                self._url_of(request),
+                data=request.content,
+                headers=self._headers_of(request),
                 timeout=self._usual_timeout if seconds >= self._usual_seconds else self._timeout_within(seconds),
                 allow_redirects=False,
                 raise_for_status=False,
@@ -183,8 +222,8 @@ class Transport:
             response.close()
             body = body[:BODY_CAP]
         status = response.status
-        if status >= 400 and len(self._token) >= _SHORTEST_REAL_TOKEN:
-            body = body.replace(self._token.encode(), b"***")  # who echoes it does not get it into our errors
+        if status >= 400 and token is not None and len(token) >= _SHORTEST_REAL_TOKEN:
+            body = body.replace(token.encode(), b"***")  # who echoes it does not get it into our errors
         return Reply(status, body, response.headers, flaw)
 
     async def close(self) -> None:
@@ -201,6 +240,18 @@ class Transport:
         )
         return self._session
 
+    def _url_of(self, request: Request) -> URL:
+        url = self._origin.with_path(request.path, encoded=True)
+        return url if request.query is None else url.with_query(request.query)
+
+    def _headers_of(self, request: Request) -> CIMultiDict[str] | None:
+        """What a request adds to the session's own headers: nothing, as a rule."""
+        if request.content is None:
+            return self._headers if self._borrowed else None
+        headers = self._headers.copy() if self._borrowed else CIMultiDict[str]()
+        headers["Content-Type"] = request.content_type
+        return headers
+
     def _timeout_within(self, seconds: float) -> ClientTimeout:
         """The timeouts that aiohttp keeps; it rounds long ones up to whole seconds unless it is told not to."""
         connecting, sending = min(self._connect_timeout, seconds), min(self._timeout, seconds)
@@ -211,6 +262,10 @@ class Transport:
             sock_read=sending if self._borrowed else None,
             ceil_threshold=math.inf,
         )
+
+
+def _bearer(token: Secret) -> Secret:
+    return Secret(f"Bearer {token}")
 
 
 def _translated(error: Exception) -> OpenTrainError:

@@ -1,3 +1,5 @@
 """The version, in a module of its own so that the client can name itself."""
 
 __version__ = "0.1.0"
+
+USER_AGENT = f"opentrain-async/{__version__}"

@@ -1,4 +1,4 @@
-"""The publish operation as HTTP, and HTTP as its result. Pure: nothing here sends, waits or keeps anything.
+"""HTTP, and what it means: requests as values, and answers as results or errors. Pure: nothing here sends or waits.
 
 Source: https://www.opentrain.ai/docs/developers/api-reference/jobs/publish/ and …/api-reference/overview/. The
 page of error codes could not be read when this was written, so what an answer means rests on its status, and the
@@ -7,13 +7,15 @@ body only refines it.
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 from urllib.parse import urlsplit
 
-from attrs import define
+from attrs import define, frozen
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from . import _codec
+from . import _codec, _validation
+from ._json import WrongShapeError, as_object, decode
 from ._retry_after import seconds_to_wait
 from ._text import shown
 from .errors import (
@@ -33,6 +35,8 @@ from .errors import (
     UnexpectedResponseError,
 )
 from .models import PublishResult
+
+T = TypeVar("T")
 
 API = "/api/public/v1"
 BODY_CAP = 1024 * 1024
@@ -57,6 +61,25 @@ _BY_STATUS: Mapping[int, type[APIError]] = {
 
 
 _NO_HEADERS: CIMultiDictProxy[str] = CIMultiDictProxy(CIMultiDict())
+
+
+@frozen
+class Request:
+    """An HTTP request, without what all of them have in common.
+
+    Attributes:
+        method: The method.
+        path: The path below the origin.
+        query: The query's names and values.
+        content: The body, or `None`.
+        content_type: What the body is.
+    """
+
+    method: str
+    path: str
+    query: Mapping[str, str] | None = None
+    content: bytes | None = None
+    content_type: str = "application/json"
 
 
 @define
@@ -90,9 +113,9 @@ def checked_job_id(job_id: object) -> str:
     )
 
 
-def publish_path(job_id: str) -> str:
-    """The path that publishes a job, below the origin."""
-    return f"{API}/jobs/{job_id}/publish"
+def publish_request(job_id: str) -> Request:
+    """The request that publishes a job."""
+    return Request("POST", f"{API}/jobs/{job_id}/publish")
 
 
 def read_publish(reply: Reply, job_id: str, now: float) -> PublishResult:
@@ -109,27 +132,58 @@ def read_publish(reply: Reply, job_id: str, now: float) -> PublishResult:
     Raises:
         OpenTrainError: Any other answer, as its class; `effect` says what this one request had changed.
     """
-    if not 200 <= reply.status < 300:
-        raise _read_redirect(reply, job_id) if 300 <= reply.status < 400 else _read_error(reply, job_id, now)
-    try:
-        if reply.flaw:
-            raise _codec.WrongShapeError(reply.flaw)
-        result = _codec.publish_result(reply.body)
-        if result.job_id != job_id:
-            raise _codec.WrongShapeError("an answer about another job")
-    except _codec.WrongShapeError as error:
-        raise UnexpectedResponseError(
-            f"answered {reply.status} ({reply.headers.get('Content-Type', 'no type')})"
-            f" with something else than a publish result: {error}",
-            job_id=job_id,
-            effect="unknown",
-            status=reply.status,
-            request_id=_text(_codec.as_object(_raw(reply.body)).get("requestId")),
-        ) from None
+    result = read_answer(reply, _codec.publish_result, "a publish result", now, job_id)
+    if result.job_id != job_id:
+        raise _unexpected(reply, "a publish result", "an answer about another job", job_id)
     return result
 
 
-def _read_redirect(reply: Reply, job_id: str) -> OpenTrainError:
+def read_answer(
+    reply: Reply,
+    read: Callable[[bytes], T],
+    what: str,
+    now: float,
+    job_id: str | None = None,
+    *,
+    is_oauth: bool = False,
+) -> T:
+    """What an answer means.
+
+    Args:
+        reply: The answer.
+        read: Reads the body of a success; raises `WrongShapeError` where it is none.
+        what: What such a body is.
+        now: When it came, in epoch seconds.
+        job_id: The draft or job that it is about, if it is about one.
+        is_oauth: Errors have the shape of OAuth's: ``error`` is a code, ``error_description`` the text.
+
+    Raises:
+        OpenTrainError: Any answer but a success; `effect` says what this one request had changed.
+    """
+    if 200 <= reply.status < 300:
+        try:
+            if reply.flaw:
+                raise WrongShapeError(reply.flaw)
+            return read(reply.body)
+        except WrongShapeError as error:
+            raise _unexpected(reply, what, str(error), job_id) from None
+    if 300 <= reply.status < 400:
+        raise _read_redirect(reply, job_id)
+    raise _read_error(reply, job_id, now, is_oauth=is_oauth)
+
+
+def _unexpected(reply: Reply, what: str, flaw: str, job_id: str | None) -> UnexpectedResponseError:
+    return UnexpectedResponseError(
+        f"answered {reply.status} ({reply.headers.get('Content-Type', 'no type')})"
+        f" with something else than {what}: {flaw}",
+        job_id=job_id,
+        effect="unknown",
+        status=reply.status,
+        request_id=_text(as_object(_raw(reply.body)).get("requestId")),
+    )
+
+
+def _read_redirect(reply: Reply, job_id: str | None) -> OpenTrainError:
     return UnexpectedResponseError(
         f"redirected ({reply.status}) to {_origin(reply.headers.get('Location'))}; redirects are not followed",
         job_id=job_id,
@@ -137,11 +191,13 @@ def _read_redirect(reply: Reply, job_id: str) -> OpenTrainError:
     )
 
 
-def _read_error(reply: Reply, job_id: str, now: float) -> OpenTrainError:
+def _read_error(reply: Reply, job_id: str | None, now: float, *, is_oauth: bool) -> OpenTrainError:
     """The error of a 4xx, 5xx or stranger status. The body may refine its class, and can never fail to be read."""
     raw = _raw(reply.body)
-    envelope = _codec.as_object(raw)
-    details = _codec.as_object(envelope.get("details"))
+    envelope = as_object(raw)
+    if is_oauth:
+        envelope = {"error": envelope.get("error_description") or envelope.get("error"), "code": envelope.get("error")}
+    details = as_object(envelope.get("details"))
     code = _text(envelope.get("code"))
     kind = _class_of(reply.status, code, details)
     wait = seconds_to_wait(reply.headers.getall("Retry-After", ()), reply.headers.get("Date"), now)
@@ -168,8 +224,10 @@ def _read_error(reply: Reply, job_id: str, now: float) -> OpenTrainError:
     )
     if isinstance(error, RateLimitedError | ServerError):
         error.retry_after = wait
+    if isinstance(error, BadRequestError):
+        error.issues = _validation.issues(details)
     if isinstance(error, NotPublishReadyError):
-        error.validation = _codec.validation(details, envelope)
+        error.validation = _validation.validation(details, envelope)
     return error
 
 
@@ -183,7 +241,7 @@ def _class_of(status: int, code: str | None, details: Mapping[str, object]) -> t
     kind = _BY_CODE.get(code or "") or _BY_STATUS.get(status, APIError)
     if kind is BadRequestError and isinstance(details.get("validation"), dict):
         return NotPublishReadyError
-    if kind is PermissionDeniedError and details.get("reason") == "moderation_blocked":
+    if kind in {PermissionDeniedError, ConflictError} and details.get("reason") == "moderation_blocked":
         return ModerationBlockedError
     return kind
 
@@ -191,8 +249,8 @@ def _class_of(status: int, code: str | None, details: Mapping[str, object]) -> t
 def _raw(body: bytes) -> object:
     """The JSON of a body, or its text where it is none."""
     try:
-        return _codec.decode(body)
-    except _codec.WrongShapeError:
+        return decode(body)
+    except WrongShapeError:
         return body.decode(errors="replace")
 
 

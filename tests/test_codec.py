@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentrain_async import _codec
+from opentrain_async import _codec, _json
+from opentrain_async._validation import validation
 from opentrain_async.models import MissingField, PublishResult, SideEffects, Validation
 
 LIVE: dict[str, object] = {
@@ -101,7 +102,7 @@ def test_null_is_as_good_as_left_out(key: str, read: Callable[[PublishResult], b
 @pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in WRONG.items() for value in values])
 def test_a_wrong_type_is_no_publish_result(key: str, value: object) -> None:
     """Nothing is coerced: the text names the key, and is neither a KeyError nor a TypeError."""
-    with pytest.raises(_codec.WrongShapeError) as caught:
+    with pytest.raises(_json.WrongShapeError) as caught:
         result_of(LIVE | {key: value})
     snake = {"jobId": "job_id", "alreadyPublished": "already_published", "jobUrl": "job_url"}
     snake |= {"publishAttemptId": "publish_attempt_id", "sideEffects": "side_effects"}
@@ -113,13 +114,13 @@ def test_a_wrong_type_is_no_publish_result(key: str, value: object) -> None:
 def test_what_decides_has_to_be_there(key: str, left_out: bool) -> None:
     """A body that does not say which job, or whether it was live before, says nothing."""
     payload = {name: value for name, value in LIVE.items() if name != key}
-    with pytest.raises(_codec.WrongShapeError, match="required field missing" if left_out else "expected (str|bool)"):
+    with pytest.raises(_json.WrongShapeError, match="required field missing" if left_out else "expected (str|bool)"):
         result_of(payload if left_out else payload | {key: None})
 
 
 def test_the_text_of_a_wrong_shape_keeps_the_values_to_itself() -> None:
     """Values may be personal, so the error names keys and types only."""
-    with pytest.raises(_codec.WrongShapeError) as caught:
+    with pytest.raises(_json.WrongShapeError) as caught:
         result_of(LIVE | {"jobUrl": ["private"], "warnings": "private"})
     assert "private" not in str(caught.value)
     assert (caught.value.__cause__, caught.value.__suppress_context__) == (None, True)
@@ -151,8 +152,8 @@ def test_blanks_and_a_byte_order_mark_may_stand_around_json(before: bytes, after
 @pytest.mark.parametrize("body", [b'{"ok": true} {}', b"\xc2\xa0{}", b"{}\x1c", b"\xff{}", '{"a": 1}'.encode("utf-16")])
 def test_anything_else_around_it_is_no_json(body: bytes) -> None:
     """Nor is what is not UTF-8."""
-    with pytest.raises(_codec.WrongShapeError, match="no JSON"):
-        _codec.decode(body)
+    with pytest.raises(_json.WrongShapeError, match="no JSON"):
+        _json.decode(body)
 
 
 def test_a_status_that_is_new_passes() -> None:
@@ -167,14 +168,14 @@ def test_a_status_that_is_new_passes() -> None:
 )
 def test_what_is_no_json_is_a_wrong_shape(body: bytes) -> None:
     """Also where it is nested without end, or a number longer than Python reads."""
-    with pytest.raises(_codec.WrongShapeError, match="no JSON"):
+    with pytest.raises(_json.WrongShapeError, match="no JSON"):
         _codec.publish_result(body)
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b"5", b'"job_1"', b"true", b"NaN", nested(50)])
 def test_json_that_is_no_object_is_a_wrong_shape(body: bytes) -> None:
     """What it is instead is said."""
-    with pytest.raises(_codec.WrongShapeError, match="expected an object, got"):
+    with pytest.raises(_json.WrongShapeError, match="expected an object, got"):
         _codec.publish_result(body)
 
 
@@ -183,7 +184,7 @@ def test_any_json_is_a_result_or_a_wrong_shape(payload: object) -> None:
     """No JSON whatsoever makes reading fail in another way."""
     try:
         read = result_of(payload)
-    except _codec.WrongShapeError:
+    except _json.WrongShapeError:
         return
     assert isinstance(payload, dict)
     assert (read.job_id, read.already_published) == (payload["jobId"], payload["alreadyPublished"])
@@ -193,7 +194,7 @@ def test_any_json_is_a_result_or_a_wrong_shape(payload: object) -> None:
 def test_any_json_is_read_as_some_validation(details: object, body: object) -> None:
     """Validation is help for the user, so reading it never fails; what it counts are numbers."""
     objects = [value if isinstance(value, dict) else {"validation": value} for value in (details, body)]
-    read = _codec.validation(*objects)
+    read = validation(*objects)
     assert {type(item) for item in read.missing_fields} <= {MissingField}
     assert type(read.issue_count) in {int, type(None)}
 
@@ -211,7 +212,7 @@ def test_any_json_is_read_as_some_validation(details: object, body: object) -> N
 )
 def test_missing_fields_are_found_wherever_they_stand(details: dict[str, object], body: dict[str, object]) -> None:
     """Said in several places, one gap is one gap, and the fuller item of it is kept."""
-    (item,) = _codec.validation(details, body).missing_fields
+    (item,) = validation(details, body).missing_fields
     assert item == MissingField(
         "experienceLevel",
         label="Experience level",
@@ -245,34 +246,34 @@ def test_missing_fields_are_found_wherever_they_stand(details: dict[str, object]
 )
 def test_missing_fields_come_in_many_forms(items: object, fields: list[str]) -> None:
     """Names and objects are gaps in the order they came; an item without a readable name is a gap of no name."""
-    read = _codec.validation({"validation": {"missingFields": items}}, {})
+    read = validation({"validation": {"missingFields": items}}, {})
     assert [item.field for item in read.missing_fields] == fields
 
 
 def test_a_gap_that_is_not_as_documented_keeps_its_object() -> None:
     """One key of a wrong type takes the others out of the attributes, and none out of `raw`."""
     odd = {"field": "rate", "updateKeys": "pricePerHour", "more": [1]}
-    (item,) = _codec.validation({"validation": {"missingFields": [odd]}}, {}).missing_fields
+    (item,) = validation({"validation": {"missingFields": [odd]}}, {}).missing_fields
     assert (item.field, item.update_keys, item.raw) == ("rate", (), odd)
 
 
 def test_gaps_without_a_name_are_not_the_same_gap() -> None:
     """Two items that name no field are two, with what each of them says."""
     items = [{"label": "Rate"}, {"label": "Volume"}]
-    read = _codec.validation({"validation": {"missingFields": items}}, {})
+    read = validation({"validation": {"missingFields": items}}, {})
     assert [item.raw for item in read.missing_fields] == items
 
 
 @pytest.mark.parametrize("value", [None, [], "x", 5, True, {}])
 def test_a_validation_that_says_nothing_is_an_empty_one(value: object) -> None:
     """Whatever stands in its place."""
-    assert _codec.validation({"validation": value}, {}) == Validation()
+    assert validation({"validation": value}, {}) == Validation()
 
 
 def test_the_verdict_and_the_counts_are_taken_as_they_are() -> None:
     """They and the issues come from `validation`, which is kept whole."""
     raw = {"publishReady": False, "missingFieldCount": 2, "issueCount": 1, "issues": [{"any": "thing"}, "text"], "n": 1}
-    read = _codec.validation({"validation": raw}, {"issues": ["elsewhere"]})
+    read = validation({"validation": raw}, {"issues": ["elsewhere"]})
     assert (read.publish_ready, read.missing_field_count, read.issue_count) == (False, 2, 1)
     assert (read.issues, read.raw) == (({"any": "thing"}, "text"), raw)
 
@@ -280,11 +281,11 @@ def test_the_verdict_and_the_counts_are_taken_as_they_are() -> None:
 @pytest.mark.parametrize("value", ["2", 2.0, True, [], {}, None])
 def test_a_count_that_is_no_whole_number_is_no_count(value: object) -> None:
     """Neither a string nor a float nor a truth value counts anything."""
-    read = _codec.validation({"validation": {"missingFieldCount": value, "issueCount": value}}, {})
+    read = validation({"validation": {"missingFieldCount": value, "issueCount": value}}, {})
     assert (read.missing_field_count, read.issue_count) == (None, None)
 
 
 def test_a_200_that_says_it_is_not_ok_is_no_result() -> None:
     """What contradicts itself is not taken for a publish."""
-    with pytest.raises(_codec.WrongShapeError, match="ok is false"):
+    with pytest.raises(_json.WrongShapeError, match="ok is false"):
         result_of({**LIVE, "ok": False})

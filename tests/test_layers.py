@@ -13,13 +13,14 @@ import opentrain_async
 ROOT = Path(opentrain_async.__file__).parent
 # fmt: off
 LAYERS = [
-    {"_text", "_backoff", "_clock", "_closable", "_version", "models", "errors", "outcomes"},
+    {"_text", "_secret", "_fields", "_backoff", "_clock", "_closable", "_version", "models", "errors", "outcomes"},
     {"_checks", "_alarm", "_retry_after", "_line", "_patience"},
-    {"_settings", "_wire", "_codec", "_transport", "_retry", "_budget", "_pause", "_outage", "_answers", "_source",
-     "_callback", "_progress"},
-    {"quota", "_journal_lines", "_journal_file", "_journal", "_plan", "_flight", "_publishing", "_flights"},
+    {"_json", "_codec", "_validation", "_description", "_credentials", "_settings", "_wire", "_transport", "_retry",
+     "_budget", "_pause", "_outage", "_answers", "_source", "_callback", "_progress"},
+    {"_operations", "_calls", "_identity", "_gaps", "_claiming", "_preflight",
+     "quota", "_journal_lines", "_journal_file", "_journal", "_plan", "_flight", "_publishing", "_flights"},
     {"_bulk", "_stream"},
-    {"_client"},
+    {"_client_core", "_client_publishing", "_client_posting", "_client_account", "_client"},
     {"__init__", "testing", "_cli", "_quota", "_demo", "_show", "_commands",
      "_campaign", "_watch", "_schedule", "_signals", "__main__"},
 ]
@@ -27,7 +28,12 @@ LAYERS = [
 SOLE_IMPORTERS = {"cattrs": {"_codec"}, "tenacity": {"_retry"}, "click": {"_cli", "_commands"}}
 WITHIN_A_LAYER = {
     ("errors", "models"), ("errors", "_text"), ("outcomes", "errors"), ("outcomes", "models"),
-    ("_wire", "_codec"), ("_transport", "_settings"), ("_transport", "_wire"), ("_retry", "_budget"),
+    ("_fields", "_text"), ("models", "_fields"), ("models", "_secret"), ("models", "_text"),
+    ("_codec", "_json"), ("_validation", "_codec"), ("_validation", "_json"), ("_wire", "_codec"), ("_wire", "_json"),
+    ("_wire", "_validation"), ("_settings", "_credentials"), ("_calls", "_operations"),
+    ("_client_publishing", "_client_core"), ("_client_posting", "_client_core"), ("_client_account", "_client_core"),
+    ("_client_posting", "_client_publishing"), ("_client", "_client_core"), ("_client", "_client_posting"),
+    ("_client", "_client_account"), ("_transport", "_settings"), ("_transport", "_wire"), ("_retry", "_budget"),
     ("_retry", "_pause"), ("_retry", "_outage"), ("_outage", "_answers"),
     ("_callback", "_source"), ("_progress", "_callback"),
     ("_journal_file", "_journal_lines"), ("_journal", "_journal_file"), ("_journal", "_journal_lines"),
@@ -80,7 +86,7 @@ def test_each_library_has_one_importer() -> None:
         for library, importers in SOLE_IMPORTERS.items():
             assert library not in foreign or name in importers, f"{name} imports {library}"
         if "aiohttp" in foreign and not name.startswith("sandbox"):
-            assert name in {"_transport", "_client"}, name
+            assert name in {"_transport", "_client", "_client_account"}, name
 
 
 @pytest.mark.parametrize("name", sorted(set(modules()) - {"__main__"}))

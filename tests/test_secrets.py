@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from opentrain_async import AsyncOpenTrain, RetryPolicy
+from opentrain_async._wire import Request
 from opentrain_async.errors import ConfigurationError, OpenTrainError
 
 from .peers import ONCE, TOKEN, Behaviour, Then, answer, client_of, live, peer, sends, unused_port
@@ -92,9 +93,9 @@ async def test_the_transport_s_own_frames_do_not_show_the_token(case: str) -> No
     """An error raised straight out of an attempt has all of its frames, and they hold no token."""
     async with peer(FAILURES[case]) as server, client_of(server.url) as client:
         with pytest.raises(OpenTrainError) as caught:
-            await client._transport.post("/", 0.03)
+            await client._transport.send(Request("POST", "/"), 0.03)
     shown = "".join(texts_of(caught.value))
-    assert "_transport.py:post" in shown
+    assert "_transport.py:send" in shown
     assert TOKEN not in shown
 
 
@@ -111,7 +112,7 @@ async def test_a_refused_connection_does_not_show_the_token(caplog: pytest.LogCa
 async def test_a_cancellation_does_not_show_the_token(through: str, answered: bytes) -> None:
     """The frames in which a cancelled attempt was waiting, aiohttp's own among them, hold no token."""
     async with peer(sends(answered, then=Then.STALL)) as server, client_of(server.url) as client:
-        attempt = client.publish("job_1") if through == "client" else client._transport.post("/", 30.0)
+        attempt = client.publish("job_1") if through == "client" else client._transport.send(Request("POST", "/"), 30.0)
         task: asyncio.Future[object] = asyncio.ensure_future(attempt)
         await server.arrived(1)
         await asyncio.sleep(0.01)
@@ -128,7 +129,7 @@ async def test_a_timeout_around_a_publish_does_not_show_the_token() -> None:
     async with peer(sends(then=Then.STALL)) as server, client_of(server.url) as client:
         with pytest.raises(TimeoutError) as caught:
             async with asyncio.timeout(0.03):
-                await client._transport.post("/", 30.0)
+                await client._transport.send(Request("POST", "/"), 30.0)
     assert TOKEN not in "".join(texts_of(caught.value))
 
 
@@ -140,7 +141,7 @@ async def test_a_borrowed_session_s_failure_does_not_show_the_token() -> None:
         client_of(server.url, session=session) as client,
     ):
         with pytest.raises(OpenTrainError) as caught:
-            await client._transport.post("/", 30.0)
+            await client._transport.send(Request("POST", "/"), 30.0)
     assert TOKEN not in "".join(texts_of(caught.value))
 
 

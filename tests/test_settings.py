@@ -9,7 +9,9 @@ import pytest
 
 import opentrain_async
 from opentrain_async import AsyncOpenTrain
-from opentrain_async._settings import DEFAULT_BASE_URL, Secret, Settings, credentials_path, masked, resolve
+from opentrain_async._credentials import path_of_file
+from opentrain_async._secret import Secret, masked
+from opentrain_async._settings import DEFAULT_BASE_URL, resolve
 from opentrain_async.errors import ConfigurationError
 
 PACKAGE = Path(opentrain_async.__file__).parent
@@ -19,7 +21,7 @@ FILE = {"apiToken": "ot_pat_file", "baseUrl": "https://file.test", "claimToken":
 
 def save(content: object) -> Path:
     """Write the shared credentials file; bytes as they are, anything else as JSON."""
-    path = credentials_path()
+    path = path_of_file()
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
     return path
@@ -67,7 +69,8 @@ def test_a_token_comes_from_the_first_place_that_has_one(
     for name, value in (("OT_API_TOKEN", first), ("OPENTRAIN_API_TOKEN", second)):
         if value is not None:
             monkeypatch.setenv(name, value)
-    assert resolve(argument, None) == Settings(Secret(token), origin)
+    found = resolve(argument, None)
+    assert (found.token, found.base_url) == (token, origin)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +91,7 @@ def test_a_base_url_comes_from_the_first_place_that_has_one(
     for name, value in (("OT_API_BASE_URL", first), ("OPENTRAIN_API_BASE_URL", second)):
         if value is not None:
             monkeypatch.setenv(name, value)
-    assert resolve(None, argument) == Settings(Secret("ot_pat_file"), origin)
+    assert resolve(None, argument).base_url == origin
 
 
 @pytest.mark.parametrize(
@@ -127,7 +130,7 @@ def test_a_broken_file_is_named_and_not_shown(content: bytes) -> None:
 
 def test_a_file_that_is_a_directory_is_no_file() -> None:
     """What the system says of it is named."""
-    credentials_path().mkdir(parents=True)
+    path_of_file().mkdir(parents=True)
     with pytest.raises(ConfigurationError, match="IsADirectoryError"):
         resolve(None, None)
 
@@ -141,12 +144,12 @@ def test_a_broken_file_does_not_matter_to_who_does_not_need_it() -> None:
 def test_the_file_is_in_the_configuration_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """That is XDG_CONFIG_HOME, or ~/.config where that is not set or set to nothing."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    assert credentials_path() == tmp_path / "opentrain" / "cli.json"
+    assert path_of_file() == tmp_path / "opentrain" / "cli.json"
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CONFIG_HOME", "")
-    assert credentials_path() == tmp_path / ".config" / "opentrain" / "cli.json"
+    assert path_of_file() == tmp_path / ".config" / "opentrain" / "cli.json"
     monkeypatch.delenv("XDG_CONFIG_HOME")
-    assert credentials_path() == tmp_path / ".config" / "opentrain" / "cli.json"
+    assert path_of_file() == tmp_path / ".config" / "opentrain" / "cli.json"
 
 
 def test_a_user_without_a_home_has_no_file(monkeypatch: pytest.MonkeyPatch) -> None:

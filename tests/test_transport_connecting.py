@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from opentrain_async._wire import Request
 from opentrain_async.errors import ConnectError, TLSError
 
 from .peers import CERTIFICATE, TOKEN, Then, answer, client_of, live, peer, sends, server_tls, stranger, unused_port
@@ -121,7 +122,7 @@ async def test_waiting_for_a_pooled_connection_in_vain_sends_nothing() -> None:
         first = asyncio.create_task(client.publish("job_1"))
         await server.arrived(1)
         with pytest.raises(ConnectError, match="no connection in time") as caught:
-            await client._transport.post("/second", 0.05)
+            await client._transport.send(Request("POST", "/second"), 0.05)
         first.cancel()
         await asyncio.wait({first})
         assert caught.value.effect == "none"

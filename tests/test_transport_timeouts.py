@@ -2,6 +2,7 @@
 
 import pytest
 
+from opentrain_async._wire import Request
 from opentrain_async.errors import RequestTimeoutError, UnexpectedResponseError
 
 from .peers import Then, answer, client_of, drips, live, peer, sends
@@ -67,7 +68,7 @@ async def test_a_connection_that_timed_out_is_not_used_again() -> None:
     """The late answer to one request must not be taken for the answer to the next."""
     async with peer(sends(b"", answer(live("job_2")))) as server, client_of(server.url) as client:
         with pytest.raises(RequestTimeoutError):
-            await client._transport.post("/first", 0.05)
+            await client._transport.send(Request("POST", "/first"), 0.05)
         server.calls[0].writer.write(answer(live("job_1")))
         assert (await client.publish("job_2")).job_id == "job_2"
         assert [call.connection for call in server.calls] == [1, 2]
@@ -77,4 +78,4 @@ async def test_the_time_that_is_left_bounds_an_attempt_below_its_timeout() -> No
     """An attempt gets no more time than its caller has left, whatever the timeouts are."""
     async with peer(sends(then=Then.STALL)) as server, client_of(server.url, timeout=3600) as client:
         with pytest.raises(RequestTimeoutError):
-            await client._transport.post("/", 0.05)
+            await client._transport.send(Request("POST", "/"), 0.05)

@@ -16,7 +16,7 @@ from yarl import URL
 from opentrain_async import _checks
 from opentrain_async._clock import SystemClock, instant
 from opentrain_async._text import one_line
-from opentrain_async._wire import checked_job_id, publish_path
+from opentrain_async._wire import checked_job_id, publish_request
 from opentrain_async.errors import ConfigurationError, NotFoundError, QuotaExceededError
 from opentrain_async.models import MissingField, PublishResult, SideEffects, Validation
 from opentrain_async.outcomes import OutcomeStatus, PublishOutcome, PublishReport
@@ -250,8 +250,8 @@ class Unshowable:
 def test_an_id_of_the_allowed_characters_is_a_path_of_its_own(job_id: str) -> None:
     """It goes into the path as it is, and a URL takes it out again as it was."""
     assert checked_job_id(job_id) == job_id
-    assert publish_path(job_id) == f"/api/public/v1/jobs/{job_id}/publish"
-    assert URL("https://a.test").with_path(publish_path(job_id), encoded=True).parts[5] == job_id
+    assert publish_request(job_id).path == f"/api/public/v1/jobs/{job_id}/publish"
+    assert URL("https://a.test").with_path(publish_request(job_id).path, encoded=True).parts[5] == job_id
 
 
 @given(st.text(max_size=140))

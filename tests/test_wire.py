@@ -195,7 +195,7 @@ def test_the_envelope_is_read_key_by_key() -> None:
         (403, {"reason": "moderation_blocked"}, ModerationBlockedError),
         (403, {"reason": "account_claim_required"}, PermissionDeniedError),
         (403, {"reason": ["moderation_blocked"]}, PermissionDeniedError),
-        (409, {"reason": "moderation_blocked"}, ConflictError),
+        (409, {"reason": "moderation_blocked"}, ModerationBlockedError),
         (400, {"reason": "moderation_blocked"}, BadRequestError),
         (400, {"validation": {}}, NotPublishReadyError),
         (400, {"validation": {"missingFields": ["rate"]}}, NotPublishReadyError),

@@ -1,6 +1,7 @@
 """One client's view of its account's quota: a store, and the waiting for a place."""
 
 import asyncio
+import copy
 import itertools
 import logging
 import os
@@ -58,6 +59,26 @@ class QuotaLedger:
         self._name = secrets.token_urlsafe(9)
         self._numbers = itertools.count(1)
         self._mine: set[str] = set()
+
+    def use(self, account: str) -> None:
+        """Count for this account from now on: its name has become known."""
+        self._steps.use(account)
+
+    async def go_on_as(self, account: str) -> None:
+        """Count for the same account under another name, with its slots; the limit is learned anew.
+
+        Raises:
+            QuotaLedgerError: The store failed or was too slow. Then the slots may have stayed behind.
+        """
+        try:
+            counted = await self._steps.run(lambda log, _: copy.deepcopy(log))
+            self._steps.use(account)
+            await self._steps.run(lambda log, now: log.take_over(counted, now))
+        except Exception as error:
+            raise _ledger_failed(error)  # noqa: B904 - which names its cause
+        finally:
+            self._steps.use(account)
+            self._line.call_first_soon()
 
     def reserve_at_once(self, job: str) -> Reservation | None:
         """A place for this draft, if there is one and the store takes no time to say so; otherwise `None`."""

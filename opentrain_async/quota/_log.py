@@ -106,6 +106,19 @@ class AccountLog:
             slot.let_go(mine.id)
             slot.join(evolve(mine, made_at=now))
 
+    def forget_limit(self) -> None:
+        """Learn the limit anew: the account is another one now, as after a claim."""
+        self.limit, self.limit_source, self.limit_learned_at, self.refused_at = None, None, 0.0, None
+
+    def take_over(self, other: "AccountLog", now: float) -> None:
+        """Go on with what was counted for this account under another name; its limit is to be learned anew."""
+        self.seen = max(self.seen, other.seen)
+        self.window = other.window
+        self.others += [slot for slot in other.others if slot not in self.others]
+        self.jobs = {**other.jobs, **self.jobs}
+        self.forget_limit()
+        self._tidy(now)
+
     def settle(self, reservation: Reservation, how: Settlement, now: float) -> None:
         """End a reservation. Doing so twice, or after its lease, is harmless.
 

@@ -40,10 +40,9 @@ class Steps:
     """
 
     def __init__(self, store: LedgerStore, account: str, clock: Clock, on_settled: Callable[[], None]) -> None:
-        # A log in memory waits for nothing, and so needs neither a timeout nor a task of its own for a step.
-        self.log = store.log_of(account) if isinstance(store, MemoryLedger) else None
         self._store = store
-        self._account = account
+        # A log in memory waits for nothing, and so needs neither a timeout nor a task of its own for a step.
+        self.use(account)
         self._clock = clock
         self._on_settled = on_settled
         self._alarm = Alarm()
@@ -51,6 +50,11 @@ class Steps:
         self._carriers = 0
         self._catching_up: set[asyncio.Task[None]] = set()
         self._is_due = False
+
+    def use(self, account: str) -> None:
+        """Go on with another account's log."""
+        self._account = account
+        self.log = self._store.log_of(account) if isinstance(self._store, MemoryLedger) else None
 
     async def run(self, step: Step[T], seconds: float = _STEP_SECONDS) -> T:
         """Run a step, within these seconds, after what was put off.

@@ -1,0 +1,100 @@
+"""One call of the service, with its attempts: everything but publish, which has a quota to keep."""
+
+import logging
+from typing import TypeVar
+
+from attrs import evolve
+
+from ._answers import rule_on
+from ._clock import Clock
+from ._operations import Operation
+from ._retry import Retrier
+from ._secret import Secret
+from ._transport import Transport
+from ._wire import Reply, read_answer
+from .errors import BadRequestError, OpenTrainError
+
+T = TypeVar("T")
+
+_logger = logging.getLogger("opentrain_async")
+
+
+class Caller:
+    """Makes calls as one account.
+
+    Args:
+        transport: Sends as that account.
+        tokenless: Sends as nobody: the agent endpoints take no API token.
+        retrier: Tries again.
+        clock: What time it is.
+    """
+
+    def __init__(self, transport: Transport | None, tokenless: Transport, retrier: Retrier, clock: Clock) -> None:
+        self._transport = transport
+        self._tokenless = tokenless
+        self._retrier = retrier
+        self._clock = clock
+
+    async def call(self, operation: Operation[T]) -> T:
+        """Make a call, and repeat it as the policy has it.
+
+        What may be repeated is the operation's own property: one that cannot be is tried again only where the failed
+        attempt is known to have done nothing. Doubt is sticky: after an attempt that may have been applied, any other
+        error leaves that open, unless the service says that the very request is wrong.
+
+        Raises:
+            OpenTrainError: It failed; `effect` says what it may have changed.
+        """
+        in_doubt = False
+
+        async def attempt(seconds: float) -> T:
+            nonlocal in_doubt
+            try:
+                return await self._attempt(operation, seconds)
+            except OpenTrainError as error:
+                in_doubt |= error.effect == "unknown"
+                raise
+
+        def may_repeat(error: OpenTrainError) -> bool:
+            return rule_on(error).retried and (operation.can_repeat or error.effect == "none")
+
+        try:
+            return await self._retrier.run(operation.job_id or operation.name, attempt, may_repeat)
+        except OpenTrainError as error:
+            is_decisive = isinstance(error, BadRequestError) and error.code and not operation.is_oauth
+            if in_doubt and error.effect == "none" and not is_decisive:
+                error.effect = "unknown"
+            raise
+
+    async def _attempt(self, operation: Operation[T], seconds: float) -> T:
+        transport = self._tokenless if operation.is_oauth or self._transport is None else self._transport
+        try:
+            reply = _without(operation.secret, await transport.send(operation.request, seconds))
+            now = self._clock.now()
+            return read_answer(
+                reply, operation.read, operation.what, now, operation.job_id, is_oauth=operation.is_oauth
+            )
+        except OpenTrainError as error:
+            error.job_id = operation.job_id
+            error.operation = operation.name
+            error.idempotency_key = operation.idempotency_key
+            if not operation.changes:
+                error.effect = "none"
+            elif operation.name == "update_job" and error.effect == "none" and _is_taken_down(error):
+                error.effect = "applied"
+            _logger.debug("%s: %s", operation.name, error)
+            raise
+
+
+def _is_taken_down(error: OpenTrainError) -> bool:
+    """Whether moderation has refused the edit of a live job.
+
+    Then the service has applied it, and has unpublished the job (…/api-reference/jobs/update/).
+    """
+    return getattr(error, "reason", None) == "moderation_blocked"
+
+
+def _without(secret: Secret | None, reply: Reply) -> Reply:
+    if secret is None or reply.status < 400:
+        return reply
+    return evolve(reply, body=reply.body.replace(secret.encode(), b"***"))

@@ -1,0 +1,102 @@
+"""What the parts of the client have in common: what they are made of, and whether they can be used."""
+
+import asyncio
+import hashlib
+import logging
+from typing import ClassVar, Self, TypeVar
+
+from ._calls import Caller
+from ._clock import Clock
+from ._closable import Closable
+from ._flights import Flights
+from ._identity import KnownIdentity
+from ._operations import Operation
+from ._outage import Outage
+from ._secret import Secret
+from ._transport import Transport
+from .errors import ClientClosedError, ConfigurationError
+from .quota import QuotaLedger
+
+T = TypeVar("T")
+
+_logger = logging.getLogger("opentrain_async")
+
+
+class ClientCore(Closable):
+    """A client's state, and the way of its calls."""
+
+    _AUTO: ClassVar[str] = "auto"
+    _base_url: str
+    _account: str | None
+    _claim_token: Secret | None
+    _clock: Clock
+    _max_connections: int
+    _transport: Transport
+    _tokenless: Transport
+    _caller: Caller
+    _identity: KnownIdentity
+    _ledger: QuotaLedger
+    _outage: Outage
+    _flights: Flights
+    _update_keys: frozenset[str]
+    _loop: asyncio.AbstractEventLoop | None = None
+    _is_closed = True
+    _is_account_known = True
+
+    def __repr__(self) -> str:
+        # Also of one whose making failed: a crash reporter shows it with the frames.
+        state = " closed" if self._is_closed else ""
+        return f"<{type(self).__name__} {getattr(self, '_base_url', 'unmade')}{state}>"
+
+    async def __aenter__(self) -> Self:
+        self._check_usable()
+        return self
+
+    async def close(self) -> None:
+        """End what is under way, settle its slots, and close the session, if it is the client's own.
+
+        Whoever waits for a publish gets a `ClientClosedError`. Closing twice is harmless.
+        """
+        self._is_closed = True
+        try:
+            await self._identity.close()
+            await self._flights.close()
+            await self._ledger.settled()
+        finally:
+            await self._tokenless.close()
+            await self._transport.close()
+
+    async def _call(self, operation: Operation[T]) -> T:
+        self._check_usable()
+        return await self._caller.call(operation)
+
+    async def _know_account(self) -> None:
+        """With ``account="auto"``: learn the account's name before anything is counted under another one."""
+        if not self._is_account_known:
+            self._ledger.use(await self._account_name())
+            self._is_account_known = True
+
+    async def _account_name(self) -> str:
+        """The account's name in the ledger: as given, or the organisation's id, or a fingerprint of the token."""
+        if self._account == self._AUTO:
+            account = (await self._identity.get()).account
+            if (name := account.organization_id or account.owner_user_id) is not None:
+                return name
+            _logger.warning("the service names no organisation: the quota is kept by a fingerprint of the token")
+        elif self._account is not None:
+            return self._account
+        return fingerprint(self._transport.token or Secret())
+
+    def _check_usable(self) -> None:
+        if self._is_closed:
+            raise ClientClosedError("the client is closed")
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            raise ConfigurationError("the client belongs to another event loop: make one inside each")
+
+
+def fingerprint(token: Secret) -> str:
+    """What stands for the account in a ledger: nothing from which the token could be had."""
+    return hashlib.sha256(token.encode()).hexdigest()[:32]

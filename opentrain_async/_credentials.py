@@ -1,0 +1,136 @@
+"""The credentials file that the service's own tools share: read, and written without harm to what others keep there.
+
+Source: https://www.opentrain.ai/docs/developers/cli/overview/.
+"""
+
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import cast
+
+from ._secret import Secret, masked
+from .errors import ConfigurationError
+from .models import Registration
+
+_logger = logging.getLogger("opentrain_async")
+
+_API_TOKEN, _BASE_URL, _CLAIM_TOKEN = "apiToken", "baseUrl", "claimToken"
+
+
+def path_of_file() -> Path:
+    """The credentials file that the service's own tools share (…/docs/developers/cli/overview/).
+
+    Raises:
+        RuntimeError: The user has no home, as in many a container.
+    """
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "opentrain" / "cli.json"
+
+
+def read() -> Mapping[str, object]:
+    """The saved credentials; every string in them is a secret from the moment it is read."""
+    problem = "it holds no JSON object"
+    try:
+        path = path_of_file()
+    except RuntimeError:
+        return {}
+    try:
+        saved: object = json.loads(path.read_bytes(), object_pairs_hook=_with_secrets)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        saved, problem = None, type(error).__name__
+    if not isinstance(saved, dict):
+        saved = None  # it may be the token itself
+        raise ConfigurationError(f"the credentials file {path} cannot be read: {problem}")
+    return cast("Mapping[str, object]", saved)
+
+
+def _with_secrets(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """The strings of an object, as secrets, and without lists: nothing that is needed is in one."""
+    return {key: [] if isinstance(value, list) else masked(value) for key, value in pairs}
+
+
+def check_writable(*, force: bool) -> None:
+    """See that new credentials can be saved, before they are asked for: they are delivered once.
+
+    Raises:
+        ConfigurationError: There are credentials already and *force* is not set, or nothing can be written there.
+    """
+    if not force and read().get(_API_TOKEN) is not None:
+        raise ConfigurationError(f"there are credentials in {path_of_file()}: force=True would replace them")
+    try:
+        _new_file(path_of_file().resolve()).unlink()
+    except (OSError, RuntimeError) as error:
+        raise ConfigurationError(f"the credentials cannot be saved: {error}") from None
+
+
+def save(made: Registration, base_url: str, *, force: bool) -> Path | None:
+    """Save the tokens of a new account. Those of others stay as they are unless *force* is set.
+
+    Returns:
+        The file; `None` where it was not written, which is logged if it was to be: the tokens are not to be lost for
+        that.
+    """
+    content = {_API_TOKEN: made.access_token, _BASE_URL: base_url, _CLAIM_TOKEN: made.claim_token}
+    with _logged():
+        if force or read().get(_API_TOKEN) is None:
+            return _write(content)
+        _logger.warning("others have saved credentials meanwhile: the new ones were not saved")
+    return None
+
+
+def holds(claim_token: Secret) -> bool:
+    """Whether the saved credentials are those of the account for which that claim token was made."""
+    with _logged():
+        return read().get(_CLAIM_TOKEN) == claim_token
+    return False
+
+
+def replace(claim_token: Secret, token: Secret) -> Path | None:
+    """Put the token of a claimed account in the place of the one for which that claim token was made.
+
+    Returns:
+        The file; `None` where it is of others, or could not be written, which is logged.
+    """
+    with _logged():
+        saved = dict(read())
+        if saved.pop(_CLAIM_TOKEN, None) == claim_token:
+            return _write({**saved, _API_TOKEN: token})
+    return None
+
+
+@contextmanager
+def _logged() -> Generator[None, None, None]:
+    try:
+        yield
+    except (OSError, RuntimeError, ConfigurationError):
+        _logger.warning("the credentials could not be saved", exc_info=True)
+
+
+def _write(content: Mapping[str, object]) -> Path:
+    """Write the file in one step, for its owner's eyes only: who reads meanwhile has the old one or the new one."""
+    real = path_of_file().resolve()
+    new = _new_file(real)
+    try:
+        with new.open("w", encoding="utf-8") as file:
+            json.dump(content, file, indent=2)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(real)
+    except BaseException:
+        with suppress(OSError):
+            new.unlink()
+        raise
+    return real
+
+
+def _new_file(path: Path) -> Path:
+    """An empty file beside that one, which nobody else may read; its directory is made where it is missing."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".cli.json.")
+    os.close(descriptor)
+    return Path(name)

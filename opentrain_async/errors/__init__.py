@@ -1,0 +1,98 @@
+"""What can go wrong, as one tree. Each error says what the server had changed by then.
+
+    OpenTrainError                      .job_id .effect .message
+    ├─ ConfigurationError               (ValueError)    refused locally, nothing was sent
+    ├─ ClientClosedError                (RuntimeError)  the client was closed, before or meanwhile
+    ├─ QuotaExceededError               the day's publishes are used up: .limit .used .retry_at .source
+    ├─ QuotaLedgerError                 the quota ledger could not be read; nothing was sent
+    ├─ JournalError                     a run's journal could not be read or written; nothing more was sent
+    ├─ DraftIncompleteError             the gaps of a draft were not filled: .draft .missing
+    ├─ TransportError                   no answer arrived
+    │  ├─ ConnectError                  never connected, nothing was sent
+    │  ├─ TLSError                      the certificate or the handshake failed, nothing was sent
+    │  ├─ RequestTimeoutError           (TimeoutError)  sent, and no answer in time
+    │  └─ ConnectionLostError           sent, and cut off before the answer
+    ├─ ResponseError                    an answer that cannot be read: .status .request_id
+    │  └─ UnexpectedResponseError       not the promised format, a redirect, or over the size cap
+    └─ APIError                         the service refused: .status .code .reason .request_id .details
+       ├─ BadRequestError               400: .issues
+       │  ├─ NotPublishReadyError       the draft has gaps: .validation
+       │  └─ ClaimError                 the account is not claimed, and will not be by this claim
+       ├─ AuthenticationError           401
+       ├─ PermissionDeniedError         403: .required_scopes
+       │  ├─ ModerationBlockedError     .reasons
+       │  └─ PreflightError             found before a run: a feature is off, or a scope missing: .feature
+       ├─ NotFoundError                 404: absent, or not yours
+       ├─ ConflictError                 409: .job_status .required_status
+       ├─ RateLimitedError              429 without a quota window: .retry_after
+       └─ ServerError                   5xx
+
+`effect` is what the request had done to the server's state when the error was raised: ``"none"``, ``"applied"``
+or ``"unknown"``. Of a publish unknown means that the draft may be live: publish it again to find out, it is charged
+once.
+
+The sources of the codes and of `details` are the API reference's overview and the page of each endpoint, under
+https://www.opentrain.ai/docs/developers/.
+"""
+
+from ._api import (
+    APIError,
+    AuthenticationError,
+    BadRequestError,
+    ClaimError,
+    ConflictError,
+    ModerationBlockedError,
+    NotFoundError,
+    NotPublishReadyError,
+    PermissionDeniedError,
+    PreflightError,
+    RateLimitedError,
+    ServerError,
+)
+from ._base import (
+    ClientClosedError,
+    ConfigurationError,
+    ConnectError,
+    ConnectionLostError,
+    DraftIncompleteError,
+    Effect,
+    JournalError,
+    OpenTrainError,
+    QuotaExceededError,
+    QuotaLedgerError,
+    RequestTimeoutError,
+    ResponseError,
+    TLSError,
+    TransportError,
+    UnexpectedResponseError,
+)
+
+__all__ = [
+    "APIError",
+    "AuthenticationError",
+    "BadRequestError",
+    "ClaimError",
+    "ClientClosedError",
+    "ConfigurationError",
+    "ConflictError",
+    "ConnectError",
+    "ConnectionLostError",
+    "DraftIncompleteError",
+    "Effect",
+    "JournalError",
+    "ModerationBlockedError",
+    "NotFoundError",
+    "NotPublishReadyError",
+    "OpenTrainError",
+    "PermissionDeniedError",
+    "PreflightError",
+    "QuotaExceededError",
+    "QuotaLedgerError",
+    "RateLimitedError",
+    "RequestTimeoutError",
+    "ResponseError",
+    "ServerError",
+    "TLSError",
+    "TransportError",
+    "UnexpectedResponseError",
+]

@@ -1,0 +1,209 @@
+"""What the service refuses: one class for each kind of answer."""
+
+from collections.abc import Mapping
+from typing import TypedDict, Unpack, cast
+
+from .._text import one_line
+from ..models import Issue, Validation
+from ._base import Effect, OpenTrainError, names_of
+
+
+class _Facts(TypedDict, total=False):
+    """What every answer of the service carries, and an `APIError` keeps."""
+
+    job_id: str | None
+    effect: Effect
+    status: int
+    code: str | None
+    request_id: str | None
+    details: Mapping[str, object] | None
+    raw: object
+
+
+def _strings(value: object) -> tuple[str, ...]:
+    """A list of strings, or one alone, as a tuple; whatever else it may be as an empty one."""
+    if isinstance(value, str):
+        return (value,)
+    items = cast("list[object]", value) if isinstance(value, list) else []
+    return tuple(item for item in items if isinstance(item, str))
+
+
+def _string(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+class APIError(OpenTrainError):
+    """The service answered with an error. Its own class where there is one; this one for any other status.
+
+    Attributes:
+        status: The HTTP status.
+        code: The service's `code`, such as ``"FORBIDDEN"``; `None` where the body was not the service's.
+        request_id: `requestId`, to quote to support, or `None`.
+        details: `details`; empty where there were none, or where they were no object.
+        raw: The whole body: decoded JSON, or text where it was none.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        job_id: str | None = None,
+        effect: Effect = "none",
+        status: int = 0,
+        code: str | None = None,
+        request_id: str | None = None,
+        details: Mapping[str, object] | None = None,
+        raw: object = None,
+    ) -> None:
+        super().__init__(message, job_id=job_id, effect=effect)
+        self.status = status
+        self.code = code
+        self.request_id = request_id
+        self.details: Mapping[str, object] = details or {}
+        self.raw = raw
+
+    def __str__(self) -> str:
+        request = f", request {one_line(self.request_id)}" if self.request_id else ""
+        return f"{super().__str__()} (HTTP {self.status}{request})" if self.status else super().__str__()
+
+    @property
+    def reason(self) -> str | None:
+        """`details.reason`, or `None` where there is none or it is no string."""
+        return _string(self.details.get("reason"))
+
+
+class BadRequestError(APIError):
+    """400: the service does not accept the request as it is.
+
+    Attributes:
+        issues: What it finds wrong, field by field, where it says so; all of it is in `details`.
+    """
+
+    def __init__(self, message: str = "", *, issues: tuple[Issue, ...] = (), **facts: Unpack[_Facts]) -> None:
+        super().__init__(message, **facts)
+        self.issues = issues
+
+    def _next_step(self) -> str:
+        return f"Mend {one_line('; '.join(map(str, self.issues[:5])))}." if self.issues else ""
+
+
+class NotPublishReadyError(BadRequestError):
+    """400 with `details.validation`: the draft has gaps.
+
+    Attributes:
+        validation: What is missing, whichever of the documented forms the service used.
+    """
+
+    def __init__(self, message: str = "", *, validation: Validation | None = None, **facts: Unpack[_Facts]) -> None:
+        super().__init__(message, **facts)
+        self.validation = validation or Validation()
+
+    def _next_step(self) -> str:
+        return f"Fill in {names_of(self.validation.missing_fields)}, then publish again."
+
+
+class ClaimError(BadRequestError):
+    """The account is not claimed. `code` says why, in OAuth's words.
+
+    ``"authorization_pending"``: nobody has ended the claim in the time that was waited. ``"expired_token"`` and
+    ``"invalid_grant"``: it has expired, or its token has been delivered already.
+    """
+
+    def _next_step(self) -> str:
+        if self.code == "authorization_pending":
+            return "Wait for it again."
+        return "Start the claim anew; if that is refused, register again."
+
+
+class AuthenticationError(APIError):
+    """401: the token is missing, invalid, expired or revoked."""
+
+    advice = "Get a new token."
+
+
+class PermissionDeniedError(APIError):
+    """403: a scope or a feature is missing, the resource is not yours, or moderation refused."""
+
+    @property
+    def required_scopes(self) -> tuple[str, ...]:
+        """The scopes the service asks for, from `details.requiredScopes`; empty where it named none."""
+        return _strings(self.details.get("requiredScopes"))
+
+
+class ModerationBlockedError(PermissionDeniedError):
+    """The content was refused, with reason `moderation_blocked`: 403 of a draft that was to be published.
+
+    409 of the edit of a live job: that **has been applied** (effect ``"applied"``), and the job is a draft again
+    (https://www.opentrain.ai/docs/developers/api-reference/jobs/update/).
+    """
+
+    advice = "Change the draft, then publish again."
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Moderation's reasons, from `details.reasons`; empty where it gave none."""
+        return _strings(self.details.get("reasons"))
+
+
+class PreflightError(PermissionDeniedError):
+    """Each draft of the run would have been refused: a feature is switched off, or the token lacks a scope.
+
+    Found by asking before the run (`preflight=True`): nothing was published, and there is no HTTP status.
+
+    Attributes:
+        feature: The service's name of the feature that is off, or `None`.
+    """
+
+    def __init__(self, message: str = "", *, feature: str | None = None, **facts: Unpack[_Facts]) -> None:
+        super().__init__(message, **facts)
+        self.feature = feature
+
+    def _next_step(self) -> str:
+        return "Ask OpenTrain for the feature." if self.feature else "Make a token that has the scope."
+
+
+class NotFoundError(APIError):
+    """404: there is no such job, or it is somebody else's."""
+
+
+class ConflictError(APIError):
+    """409: the job's state does not allow it."""
+
+    @property
+    def job_status(self) -> str | None:
+        """The job's state, such as ``"ARCHIVED"``, from `details.status`; `None` where it is not said."""
+        return _string(self.details.get("status"))
+
+    @property
+    def required_status(self) -> str | None:
+        """The state that it would have to be in, from `details.requiredStatus`; `None` where it is not said."""
+        return _string(self.details.get("requiredStatus"))
+
+    def _next_step(self) -> str:
+        if self.required_status:
+            return f"The job is {one_line(self.job_status)}, and would have to be {one_line(self.required_status)}."
+        return f"The job is {one_line(self.job_status)}." if self.job_status else ""
+
+
+class RateLimitedError(APIError):
+    """429 without a quota window: too many requests just now. The day's quota is untouched.
+
+    Attributes:
+        retry_after: The server's Retry-After in seconds from its answer, or `None` without a usable one.
+    """
+
+    def __init__(self, message: str = "", *, retry_after: float | None = None, **facts: Unpack[_Facts]) -> None:
+        super().__init__(message, **facts)
+        self.retry_after = retry_after
+
+
+class ServerError(APIError):
+    """5xx: trouble on the server's side. It may have happened after the job went live.
+
+    Attributes:
+        retry_after: The server's Retry-After in seconds from its answer, or `None` without a usable one.
+    """
+
+    def __init__(self, message: str = "", *, retry_after: float | None = None, **facts: Unpack[_Facts]) -> None:
+        super().__init__(message, **facts)
+        self.retry_after = retry_after

@@ -1,0 +1,48 @@
+"""What goes over the wire, as frozen values in the service's own terms, in snake_case.
+
+Keys that the service adds later are kept in `raw`; values it adds to its enumerations pass as the strings they are.
+"""
+
+from .._fields import DraftFields
+from ._account import (
+    Account,
+    Actor,
+    Capabilities,
+    Claim,
+    DraftCapabilities,
+    Identity,
+    Registration,
+    Token,
+    TokenGrant,
+)
+from ._draft import Draft, MissingField, UnmappedField, Validation
+from ._issue import Issue
+from ._job import JOB_STATUSES, ClosedJob, Job, JobPage, JobUpdate, Moderation, ProposalCounts
+from ._publish import PublishResult, SideEffects
+
+__all__ = [
+    "JOB_STATUSES",
+    "Account",
+    "Actor",
+    "Capabilities",
+    "Claim",
+    "ClosedJob",
+    "Draft",
+    "DraftCapabilities",
+    "DraftFields",
+    "Identity",
+    "Issue",
+    "Job",
+    "JobPage",
+    "JobUpdate",
+    "MissingField",
+    "Moderation",
+    "ProposalCounts",
+    "PublishResult",
+    "Registration",
+    "SideEffects",
+    "Token",
+    "TokenGrant",
+    "UnmappedField",
+    "Validation",
+]
