@@ -1,4 +1,4 @@
-"""Publish many OpenTrain drafts at once, and know for every draft what happened."""
+"""Post jobs to OpenTrain: publish many drafts at once, and know for every draft what happened."""
 
 from ._client import AsyncOpenTrain
 from ._journal import Journal

@@ -61,7 +61,7 @@ def check_writable(*, force: bool) -> None:
         ConfigurationError: There are credentials already and *force* is not set, or nothing can be written there.
     """
     if not force and read().get(_API_TOKEN) is not None:
-        raise ConfigurationError(f"there are credentials in {path_of_file()}: force=True would replace them")
+        raise ConfigurationError(f"there are credentials in {path_of_file()}, which are replaced only with force")
     try:
         _new_file(path_of_file().resolve()).unlink()
     except (OSError, RuntimeError) as error:

@@ -68,6 +68,7 @@ def _after(before: Draft, body: Mapping[str, object], after: Draft) -> Draft:
     The page of the update shows just that. Then those are left that were not answered, and the rate that goes with a
     payment type which has just been set.
     """
+    after = evolve(after, idempotency_key=before.idempotency_key)
     validation = after.validation
     if after.publish_ready or validation.missing_fields:
         return after

@@ -4,6 +4,7 @@ import ipaddress
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import cast
 from urllib.parse import urlsplit
 
 from attrs import frozen
@@ -49,6 +50,22 @@ def resolve(token: str | None, base_url: str | None, claim_token: str | None = N
         )
     origin = _checked_origin(DEFAULT_BASE_URL if chosen_url is None else chosen_url)
     return Settings(_checked_token(chosen), origin, chosen_claim)
+
+
+def saved() -> Settings:
+    """What the credentials file says, whatever the environment has for a token: the account that was registered here.
+
+    Raises:
+        ConfigurationError: There is no such account, or what is saved cannot be right.
+    """
+    found = _credentials.read()
+    if found.get("apiToken") is None or _claim_token_in(found) is None:
+        raise ConfigurationError("there is no account here that waits to be claimed: register one first")
+    return resolve(
+        cast("str", found["apiToken"]),
+        _from_environment(_BASE_URL_VARIABLES) or cast("str | None", found.get("baseUrl")),
+        _claim_token_in(found),
+    )
 
 
 def without_token(base_url: str | None) -> Settings:

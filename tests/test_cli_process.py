@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from opentrain_async import AsyncOpenTrain
 from opentrain_async._cli import main
-from opentrain_async._commands import status_of
+from opentrain_async._command_common import status_of
 from opentrain_async._signals import Interruption, run
 from opentrain_async.errors import (
     AuthenticationError,

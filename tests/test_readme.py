@@ -12,7 +12,7 @@ from opentrain_async import AsyncOpenTrain
 from opentrain_async.sandbox import Sandbox
 
 README = Path(__file__).parent.parent / "README.md"
-MAIN, STREAM, LEDGER, ACCOUNTS, JOURNAL, TEST = re.findall(
+MAIN, STREAM, POST, ALL_DRAFTS, REGISTER, LEDGER, ACCOUNTS, JOURNAL, TEST = re.findall(
     r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL
 )
 
@@ -42,6 +42,49 @@ async def test_the_stream_yields_outcomes_as_they_come(sandbox: Sandbox, capsys:
     async with AsyncOpenTrain(sandbox.token, base_url=sandbox.url) as client:
         await scope["example"](client, iter([job_id]))
     assert capsys.readouterr().out == f"{job_id} published\n"
+
+
+async def test_a_description_becomes_a_live_job(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The example of the whole loop answers for every gap."""
+    monkeypatch.setenv("OT_API_TOKEN", sandbox.token)
+    monkeypatch.setenv("OT_API_BASE_URL", sandbox.url)
+    scope: dict[str, Any] = {}
+    exec(compile(POST, str(README), "exec"), scope)  # noqa: S102
+    await scope["post"]("Label cats")
+    assert capsys.readouterr().out == "https://app.opentrain.ai/jobs/job_1\n"
+
+
+async def test_all_drafts_are_published(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The example that lists them first leaves none out."""
+    monkeypatch.setenv("OT_API_TOKEN", sandbox.token)
+    monkeypatch.setenv("OT_API_BASE_URL", sandbox.url)
+    for _ in range(5):
+        sandbox.draft()
+    scope: dict[str, Any] = {}
+    exec(compile(ALL_DRAFTS, str(README), "exec"), scope)  # noqa: S102
+    await scope["publish_all"]()
+    assert capsys.readouterr().out == "5 drafts: 5 published\n"
+
+
+async def test_an_account_comes_from_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The example registers, shows what a person needs, and goes on once that person has claimed the account."""
+    async with Sandbox(claim_interval=0.01) as service:
+        monkeypatch.setenv("OT_API_BASE_URL", service.url)
+        scope: dict[str, Any] = {}
+        exec(compile(REGISTER, str(README), "exec"), scope)  # noqa: S102
+        onboarding = asyncio.create_task(scope["onboard"]("me@acme.test"))
+        while not (printed := capsys.readouterr().out):
+            await asyncio.sleep(0.01)
+        service.approve_claim(printed.split()[-1])
+        await onboarding
+        async with AsyncOpenTrain() as client:
+            assert (await client.whoami()).actor.email == "me@acme.test"
 
 
 async def test_the_ledger_remembers(

@@ -153,8 +153,8 @@ class Draft:
         warnings: What it remarked.
         unmapped_fields: What it had no field for.
         low_confidence_fields: What it has read and is not sure of, as it came; no page shows one.
-        idempotency_key: The key with which it was created: creating again with it finds this draft. `None` after an
-            update.
+        idempotency_key: The key with which it was created: creating again with it finds this draft. `None` where it
+            comes from an update alone.
         raw: The whole body as it came.
     """
 
