@@ -1,6 +1,7 @@
 """The part of the client that publishes."""
 
 import asyncio
+import logging
 import os
 from functools import partial
 
@@ -15,9 +16,12 @@ from ._progress import Obstacle, OnProgress, Progress
 from ._source import Source
 from ._stream import PublishStream
 from ._wire import checked_job_id
+from .errors import AuthenticationError, OpenTrainError
 from .models import PublishResult
 from .outcomes import PublishReport
 from .quota import QuotaSnapshot
+
+_logger = logging.getLogger("opentrain_async")
 
 
 class Publishing(ClientCore):
@@ -236,11 +240,22 @@ class Publishing(ClientCore):
             prepare=partial(self._prepare, preflight=preflight),
         )  # fmt: skip
 
+    async def _check_scope(self) -> None:
+        """See that the token may publish; where the service does not tell, it is for the publishes to find out."""
+        try:
+            identity = await self._identity.get()
+        except AuthenticationError:
+            raise
+        except OpenTrainError:
+            _logger.warning("the preflight could not see what the token may do", exc_info=True)
+        else:
+            _preflight.check_scope(identity)
+
     async def _prepare(self, *, preflight: bool) -> None:
         """What a run needs to know before its first draft."""
         if preflight:
             _preflight.check_feature(await self._call(_operations.capabilities()))
-            _preflight.check_scope(await self._identity.get())
+            await self._check_scope()
         await self._know_account()
 
     def _obstacle(self, patience: Patience) -> Obstacle:
