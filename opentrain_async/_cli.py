@@ -13,7 +13,7 @@ def _explain() -> NoReturn:
 
 
 try:
-    from ._commands import main
+    from ._command_line import main
 except ModuleNotFoundError as error:
     # Said when the command is run, not when this is imported: an import must not end the process.
     if (error.name or "").partition(".")[0] not in _EXTRA:

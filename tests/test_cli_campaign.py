@@ -22,9 +22,9 @@ from opentrain_async import (
     OutcomeStatus,
     PublishOutcome,
     PublishProgress,
-    _watch,
 )
-from opentrain_async._campaign import Campaign, Orders
+from opentrain_async._command_line import watching
+from opentrain_async._command_line.campaign import Campaign, Orders
 from opentrain_async.errors import ConnectError
 from opentrain_async.sandbox import Fault, Sandbox
 
@@ -323,7 +323,7 @@ HELD = ConnectError("refused")
 )
 def test_progress_is_one_line(progress: PublishProgress, said: str) -> None:
     """What is done, what is under way, what it waits for, and when it ends."""
-    assert _watch.line_of(progress) == said
+    assert watching.line_of(progress) == said
 
 
 def test_off_a_terminal_there_is_a_line_each_ten_seconds(
@@ -332,7 +332,7 @@ def test_off_a_terminal_there_is_a_line_each_ten_seconds(
     """And none before."""
     times = iter([0.0, 0.0, 9.9, 10.0, 10.0, 10.1, 19.9, 20.0, 20.0])
     monkeypatch.setattr(time, "monotonic", lambda: next(times))
-    with _watch.watching() as watch:
+    with watching.watching() as watch:
         for _ in range(6):
             watch.tell(_progress())
     monkeypatch.undo()
@@ -344,8 +344,8 @@ def test_the_bar_is_drawn_where_stderr_is_a_terminal() -> None:
     ours, theirs = pty.openpty()
     env = {**command.environment(), "TERM": "xterm", "COLUMNS": "120"}
     code = (
-        "from tests.test_cli_campaign import _progress; from opentrain_async import _watch\n"
-        "with _watch.watching() as watch: watch.tell(_progress())"
+        "from tests.test_cli_campaign import _progress; from opentrain_async._command_line import watching\n"
+        "with watching.watching() as watch: watch.tell(_progress())"
     )
     with subprocess.Popen([command.COMMAND[0], "-c", code], env=env, stdout=subprocess.PIPE, stderr=theirs):
         os.close(theirs)

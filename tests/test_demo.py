@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from opentrain_async import _demo, _show
+from opentrain_async._command_line import demonstration, output
 from opentrain_async.errors import (
     ConfigurationError,
     ModerationBlockedError,
@@ -79,7 +79,7 @@ def test_the_demo_says_when_a_deferred_draft_can_go(piped: "subprocess.Completed
 
 async def test_what_the_demo_claims_agrees_with_what_the_service_saw(capsys: pytest.CaptureFixture[str]) -> None:
     """Every draft was asked for as often as its outcome says, and 20 jobs went live."""
-    performance = await _demo.play()
+    performance = await demonstration.play()
     seen = Counter(request.job_id for request in performance.requests)
     assert {outcome.job_id: outcome.attempts for outcome in performance.outcomes if outcome.attempts} == seen
     assert (performance.published, performance.unsent, performance.refused) == (20, 5, 0)
@@ -123,7 +123,9 @@ async def test_ctrl_c_ends_the_demo_with_130_and_one_line() -> None:
 
 def test_a_quota_of_which_little_is_known_is_shown_as_well(capsys: pytest.CaptureFixture[str]) -> None:
     """There may be no limit yet, and no slot in the window."""
-    _demo.show(_demo.Performance((), (), 0, QuotaSnapshot(limit=None, used=0, remaining=None, next_slot_at=None)))
+    demonstration.show(
+        demonstration.Performance((), (), 0, QuotaSnapshot(limit=None, used=0, remaining=None, next_slot_at=None))
+    )
     assert "Quota     0 of an unknown limit used\n" in capsys.readouterr().out
 
 
@@ -146,7 +148,7 @@ def test_a_quota_of_which_little_is_known_is_shown_as_well(capsys: pytest.Captur
         ),
         (
             PublishOutcome("j", OutcomeStatus.REJECTED, error=ModerationBlockedError("\x1b[0m", job_id="j")),
-            "\\x1b[0m. The server changed nothing. Change the draft, then publish again. (HTTP 0)",
+            "\\x1b[0m. The server changed nothing. Change the draft, then publish again.",
         ),
         (
             PublishOutcome("j", OutcomeStatus.NOT_SENT, error=ConfigurationError("no", job_id="k\n")),
@@ -156,4 +158,4 @@ def test_a_quota_of_which_little_is_known_is_shown_as_well(capsys: pytest.Captur
 )
 def test_what_is_in_the_way_of_a_draft_is_said_in_one_line(outcome: PublishOutcome, reason: str) -> None:
     """Briefly where the next step is plain, and otherwise with all there is to quote."""
-    assert _show.why(outcome) == reason
+    assert output.why(outcome) == reason

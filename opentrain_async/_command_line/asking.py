@@ -7,10 +7,10 @@ from typing import cast
 
 import click
 
-from ._fields import camel
-from ._signals import Interruption, ends_at_once
-from ._text import one_line
-from .models import MissingField
+from .._fields import camel
+from .._text import one_line
+from ..models import MissingField
+from .signals import Interruption, ends_at_once
 
 
 class Asker:

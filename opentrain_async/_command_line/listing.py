@@ -5,15 +5,15 @@ import json
 import click
 from rich.text import Text
 
-from . import _show
-from ._client import AsyncOpenTrain
-from ._clock import iso
-from ._command_common import client_of, told_in_one_line
-from ._signals import run
-from ._text import one_line
-from .errors import OpenTrainError
-from .models import JOB_STATUSES, Job
-from .quota import MemoryLedger
+from .._client import AsyncOpenTrain
+from .._clock import iso
+from .._text import one_line
+from ..errors import OpenTrainError
+from ..models import JOB_STATUSES, Job
+from ..quota import MemoryLedger
+from . import output
+from .common import client_of, told_in_one_line
+from .signals import run
 
 
 @click.command()
@@ -39,17 +39,17 @@ def drafts(status: str, as_json: bool) -> None:
         jobs = run(_listed(client, None if status == "all" else status, as_json=as_json))
     if as_json:
         return
-    rows = _show.table_of_jobs()
+    rows = output.table_of_jobs()
     rows.add_column("Status", no_wrap=True)
     rows.add_column("Changed", no_wrap=True)
     rows.add_column("Title", overflow="fold")
     for job in jobs:
         changed = job.updated_at or job.created_at
-        at = _show.when(changed) if changed else ""
+        at = output.when(changed) if changed else ""
         rows.add_row(one_line(job.id), one_line(job.status), at, Text(one_line(job.title or "")))
     if jobs:
-        _show.print_rows(rows)
-    _show.stdout().print(f"{len(jobs)} {'job' if len(jobs) == 1 else 'jobs'}")
+        output.print_rows(rows)
+    output.stdout().print(f"{len(jobs)} {'job' if len(jobs) == 1 else 'jobs'}")
 
 
 async def _listed(client: AsyncOpenTrain, status: str | None, *, as_json: bool) -> list[Job]:

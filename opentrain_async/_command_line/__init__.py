@@ -8,15 +8,15 @@ from typing import TextIO, cast
 
 import click
 
-from ._command_account import claim, quota, register, whoami
-from ._command_common import CannotRunError
-from ._command_drafts import drafts
-from ._command_local import demo, sandbox
-from ._command_post import post
-from ._command_publish import plan, publish
-from ._signals import exit_code
-from ._text import one_line
-from ._version import __version__
+from .._text import one_line
+from .._version import __version__
+from .account import claim, quota, register, whoami
+from .common import CannotRunError
+from .listing import drafts
+from .local import demo, sandbox
+from .posting import post
+from .publishing import plan, publish
+from .signals import exit_code
 
 _NOBODY_READS = 128 + 13
 """As if SIGPIPE had ended it, which Python leaves out in favour of an error."""

@@ -7,12 +7,12 @@ from typing import TypeVar
 
 import click
 
-from ._answers import is_transient
-from ._campaign import closing
-from ._client import AsyncOpenTrain
-from .errors import AuthenticationError, ConfigurationError, JournalError, OpenTrainError, QuotaLedgerError, TLSError
-from .outcomes import OutcomeStatus, PublishReport
-from .quota import LedgerStore, MemoryLedger, RedisLedger, SQLiteLedger
+from .._answers import is_transient
+from .._client import AsyncOpenTrain
+from ..errors import AuthenticationError, ConfigurationError, JournalError, OpenTrainError, QuotaLedgerError, TLSError
+from ..outcomes import OutcomeStatus, PublishReport
+from ..quota import LedgerStore, MemoryLedger, RedisLedger, SQLiteLedger
+from .campaign import closing
 
 T = TypeVar("T")
 

@@ -9,11 +9,14 @@ from typing import TextIO
 
 import click
 
-from . import _schedule, _show, _watch
-from ._answers import is_transient
-from ._campaign import Campaign, Orders
-from ._client import AsyncOpenTrain
-from ._command_common import (
+from .._answers import is_transient
+from .._client import AsyncOpenTrain
+from ..errors import ConfigurationError, JournalError, QuotaLedgerError
+from ..outcomes import PublishOutcome
+from ..quota import LedgerStore
+from . import output, schedule, watching
+from .campaign import Campaign, Orders
+from .common import (
     SOME_NOT,
     CannotRunError,
     client_of,
@@ -23,11 +26,8 @@ from ._command_common import (
     told_in_one_line,
     with_client,
 )
-from ._command_drafts import ids_of_all_drafts
-from ._signals import Interruption, exit_code, run
-from .errors import ConfigurationError, JournalError, QuotaLedgerError
-from .outcomes import PublishOutcome
-from .quota import LedgerStore
+from .listing import ids_of_all_drafts
+from .signals import Interruption, exit_code, run
 
 _MAY_BE_LIVE = "Drafts that had been begun may be live."
 _ONCE_MORE = "Run the same command again: none is charged twice."
@@ -114,11 +114,11 @@ def publish(
         return
     orders = Orders(wanted, concurrency, math.inf if wait else max_wait, outage_patience, journal)
     client = client_of(ledger)
-    with _watch.watching(draws=not (as_json and sys.stdout.isatty())) as watch:
+    with watching.watching(draws=not (as_json and sys.stdout.isatty())) as watch:
         campaign = Campaign(orders, ledger, _write_json if as_json else _keep_quiet, watch.tell)
         interruption = _run(campaign, client, watch, is_gentle=wait or journal is not None)
     if not as_json:
-        _show.print_report(campaign.report)
+        output.print_report(campaign.report)
     if told := _how_it_ended(campaign, interruption, as_json=as_json):
         click.echo(told, err=True)
     if interruption is not None:
@@ -148,20 +148,20 @@ def plan(ids: tuple[str, ...], source: TextIO | None, journal: Path | None, as_j
     with told_in_one_line(QuotaLedgerError, JournalError, ConfigurationError):
         planned = run(with_client(ledger, client_of(ledger), lambda client: client.plan(wanted, journal=journal)))
     if as_json:
-        click.echo(_schedule.as_json(planned))
+        click.echo(schedule.as_json(planned))
     else:
-        _schedule.show(planned)
+        schedule.show(planned)
 
 
 def _write_json(outcome: PublishOutcome) -> None:
-    click.echo(_show.json_line(outcome))  # which flushes, for whoever follows the run
+    click.echo(output.json_line(outcome))  # which flushes, for whoever follows the run
 
 
 def _keep_quiet(_outcome: PublishOutcome) -> None:
     """The table tells of it."""
 
 
-def _run(campaign: Campaign, client: AsyncOpenTrain, watch: _watch.Watch, *, is_gentle: bool) -> Interruption | None:
+def _run(campaign: Campaign, client: AsyncOpenTrain, watch: watching.Watch, *, is_gentle: bool) -> Interruption | None:
     """Run to the end; returns what interrupted it, if it was not stopped in good order."""
 
     def stop() -> None:

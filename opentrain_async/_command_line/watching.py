@@ -8,8 +8,8 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
-from . import _show
-from .outcomes import PublishProgress
+from ..outcomes import PublishProgress
+from . import output
 
 _LINE_SECONDS = 10.0
 """How often there is a line where no bar can be drawn."""
@@ -39,7 +39,7 @@ def watching(*, draws: bool = True) -> Generator[Watch, None, None]:
     Yields:
         What is to be told.
     """
-    console = _show.stderr()
+    console = output.stderr()
     if draws and console.is_terminal:
         bar = _Bar(console)
         with bar.shown:
@@ -54,12 +54,12 @@ def line_of(progress: PublishProgress) -> str:
     if progress.held_by is not None:
         parts.append(f"no answer from the service, tried again at {progress.held_until:%H:%M:%S} UTC")
     if progress.waiting_until:
-        parts.append(f"waiting for quota until {_show.when(progress.waiting_until)}")
+        parts.append(f"waiting for quota until {output.when(progress.waiting_until)}")
     if progress.eta and progress.in_flight:
-        parts.append(f"ends about {_show.when(progress.eta)}")
+        parts.append(f"ends about {output.when(progress.eta)}")
     if progress.in_flight:
         parts.append(f"{progress.in_flight} under way")
-    parts += [f"{count} {_show.words(status)}" for status, count in progress.counts.items() if count]
+    parts += [f"{count} {output.words(status)}" for status, count in progress.counts.items() if count]
     if progress.held_by is not None:
         parts.append(str(progress.held_by))
     return ", ".join(parts)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from attrs import frozen
 
-from ._answers import is_final
-from ._client import AsyncOpenTrain
-from ._progress import OnProgress
-from ._stream import PublishStream
-from .outcomes import PublishOutcome, PublishReport
-from .quota import LedgerStore
+from .._answers import is_final
+from .._client import AsyncOpenTrain
+from .._progress import OnProgress
+from .._stream import PublishStream
+from ..outcomes import PublishOutcome, PublishReport
+from ..quota import LedgerStore
 
 
 @frozen

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import click
 
-from . import _show
-from ._answers import outcome_of, rule_on
-from ._asking import Asker, answers_in
-from ._campaign import closing
-from ._client import AsyncOpenTrain
-from ._command_common import client_of, json_option, ledger_option, status_of
-from ._signals import Interruption, exit_code, run
-from ._text import one_line
-from .errors import ConfigurationError, DraftIncompleteError, OpenTrainError
-from .models import Draft, PublishResult
-from .outcomes import OutcomeStatus, PublishOutcome, PublishReport
-from .quota import LedgerStore
+from .._answers import outcome_of, rule_on
+from .._client import AsyncOpenTrain
+from .._text import one_line
+from ..errors import ConfigurationError, DraftIncompleteError, OpenTrainError
+from ..models import Draft, PublishResult
+from ..outcomes import OutcomeStatus, PublishOutcome, PublishReport
+from ..quota import LedgerStore
+from . import output
+from .asking import Asker, answers_in
+from .campaign import closing
+from .common import client_of, json_option, ledger_option, status_of
+from .signals import Interruption, exit_code, run
 
 
 class Posting:
@@ -131,7 +131,7 @@ def _tell(outcome: PublishOutcome, posting: Posting, *, as_json: bool) -> None:
     error = outcome.error
     key = posting.draft.idempotency_key if posting.draft else error and error.idempotency_key
     if as_json:
-        facts = json.loads(_show.json_line(outcome))
+        facts = json.loads(output.json_line(outcome))
         click.echo(json.dumps({**facts, "idempotency_key": key}))
     elif outcome.result is not None:
         click.echo(f"{outcome.job_id} is live: {one_line(outcome.result.job_url or 'the service gave no page')}")

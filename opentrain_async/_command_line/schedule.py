@@ -2,10 +2,10 @@
 
 import json
 
-from . import _show
-from ._clock import iso
-from ._plan import PublishPlan
-from ._text import one_line
+from .._clock import iso
+from .._plan import PublishPlan
+from .._text import one_line
+from . import output
 
 _NAMED = 3
 """So many drafts of a row are named."""
@@ -13,7 +13,7 @@ _NAMED = 3
 
 def show(plan: PublishPlan) -> None:
     """Print it on stdout, for the eye: the whole, and which drafts go when, those of the same minute together."""
-    console = _show.stdout()
+    console = output.stdout()
     console.print(str(plan))
     assumed = ", assumed, as nobody has said yet" if plan.limit_is_assumed else ""
     console.print(f"Limit: {plan.limit} a day{assumed}")
@@ -25,14 +25,14 @@ def show(plan: PublishPlan) -> None:
     for draft in sorted(plan.drafts, key=lambda draft: draft.at):
         at = "now" if draft.at <= plan.made_at else f"{draft.at:%d %b %Y %H:%M} UTC"
         together.setdefault(at, []).append(draft.job_id)
-    rows = _show.empty_table()
+    rows = output.empty_table()
     rows.add_column("When", no_wrap=True)
     rows.add_column("Drafts", justify="right")
     rows.add_column("Which", overflow="fold")
     for at, ids in together.items():
         more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
         rows.add_row(at, str(len(ids)), ", ".join(ids[:_NAMED]) + more)
-    _show.print_rows(rows)
+    output.print_rows(rows)
 
 
 def as_json(plan: PublishPlan) -> str:

@@ -16,10 +16,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ._clock import iso
-from ._text import one_line
-from .errors import ModerationBlockedError, NotPublishReadyError, OpenTrainError, QuotaExceededError
-from .outcomes import OutcomeStatus, PublishOutcome, PublishReport
+from .._clock import iso
+from .._text import one_line
+from ..errors import ModerationBlockedError, NotPublishReadyError, OpenTrainError, QuotaExceededError
+from ..outcomes import OutcomeStatus, PublishOutcome, PublishReport
 
 _STYLES: Mapping[OutcomeStatus, str] = {
     OutcomeStatus.PUBLISHED: "green",

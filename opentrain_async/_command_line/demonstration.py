@@ -8,12 +8,12 @@ from itertools import groupby
 from attrs import frozen
 from rich.text import Text
 
-from . import _show, _watch
-from ._client import AsyncOpenTrain
-from ._retry import RetryPolicy
-from .outcomes import PublishOutcome
-from .quota import QuotaSnapshot
-from .sandbox import Fault, RequestSeen, Sandbox
+from .._client import AsyncOpenTrain
+from .._retry import RetryPolicy
+from ..outcomes import PublishOutcome
+from ..quota import QuotaSnapshot
+from ..sandbox import Fault, RequestSeen, Sandbox
+from . import output, watching
 
 _DRAFTS = 30
 _CONCURRENCY = 8
@@ -65,12 +65,12 @@ async def play() -> Performance:
     async with Sandbox() as sandbox:
         ids = _draft(sandbox)
         _plan_faults(sandbox, ids)
-        console = _show.stdout()
+        console = output.stdout()
         console.print(Text(f"A local OpenTrain runs at {sandbox.url}; nothing leaves this machine.", "bold"))
         console.print(_STORY)
         async with AsyncOpenTrain(sandbox.token, base_url=sandbox.url, clock=sandbox.clock, retry=_IMPATIENT) as client:
             live_before = len(sandbox.live)
-            with _watch.watching() as watch:
+            with watching.watching() as watch:
                 report = await client.publish_many(ids, concurrency=_CONCURRENCY, on_progress=watch.tell)
             by_id = {outcome.job_id: outcome for outcome in report.outcomes}
             return Performance(
@@ -83,11 +83,11 @@ async def play() -> Performance:
 
 def show(performance: Performance) -> None:
     """Tell how it ended."""
-    console = _show.stdout()
-    _show.print_table(performance.outcomes, _answers(performance.requests))
-    console.print(Text(_show.counts(performance.outcomes), "bold"))
+    console = output.stdout()
+    output.print_table(performance.outcomes, _answers(performance.requests))
+    console.print(Text(output.counts(performance.outcomes), "bold"))
     quota = performance.quota
-    until = f"; the next slot is free at {_show.when(quota.next_slot_at)}" if quota.next_slot_at else ""
+    until = f"; the next slot is free at {output.when(quota.next_slot_at)}" if quota.next_slot_at else ""
     console.print(f"Quota     {quota.used} of {quota.limit or 'an unknown limit'} used{until}")
     console.print(f"Truth     the service itself counts {performance.published} published")
     console.print(f"Requests  {len(performance.requests)} sent, {performance.refused} of them refused for the quota")

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
-from . import _show
-from ._clock import iso
-from ._text import one_line
-from .quota import LedgerStore, QuotaSlot, QuotaSnapshot
+from .._clock import iso
+from .._text import one_line
+from ..quota import LedgerStore, QuotaSlot, QuotaSnapshot
+from . import output
 
 _WIDTH = 24
 """Columns of the bar that shows how much of a slot's day is left: an hour each."""
@@ -33,8 +33,8 @@ _SOURCES: Mapping[str | None, str] = {
 
 def show(quota: QuotaSnapshot, ledger: LedgerStore, now: datetime) -> None:
     """Print it on stdout, for the eye: the whole, where that is from, and each slot in the order of their return."""
-    console = _show.stdout()
-    at = _show.when(quota.limit_learned_at) if quota.limit_learned_at else ""
+    console = output.stdout()
+    at = output.when(quota.limit_learned_at) if quota.limit_learned_at else ""
     console.print(Text(f"{quota.used} of {quota.limit or 'an unknown limit'} used", "bold"), end="")
     console.print(f" ({quota.doubtful} in doubt)" if quota.doubtful else "", end="")
     console.print("" if quota.remaining is None else f", {quota.remaining} free")
@@ -42,7 +42,7 @@ def show(quota: QuotaSnapshot, ledger: LedgerStore, now: datetime) -> None:
     console.print(f"Ledger: {one_line(ledger)}")
     if not quota.slots:
         return
-    rows = _show.table_of_jobs()
+    rows = output.table_of_jobs()
     rows.add_column("State", no_wrap=True)
     rows.add_column("Comes back", no_wrap=True)
     rows.add_column("In", justify="right", no_wrap=True)
@@ -51,7 +51,7 @@ def show(quota: QuotaSnapshot, ledger: LedgerStore, now: datetime) -> None:
         rows.add_column("now" + "24 h".rjust(_WIDTH - 3), no_wrap=True)
     for slot in quota.slots:
         rows.add_row(*_row(slot, now), *([_bar(slot, now)] if has_room else []))
-    _show.print_rows(rows)
+    output.print_rows(rows)
 
 
 def as_json(quota: QuotaSnapshot) -> str:
@@ -72,7 +72,7 @@ def _row(slot: QuotaSlot, now: datetime) -> tuple[Text | str, ...]:
     words, style = _STATES[slot.state]
     minutes = max(0, int((slot.frees_at - now).total_seconds())) // 60
     left = f"{minutes // 60} h {minutes % 60:02} min"
-    return one_line(slot.job_id or "-"), Text(words, style), _show.when(slot.frees_at), left
+    return one_line(slot.job_id or "-"), Text(words, style), output.when(slot.frees_at), left
 
 
 def _bar(slot: QuotaSlot, now: datetime) -> ProgressBar:

@@ -7,10 +7,15 @@ from datetime import UTC, datetime
 import attrs
 import click
 
-from . import _quota, _settings, _show
-from ._campaign import closing
-from ._client import AsyncOpenTrain
-from ._command_common import (
+from .. import _settings
+from .._client import AsyncOpenTrain
+from .._text import one_line
+from ..errors import ClaimError, ConfigurationError, OpenTrainError, QuotaLedgerError
+from ..models import Claim, Identity, TokenGrant
+from ..quota import LedgerStore, MemoryLedger
+from . import output, quota_view
+from .campaign import closing
+from .common import (
     SOME_NOT,
     CannotRunError,
     client_of,
@@ -19,11 +24,7 @@ from ._command_common import (
     told_in_one_line,
     with_client,
 )
-from ._signals import Interruption, exit_code, run
-from ._text import one_line
-from .errors import ClaimError, ConfigurationError, OpenTrainError, QuotaLedgerError
-from .models import Claim, Identity, TokenGrant
-from .quota import LedgerStore, MemoryLedger
+from .signals import Interruption, exit_code, run
 
 _TOKEN_VARIABLES = ("OT_API_TOKEN", "OPENTRAIN_API_TOKEN")
 
@@ -45,9 +46,9 @@ def quota(as_json: bool, ledger: LedgerStore) -> None:
     with told_in_one_line(QuotaLedgerError):
         snapshot = run(with_client(ledger, client_of(ledger), AsyncOpenTrain.quota))
     if as_json:
-        click.echo(_quota.as_json(snapshot))
+        click.echo(quota_view.as_json(snapshot))
     else:
-        _quota.show(snapshot, ledger, datetime.now(UTC))
+        quota_view.show(snapshot, ledger, datetime.now(UTC))
 
 
 @click.command()
@@ -69,7 +70,7 @@ def whoami(as_json: bool) -> None:
         click.echo(json.dumps({**facts, "is_claimed": identity.is_claimed}))
         return
     for name, value in _rows_of(identity):
-        _show.stdout().print(f"{name:13} {one_line(value or 'not said')}")
+        output.stdout().print(f"{name:13} {one_line(value or 'not said')}")
 
 
 def _rows_of(identity: Identity) -> list[tuple[str, str | None]]:
@@ -109,7 +110,7 @@ def register(agent_name: str | None, organization: str | None, force: bool) -> N
         raise CannotRunError(
             "an account was made, but its credentials could not be saved, and are lost: register again"
         )
-    until = f" until {_show.when(made.claim_token_expires_at)}" if made.claim_token_expires_at else ""
+    until = f" until {output.when(made.claim_token_expires_at)}" if made.claim_token_expires_at else ""
     click.echo(
         f"Registered. The credentials are in {one_line(made.saved_to)}.\n"
         f"It may publish 3 drafts a day; a person can claim it{until}, and then it is 20:\n"

@@ -4,9 +4,9 @@ import asyncio
 
 import click
 
-from . import _demo
-from ._signals import run
-from .sandbox import Sandbox
+from ..sandbox import Sandbox
+from . import demonstration
+from .signals import run
 
 
 @click.command()
@@ -15,7 +15,7 @@ def demo() -> None:
 
     Takes a few seconds and needs no account.
     """
-    _demo.show(run(_demo.play()))
+    demonstration.show(run(demonstration.play()))
 
 
 @click.command()
