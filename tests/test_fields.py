@@ -117,12 +117,12 @@ def test_a_field_that_the_service_has_named_is_let_through() -> None:
     assert "review_stages" in refusal_of({"review_stage": 2}, ("reviewStages",))
 
 
+NAMES = st.sampled_from(sorted(DraftFields.__annotations__)) | st.text(max_size=12)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | st.binary(max_size=3),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5) | st.integers(), inner, max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES | st.integers(), inner, max_size=3),
     max_leaves=8,
 )
-NAMES = st.sampled_from(sorted(DraftFields.__annotations__)) | st.text(max_size=12)
 
 
 @given(st.dictionaries(NAMES, JSON, max_size=3))
@@ -144,7 +144,9 @@ GAPS = [
     MissingField("newOne", type="boolean"),
     MissingField("labelTypes", enum_values=("BOX", "MASK")),
 ]
-ANSWERS = JSON | st.dictionaries(NAMES | st.sampled_from(["experienceLevel", "budgetRange", "newOne"]), JSON)
+ANSWERS = JSON | st.dictionaries(
+    NAMES | st.sampled_from(["experienceLevel", "budgetRange", "newOne"]), JSON, max_size=3
+)
 
 
 @pytest.mark.parametrize("gap", GAPS, ids=lambda gap: gap.field)
@@ -177,6 +179,8 @@ def test_any_answer_is_a_body_or_refused(gap: MissingField, answer: object) -> N
         (MissingField("languages"), "English, Dutch ,", {"languages": ["English", "Dutch"]}),
         (MissingField("labelTypes", enum_values=("BOX", "MASK")), "MASK", {"labelTypes": ["MASK"]}),
         (MissingField("labelTypes", enum_values=("BOX", "MASK")), ["BOX"], {"labelTypes": ["BOX"]}),
+        (MissingField("budgetRange"), {"budget_range": {"min": 1}}, {"budgetRange": {"min": 1}}),
+        (MissingField("dataType"), {"data_type": {"job_title": "x"}}, {"dataType": {"job_title": "x"}}),
         (MissingField("budgetRange"), MappingProxyType({"data_type": "x"}), {"dataType": "x"}),
     ],
 )  # fmt: skip

@@ -11,7 +11,7 @@ from typing import cast
 import attrs
 from attrs import frozen
 
-from .._fields import DOCUMENTED, camel, parsed, rule_for, snake
+from .._fields import DOCUMENTED, Rule, camel, parsed, rule_for, snake
 from .._text import one_line
 
 _no_raw: Mapping[str, object] = {}
@@ -50,7 +50,7 @@ class MissingField:
     @property
     def choices(self) -> tuple[str, ...]:
         """The values to choose from, by the service's word or else by its documentation; empty where there are none."""
-        return rule_for(self._key, choices=self.enum_values).choices
+        return self._rule.choices
 
     @property
     def question(self) -> str:
@@ -73,8 +73,11 @@ class MissingField:
         """
         if isinstance(answer, Mapping):
             return self._update_of_several(cast("Mapping[object, object]", answer))
-        rule = rule_for(self._key, choices=self.enum_values, type_name=self.type)
-        return {self._key: parsed(self._key, answer, rule)}
+        return {self._key: parsed(self._key, answer, self._rule)}
+
+    @property
+    def _rule(self) -> Rule:
+        return rule_for(self._key, choices=self.enum_values, type_name=self.type)
 
     @property
     def _key(self) -> str:
@@ -89,8 +92,7 @@ class MissingField:
             if key not in DOCUMENTED and key not in {*self.update_keys, self.field}:
                 raise ValueError(f"{self.field}: an answer for {one_line(key)}, which a draft does not have")
         return {
-            key: self.update(value)[key] if key == self._key else parsed(key, value, rule_for(key))
-            for key, value in named.items()
+            key: parsed(key, value, self._rule if key == self._key else rule_for(key)) for key, value in named.items()
         }
 
 
