@@ -189,7 +189,7 @@ def _key(name: str, known: frozenset[str]) -> str:
 
 def _choice(key: str, value: object, choices: tuple[str, ...]) -> object:
     if value in choices:
-        return str(value)
+        return choices[choices.index(cast("str", value))]  # a member of an enum of the caller's writes itself otherwise
     close = difflib.get_close_matches(value.upper().replace(" ", "_"), choices, 1) if isinstance(value, str) else []
     hint = f"; did you mean {close[0]}?" if close else ""
     raise _wrong(key, f"has to be one of {', '.join(choices)}", value, hint)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from enum import Enum
 from types import MappingProxyType
 
 import pytest
@@ -15,6 +16,12 @@ ENDLESS: list[object] = []
 ENDLESS.append(ENDLESS)
 LEVEL = MissingField("experienceLevel")
 RATE = MissingField("rate", type="number", update_keys=("pricePerHour", "pricePerLabel"))
+
+
+class Level(str, Enum):  # noqa: UP042 - as callers have it whose own floor is older
+    """What callers make of the documented values."""
+
+    BEST = "EXPERT"
 
 
 class Mute:
@@ -51,6 +58,7 @@ def test_every_field_has_the_service_s_name() -> None:
     [
         ({"job_title": "Cats", "job_description": " x "}, {"jobTitle": "Cats", "jobDescription": " x "}),
         ({"payment_type": "PAY_PER_HOUR"}, {"paymentType": "PAY_PER_HOUR"}),
+        ({"experience_level": Level.BEST, "job_title": "x"}, {"experienceLevel": "EXPERT", "jobTitle": "x"}),
         ({"price_per_label": 0.05}, {"pricePerLabel": 0.05}),
         ({"fixed_price": 90.0}, {"fixedPrice": 90}),
         ({"data_volume": 1e15}, {"dataVolume": 10**15}),
