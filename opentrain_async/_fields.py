@@ -147,11 +147,11 @@ def checked(key: str, value: object, rule: Rule | None = None) -> object:
         case "texts":
             return _texts(key, value, rule.choices)
         case "amount":
-            return _number(key, value)
+            return _number(key, value, rule.kind)
         case "count":
-            if (number := _number(key, value)) >= 1 and number == int(number):
+            if (number := _number(key, value, rule.kind)) >= 1 and number == int(number):
                 return int(number)
-            raise _wrong(key, "has to be a whole number from 1", value)
+            raise _wrong(key, f"has to be {_NUMBERS[rule.kind]}", value)
         case "any":
             return _anything(key, value)
 
@@ -198,7 +198,7 @@ def _choice(key: str, value: object, choices: tuple[str, ...]) -> object:
 def _texts(key: str, value: object, choices: tuple[str, ...]) -> object:
     items = _listed(value)
     if not items or not all(isinstance(item, str) and item.strip() for item in items):
-        raise _wrong(key, "has to be a list of texts", value)
+        raise _wrong(key, "has to be a list of texts, at least one and none of them empty", value)
     return [_choice(key, item, choices) for item in items] if choices else items
 
 
@@ -206,16 +206,16 @@ def _listed(value: object) -> list[object]:
     return list(cast("Iterable[object]", value)) if isinstance(value, list | tuple) else []
 
 
-def _number(key: str, value: object) -> float:
+def _number(key: str, value: object, kind: Kind) -> float:
     """A number above 0; a whole one without a point."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _HIGHEST:
-        raise _wrong(key, f"has to be {_NUMBERS['amount']}", value)
+        raise _wrong(key, f"has to be {_NUMBERS[kind]}", value)
     return int(value) if value == int(value) else value
 
 
 def _anything(key: str, value: object) -> object:
     if value is None:
-        raise _wrong(key, "cannot be cleared: what null does is not documented", value)
+        raise ValueError(f"{snake(key)} cannot be cleared: what null does is not documented")
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError):

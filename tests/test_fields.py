@@ -101,13 +101,15 @@ def test_what_a_field_can_hold_is_sent_as_it_is(fields: dict[str, object], sent:
         ({"fixed_price": math.inf}, "fixed_price has to be a number above 0, not inf"),
         ({"fixed_price": 10**5000}, "fixed_price has to be a number above 0, not <int>"),
         ({"data_volume": None}, "data_volume has to be a number above 0, not None"),
+        ({"headcount": 0}, "headcount has to be a whole number from 1, not 0"),
+        ({"headcount": "3"}, "headcount has to be a whole number from 1, not '3'"),
         ({"headcount": 1.5}, "headcount has to be a whole number from 1, not 1.5"),
         ({"languages": "English"}, "languages has to be a list of texts"),
         ({"languages": {"English"}}, "languages has to be a list of texts"),
         ({"languages": ["English", ""]}, "languages has to be a list of texts"),
         ({"countries": ["NL", 5]}, "countries has to be a list of texts"),
-        ({"label_types": []}, "label_types has to be a list of texts"),
-        ({"visibility": None}, "visibility cannot be cleared"),
+        ({"label_types": []}, "label_types has to be a list of texts, at least one and none of them empty, not []"),
+        ({"visibility": None}, "visibility cannot be cleared: what null does is not documented"),
         ({"data_type": math.nan}, "data_type has to be what JSON can say, not nan"),
         ({"data_type": b"x"}, "data_type has to be what JSON can say, not b'x'"),
         ({"data_type": ENDLESS}, "data_type has to be what JSON can say"),
@@ -117,6 +119,11 @@ def test_what_a_field_can_hold_is_sent_as_it_is(fields: dict[str, object], sent:
 def test_what_cannot_be_right_is_refused_by_name(fields: dict[str, object], text: str) -> None:
     """The text says which field it is, as it is called here, and why."""
     assert text in refusal_of(fields)
+
+
+def test_a_field_that_cannot_be_cleared_is_not_told_what_else_it_is_not() -> None:
+    """The reason is the whole of it."""
+    assert refusal_of({"visibility": None}).endswith("is not documented")
 
 
 def test_a_field_that_the_service_has_named_is_let_through() -> None:
