@@ -96,7 +96,7 @@ RATES: Mapping[str, str] = {
 def camel(name: str) -> str:
     """A name of ours as the service spells it: ``pricePerHour`` of ``price_per_hour``."""
     first, *rest = name.split("_")
-    return first + "".join(word.title() for word in rest)
+    return first + "".join(word.capitalize() for word in rest)
 
 
 def snake(key: str) -> str:
@@ -179,11 +179,11 @@ _NUMBERS: Mapping[str, str] = {"amount": "a number above 0", "count": "a whole n
 
 
 def _key(name: str, known: frozenset[str]) -> str:
-    key = camel(name)
-    if key in known and name == snake(key):
+    names = {snake(key): key for key in known}
+    if key := names.get(name):
         return key
-    close = difflib.get_close_matches(snake(name), map(snake, known), 1)
-    hint = f"did you mean {close[0]}?" if close else f"a draft has {', '.join(sorted(map(snake, known)))}"
+    close = difflib.get_close_matches(snake(name), names, 1)
+    hint = f"did you mean {close[0]}?" if close else f"a draft has {', '.join(sorted(names))}"
     raise ValueError(f"a draft has no field {one_line(name)}: {hint}")
 
 

@@ -133,6 +133,19 @@ def test_a_field_that_the_service_has_named_is_let_through() -> None:
 
 
 NAMES = st.sampled_from(sorted(DraftFields.__annotations__)) | st.text(max_size=12)
+
+
+@given(st.from_regex(r"[a-z]+([A-Z][a-z0-9]*)*", fullmatch=True))
+def test_a_name_leads_back_to_its_key(key: str) -> None:
+    """Also where the service's has digits, or a capital after a capital."""
+    assert camel(snake(key)) == key
+
+
+def test_a_key_that_is_in_snake_case_already_is_its_own_name() -> None:
+    """The service has the last word on how it spells what."""
+    assert body_of({"odd_key": 1}, ["odd_key"]) == {"odd_key": 1}
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | st.binary(max_size=3),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES | st.integers(), inner, max_size=3),
