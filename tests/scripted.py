@@ -68,6 +68,11 @@ class Scripted:
         """The bodies of such requests, in order."""
         return [seen.body for seen in self.log if seen.line == line]
 
+    def forget(self) -> None:
+        """Leave out the answers that do not come, as from a service that has recovered."""
+        for answers in self._answers.values():
+            answers[:] = [answer for answer in answers if answer is not NEVER]
+
     def end(self) -> None:
         """Let go of those who wait for an answer that does not come."""
         self._ending.set()

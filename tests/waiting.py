@@ -2,6 +2,10 @@
 
 import asyncio
 from collections.abc import Callable
+from types import CoroutineType
+from typing import Any
+
+import pytest
 
 from opentrain_async import AsyncOpenTrain, PublishResult
 from opentrain_async.sandbox import Fault, Sandbox
@@ -20,3 +24,20 @@ async def in_mid_request(client: AsyncOpenTrain, sandbox: Sandbox, job_id: str) 
     publishing = asyncio.create_task(client.publish(job_id))
     await until(lambda: sandbox.requests)
     return publishing
+
+
+async def cancelled(task: "asyncio.Task[Any]") -> None:
+    """Cancel a task, and see that it ends by that."""
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+def tasks_but_of_servers() -> "set[asyncio.Task[Any]]":
+    """The tasks of this loop, without those in which a server of the test serves a connection."""
+    return {task for task in asyncio.all_tasks() if not _is_of_a_server(task)}
+
+
+def _is_of_a_server(task: "asyncio.Task[Any]") -> bool:
+    coroutine = task.get_coro()
+    return isinstance(coroutine, CoroutineType) and "web_protocol" in coroutine.cr_code.co_filename
