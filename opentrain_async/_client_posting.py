@@ -10,6 +10,7 @@ from ._client_publishing import Publishing
 from ._description import body_of_description
 from ._fields import DraftFields, body_of
 from ._gaps import Answer
+from ._text import shown
 from ._wire import checked_job_id
 from .errors import ConfigurationError, NotPublishReadyError, UnexpectedResponseError
 from .models import JOB_STATUSES, ClosedJob, Draft, Job, JobUpdate, PublishResult
@@ -191,7 +192,7 @@ class Posting(Drafting, Publishing):
             ClientClosedError: The client is closed.
         """
         if status is not None and status not in JOB_STATUSES:
-            raise ConfigurationError(f"status has to be one of {', '.join(JOB_STATUSES)}, not {status!r}")
+            raise ConfigurationError(f"status has to be one of {', '.join(JOB_STATUSES)}, not {shown(status)}")
         return self._pages(status)
 
     async def update_job(self, job_id: str, **fields: Unpack[DraftFields]) -> JobUpdate:
@@ -238,15 +239,18 @@ class Posting(Drafting, Publishing):
 
     async def _pages(self, status: str | None) -> AsyncIterator[Job]:
         cursor: str | None = None
+        seen: set[str] = set()
         while True:
             page = await self._call(_operations.jobs_mine(status, cursor))
             for job in page.jobs:
                 yield job
-            if page.next_cursor is None:
+            if not (cursor := page.next_cursor):
                 return
-            if page.next_cursor == cursor:
-                raise UnexpectedResponseError("the list of jobs does not get on: a page has itself for the next one")
-            cursor = page.next_cursor
+            if cursor in seen:
+                error = UnexpectedResponseError("the list of jobs does not get on: a page leads back to an earlier one")
+                error.operation = "iter_jobs"
+                raise error
+            seen.add(cursor)
             del page  # so that there is one at a time
 
 

@@ -1,7 +1,8 @@
 """JSON objects as models: the only importer of cattrs. Nothing is coerced, and no shape raises anything of its own.
 
 What decides, the keys without a default, has to be there and of its type. The result of a publish is read strictly
-throughout, as a draft's outcome rests on it. Of every other model a key of another shape than the documented one is
+throughout, as a draft's outcome rests on it, and so is a page of jobs, as a list must not end early for a cursor that
+cannot be read. Of every other model a key of another shape than the documented one is
 taken for one that was left out: the pages do not show all of them, and `raw` has it as it came.
 """
 
@@ -17,13 +18,13 @@ from cattrs.gen import make_dict_structure_fn, override
 from ._fields import camel
 from ._json import WrongShapeError, as_list, as_object, not_a, object_of
 from ._secret import Secret
-from .models import Claim, PublishResult, Registration, SideEffects, TokenGrant
+from .models import Claim, JobPage, PublishResult, Registration, SideEffects, TokenGrant
 
 Hook = Callable[[object, Any], object]
 M = TypeVar("M")
 _LONGEST_SECONDS = 366 * 24 * 3600.0
 _EXACT = (str, bool, int)
-_STRICT: frozenset[type] = frozenset({PublishResult, SideEffects})
+_STRICT: frozenset[type] = frozenset({PublishResult, SideEffects, JobPage})
 _OURS = {"newly_published", "idempotency_key", "saved_to"}
 """What this library says of itself, whatever keys the service may add."""
 _IN_SNAKE_CASE: frozenset[type] = frozenset({Registration, Claim, TokenGrant})

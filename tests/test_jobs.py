@@ -73,7 +73,7 @@ async def test_without_a_status_all_are_listed(sandbox: Sandbox, connect: Connec
         assert [(job.id, job.published) async for job in client.iter_jobs(status)] == [(ids[status], status == "OPEN")]
 
 
-@pytest.mark.parametrize("status", ["draft", "", 5, ["DRAFT"]])
+@pytest.mark.parametrize("status", ["draft", "", 5, ["DRAFT"], 10**5000], ids=range(5))
 def test_a_status_that_there_is_not_is_refused_at_the_call(status: str) -> None:
     """Before anything is iterated, with those that there are."""
     with pytest.raises(ConfigurationError, match="status has to be one of DRAFT, OPEN, ONGOING"):
@@ -88,15 +88,31 @@ async def test_a_page_that_was_lost_is_asked_for_again(sandbox: Sandbox, connect
     assert len(sandbox.requests) == 3
 
 
-async def test_a_list_that_leads_to_itself_is_no_list() -> None:
+@pytest.mark.parametrize("cursors", [["x", "x"], ["x", "y", "x"]])
+async def test_a_list_that_leads_back_is_no_list(cursors: list[str]) -> None:
     """That is an error, and no loop."""
     async with scripted() as server, client_of(server.url) as client:
-        server.on(MINE, page("a", then="x"))
+        server.on(MINE, *(page("a", then=cursor) for cursor in cursors))
         with pytest.raises(UnexpectedResponseError, match="the list of jobs does not get on") as caught:
             async for _ in client.iter_jobs():
                 pass
-        assert caught.value.effect == "none"
-        assert len(server.log) == 2
+        assert (caught.value.effect, caught.value.operation) == ("none", "iter_jobs")
+        assert len(server.log) == len(cursors)
+
+
+async def test_a_list_does_not_end_at_a_cursor_that_cannot_be_read() -> None:
+    """Whoever closes all jobs would leave some open, and not know."""
+    async with scripted() as server, client_of(server.on(MINE, page("a", then=5)).url) as client:
+        with pytest.raises(UnexpectedResponseError, match="next_cursor"):
+            await anext(client.iter_jobs())
+
+
+@pytest.mark.parametrize("end", [{"nextCursor": None}, {"nextCursor": ""}, {}])
+async def test_a_list_ends_where_no_cursor_leads_on(end: dict[str, object]) -> None:
+    """Null is documented; there is nothing else that an empty one could mean."""
+    async with scripted() as server, client_of(server.on(MINE, {"jobs": [], **end}).url) as client:
+        assert [job async for job in client.iter_jobs()] == []
+        assert len(server.log) == 1
 
 
 async def test_a_list_that_is_refused_says_so_where_it_is_read() -> None:
