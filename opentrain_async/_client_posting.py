@@ -4,6 +4,8 @@ import uuid
 from collections.abc import AsyncIterator, Mapping
 from typing import Unpack
 
+from attrs import evolve
+
 from . import _checks, _gaps, _operations
 from ._client_core import ClientCore
 from ._client_publishing import Publishing
@@ -116,8 +118,9 @@ class Drafting(ClientCore):
         self._check_usable()
         _checks.callback("answer", answer)
         if isinstance(draft, NotPublishReadyError):
-            draft = Draft(checked_job_id(draft.job_id), validation=draft.validation)
+            draft = Draft(draft.job_id or "", validation=evolve(draft.validation, publish_ready=False))
         _checks.kind("draft", draft, Draft)
+        checked_job_id(draft.job_id)
         return await _gaps.fill(draft, answer, self._update)
 
     async def _update(self, job_id: str, body: Mapping[str, object]) -> Draft:

@@ -204,6 +204,15 @@ async def test_a_refusal_to_publish_is_as_good_as_the_draft(sandbox: Sandbox, co
     assert (await client.publish(ready.job_id)).newly_published
 
 
+async def test_a_refusal_to_publish_that_names_no_gap_is_no_readiness() -> None:
+    """The service has just said that it is not ready, whatever its validation leaves out."""
+    error = NotPublishReadyError(job_id="job_1")
+    assert error.validation.is_ready
+    async with scripted() as server, client_of(server.url) as client:
+        with pytest.raises(DraftIncompleteError, match="names no gap"):
+            await client.fill_gaps(error, answer)
+
+
 async def test_a_draft_that_went_live_meanwhile_is_in_conflict(sandbox: Sandbox, connect: Connect) -> None:
     """The error has its state."""
     client = connect(sandbox)
@@ -231,7 +240,8 @@ async def test_what_an_answer_raises_is_raised() -> None:
     [
         (draft_with("experienceLevel"), "EXPERT", "answer has to be callable"),
         ("job_1", answer, "draft has to be a Draft"),
-        (NotPublishReadyError(), answer, "not a job id: None"),
+        (NotPublishReadyError(), answer, "not a job id"),
+        (Draft("../jobs/job_1", validation=draft_with("experienceLevel").validation), answer, "not a job id"),
     ],
 )
 async def test_what_cannot_be_filled_is_refused(draft: object, say: object, text: str) -> None:
