@@ -37,6 +37,8 @@ async def fill(draft: Draft, answer: Answer, update: Update) -> Draft:
         if body:
             draft = _after(draft, body, await update(draft.job_id, body))
             effect = "applied"
+        named = {field.field for field in draft.missing}
+        unanswered = [name for name in unanswered if name in named or not named]
         if unanswered and not draft.publish_ready:
             raise _incomplete(draft, f"there is no answer for {', '.join(unanswered)}", effect)
     return draft
@@ -73,10 +75,11 @@ def _after(before: Draft, body: Mapping[str, object], after: Draft) -> Draft:
     if after.publish_ready or validation.missing_fields:
         return after
     left = [field for field in before.missing if not body.keys() & {field.field, *field.update_keys}]
+    count = validation.missing_field_count
     rate = RATES.get(str(body.get("paymentType")))
-    if rate and rate not in body and all(field.field != rate for field in left):
+    if rate and rate not in body and len(left) != count and all(field.field != rate for field in left):
         left.append(MissingField(rate, type="number"))
-    if validation.missing_field_count is not None and len(left) != validation.missing_field_count:
+    if count is not None and len(left) != count:
         return after  # it is not these, or not only
     return evolve(after, validation=evolve(validation, missing_fields=tuple(left)))
 

@@ -148,6 +148,13 @@ async def test_a_gap_without_an_answer_that_fills_itself_is_none() -> None:
     assert ready.publish_ready
 
 
+async def test_a_gap_that_another_answer_has_closed_needs_none() -> None:
+    """The rate per label is no gap any more once it is the hour that is paid; the next round asks for that."""
+    draft = draft_with("paymentType", "pricePerLabel")
+    _, server = await filled(draft, answer, left("pricePerHour"), documented.UPDATED)
+    assert server.bodies(PATCH) == [{"paymentType": "PAY_PER_HOUR"}, {"pricePerHour": 18}]
+
+
 async def test_a_round_that_fills_no_gap_is_the_last() -> None:
     """The service takes the answer and asks the same again: there is no third time."""
     error, sent = await stopped(draft_with("experienceLevel"), answer, left("experienceLevel"))
@@ -176,6 +183,7 @@ async def test_gaps_that_nobody_names_cannot_be_filled() -> None:
         (["experienceLevel", "seed"], 1, ["seed"]),
         (["experienceLevel", "seed"], 2, []),
         (["paymentType", "seed"], 2, ["seed", "pricePerHour"]),
+        (["paymentType", "seed"], 1, ["seed"]),
         (["paymentType", "pricePerHour", "seed"], 1, ["seed"]),
     ],
 )
