@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from attrs import evolve
 
 from . import _codec
-from ._json import WrongShapeError, as_list, as_object, of_type
+from ._json import as_list, as_object, of_type
 from .models import Draft, Issue, MissingField, Validation
+from .models._draft import NAMELESS
 
 Object = Mapping[str, object]
-_NAMELESS = "?"
 
 
 def draft(keys: Object) -> Draft:
@@ -33,7 +33,7 @@ def validation(details: Object, body: Object) -> Validation:
     for source in (raw, details, body):
         for item in as_list(source.get("missingFields")):
             missing = _missing_field(item)
-            name = missing.field if missing.field != _NAMELESS else f"{_NAMELESS} {len(items)}"
+            name = missing.field if missing.field != NAMELESS else f"{NAMELESS} {len(items)}"
             if not (known := items.get(name)) or not known.raw:
                 items[name] = missing
     return Validation(
@@ -55,7 +55,5 @@ def _missing_field(item: object) -> MissingField:
     if isinstance(item, str):
         return MissingField(item)
     raw = as_object(item)
-    try:
-        return _codec.read(MissingField, raw)
-    except WrongShapeError:
-        return MissingField(of_type(str, raw.get("field")) or _NAMELESS, raw=raw)
+    name = of_type(str, raw.get("field")) or NAMELESS
+    return evolve(_codec.read(MissingField, {**raw, "field": name}), raw=raw)

@@ -114,6 +114,19 @@ async def test_an_answer_for_several_keys_spares_their_questions() -> None:
     assert server.bodies(PATCH) == [{"paymentType": "FIXED_PRICE", "fixedPrice": 90, "experienceLevel": "EXPERT"}]
 
 
+async def test_gaps_without_a_name_are_asked_one_by_one() -> None:
+    """Whoever knows what they are says it with the name; nothing is sent under the name of nothing."""
+    items = [{"label": "Level"}, {"label": "Rate", "updateKeys": ["pricePerHour"]}]
+    said = {"Level": {"experience_level": "EXPERT"}, "Rate": "18"}
+    async with scripted() as server, client_of(server.url) as client:
+        server.on(PATCH, left(*items), documented.UPDATED)
+        draft = await client.update_draft("job_1", job_title="x")
+        with pytest.raises(ConfigurationError, match="does not name the field"):
+            await client.fill_gaps(draft, lambda _: "EXPERT")
+        await client.fill_gaps(draft, lambda gap: said[str(gap.raw["label"])])
+        assert server.bodies(PATCH)[1:] == [{"experienceLevel": "EXPERT", "pricePerHour": 18}]
+
+
 async def test_an_answer_that_cannot_be_right_sends_nothing_of_its_round() -> None:
     """The text says which field and why; so does that of a model's mistake."""
     async with scripted() as server, client_of(server.url) as client:

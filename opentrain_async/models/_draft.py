@@ -16,13 +16,16 @@ from .._text import one_line
 
 _no_raw: Mapping[str, object] = {}
 
+NAMELESS = "?"
+"""What a gap is called whose name cannot be read."""
+
 
 @frozen
 class MissingField:
     """One gap of a draft, and the question that would fill it.
 
     Attributes:
-        field: The field's name.
+        field: The field's name; ``"?"`` where the service gave none.
         label: Its name for the eye.
         message: What is wrong, in a sentence.
         code: The service's code; two styles are documented.
@@ -73,6 +76,8 @@ class MissingField:
         """
         if isinstance(answer, Mapping):
             return self._update_of_several(cast("Mapping[object, object]", answer))
+        if self._key == NAMELESS:
+            raise ValueError("the service does not name the field: an answer needs its name, as in {'job_title': …}")
         return {self._key: parsed(self._key, answer, self._rule)}
 
     @property
