@@ -252,6 +252,22 @@ def test_a_finding_s_path_has_only_steps() -> None:
     assert (issue, issue.raw) == (Issue(("jobTitle", 0)), item)
 
 
+@pytest.mark.parametrize(
+    ("item", "text"),
+    [
+        ({"path": ["a", 0], "message": "Required."}, "Mend a.0: Required."),
+        ({"path": ["a"], "code": "too_big"}, "Mend a: too_big."),
+        ({"path": ["a"]}, "Mend a: not accepted."),
+        ({"message": "Give at least one field."}, "Mend Give at least one field."),
+        ({"expected": "string"}, "Mend not accepted."),
+    ],
+)
+def test_a_finding_reads_as_a_sentence(item: object, text: str) -> None:
+    """With one full stop, and with something to say also where there is no message."""
+    error = error_of("update_draft", documented.refused("no", "BAD_REQUEST", {"issues": [item]}), 400)
+    assert f" {text} (HTTP 400" in str(error)
+
+
 def test_oauth_s_errors_have_another_shape() -> None:
     """There `error` is the code, and the text is its description, if there is one."""
     error = error_of("start_claim", {"error": "invalid_request", "error_description": "No such e-mail."}, 400)

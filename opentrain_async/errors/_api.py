@@ -84,7 +84,7 @@ class BadRequestError(APIError):
         self.issues = issues
 
     def _next_step(self) -> str:
-        return f"Mend {one_line('; '.join(map(str, self.issues[:5])))}." if self.issues else ""
+        return f"Mend {one_line('; '.join(map(str, self.issues[:5]))).rstrip('.')}." if self.issues else ""
 
 
 class NotPublishReadyError(BadRequestError):

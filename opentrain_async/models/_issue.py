@@ -29,4 +29,5 @@ class Issue:
 
     def __str__(self) -> str:
         where = ".".join(map(str, self.path))
-        return f"{where}: {self.message}" if where else self.message
+        what = self.message or self.code or "not accepted"
+        return f"{where}: {what}" if where else what
