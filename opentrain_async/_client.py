@@ -96,7 +96,6 @@ class AsyncOpenTrain(Posting, Onboarding):
         self._account = account
         self._is_account_known = account != self._AUTO
         self._claim_token = settings.claim_token
-        self._update_keys = frozenset()
         transport = partial(
             Transport,
             user_agent=USER_AGENT,

@@ -44,13 +44,14 @@ class Onboarding(ClientCore):
     async def capabilities(self) -> Capabilities:
         """What is switched on for the account, and what drafts can be made of. One request; it changes nothing.
 
-        From then on this client lets through the draft fields that the service has named beside the documented ones.
+        From then on this client lets through the draft fields that the service has named beside the documented ones,
+        and of its enumerations the values that it has named in the place of those.
 
         Raises:
             OpenTrainError: As from `whoami`.
         """
         found = await self._call(_operations.capabilities())
-        self._update_keys = frozenset(found.draft.update_keys)
+        self._drafts = found.draft
         return found
 
     @classmethod

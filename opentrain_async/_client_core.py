@@ -15,6 +15,7 @@ from ._outage import Outage
 from ._secret import Secret
 from ._transport import Transport
 from .errors import ClientClosedError, ConfigurationError
+from .models import DraftCapabilities
 from .quota import QuotaLedger
 
 T = TypeVar("T")
@@ -38,7 +39,7 @@ class ClientCore(Closable):
     _ledger: QuotaLedger
     _outage: Outage
     _flights: Flights
-    _update_keys: frozenset[str]
+    _drafts: DraftCapabilities = DraftCapabilities()
     _loop: asyncio.AbstractEventLoop | None = None
     _is_closed = True
     _is_account_known = True

@@ -76,7 +76,7 @@ class Drafting(ClientCore):
             **fields: The fields by their names in snake_case, such as ``price_per_hour=18``. What the service calls
                 them, and which values are documented, is at
                 https://www.opentrain.ai/docs/developers/api-reference/job-drafts/update/; prices are in USD and above
-                0. Further fields are let through once `capabilities` has named them.
+                0. Further fields and choices are let through once `capabilities` has named them.
 
         Returns:
             The draft, with the gaps that are left. The service does not repeat its other fields.
@@ -128,7 +128,7 @@ class Drafting(ClientCore):
 
     def _body(self, job_id: str, fields: Mapping[str, object]) -> dict[str, object]:
         try:
-            return body_of(fields, self._update_keys)
+            return body_of(fields, self._drafts.update_keys, self._drafts.enums)
         except ValueError as error:
             raise ConfigurationError(f"{job_id}: {error}", job_id=job_id) from None
 

@@ -104,6 +104,8 @@ def snake(key: str) -> str:
     return "".join(f"_{mark.lower()}" if mark.isupper() else mark for mark in key)
 
 
+_NO_ENUMS: Mapping[str, tuple[str, ...]] = {}
+
 DOCUMENTED: frozenset[str] = frozenset(map(camel, DraftFields.__annotations__))
 """The keys that the pages name; there may be more, which `capabilities` tells."""
 
@@ -118,8 +120,13 @@ def rule_for(key: str, *, choices: tuple[str, ...] | None = None, type_name: str
     return documented
 
 
-def body_of(fields: Mapping[str, object], keys: Iterable[str] = ()) -> dict[str, object]:
-    """The body of an update that sets these fields, by their names here; *keys* are known beside the documented ones.
+def body_of(
+    fields: Mapping[str, object], keys: Iterable[str] = (), enums: Mapping[str, tuple[str, ...]] = _NO_ENUMS
+) -> dict[str, object]:
+    """The body of an update that sets these fields, by their names here.
+
+    What the service has said of itself goes before its pages: *keys* are known beside the documented ones, and
+    *enums* has the choices of some.
 
     Raises:
         ValueError: There are none, one has no such name, or cannot have that value. The text says which, and why.
@@ -127,16 +134,16 @@ def body_of(fields: Mapping[str, object], keys: Iterable[str] = ()) -> dict[str,
     if not fields:
         raise ValueError("there is nothing to update: name at least one field, such as job_title=")
     known = DOCUMENTED.union(keys)
-    return {key: checked(key, value) for key, value in ((_key(name, known), value) for name, value in fields.items())}
+    named = {_key(name, known): value for name, value in fields.items()}
+    return {key: checked(key, value, rule_for(key, choices=enums.get(key))) for key, value in named.items()}
 
 
-def checked(key: str, value: object, rule: Rule | None = None) -> object:
+def checked(key: str, value: object, rule: Rule) -> object:
     """The value, as JSON has it, if the key can have it.
 
     Raises:
         ValueError: It cannot.
     """
-    rule = rule or rule_for(key)
     match rule.kind:
         case "text":
             if isinstance(value, str) and value.strip():

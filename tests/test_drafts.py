@@ -208,6 +208,20 @@ async def test_bad_fields_are_refused_here(fields: dict[str, object], text: str)
         assert server.log == []
 
 
+async def test_what_capabilities_names_is_let_through() -> None:
+    """Fields that no page has, and choices that have come since; to be known, they have to have been asked for."""
+    draft = {"updateKeys": ["reviewStages"], "enums": {"experienceLevel": ["GURU"]}}
+    async with scripted() as server, client_of(server.on(PATCH, documented.UPDATED).url) as client:
+        server.on("GET /job-drafts/capabilities", {"capabilities": {}, "draft": draft})
+        fields: dict[str, object] = {"review_stages": 2, "experience_level": "GURU"}
+        for field, value in fields.items():
+            with pytest.raises(ConfigurationError, match=field):
+                await client.update_draft("job_1", **{field: value})  # type: ignore[arg-type]
+        await client.capabilities()
+        await client.update_draft("job_1", **fields)  # type: ignore[arg-type]
+        assert server.bodies(PATCH) == [{"reviewStages": 2, "experienceLevel": "GURU"}]
+
+
 @pytest.mark.parametrize("job_id", ["", "..", "a/b", "a b", 5, None])
 async def test_a_bad_id_is_refused_here(job_id: str) -> None:
     """Nothing is sent, whatever is to be done to it."""

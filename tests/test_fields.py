@@ -135,6 +135,17 @@ def test_a_field_that_the_service_has_named_is_let_through() -> None:
 NAMES = st.sampled_from(sorted(DraftFields.__annotations__)) | st.text(max_size=12)
 
 
+def test_the_choices_are_those_that_the_service_has_named() -> None:
+    """In the place of the documented ones, if it has named any; and of a field that it has only now."""
+    enums = {"experienceLevel": ("GURU",), "reviewLevel": ("DEEP",), "paymentType": ()}
+    keys = ["reviewLevel"]
+    fields = {"experience_level": "GURU", "review_level": "DEEP", "payment_type": "FIXED_PRICE"}
+    assert list(body_of(fields, keys, enums).values()) == ["GURU", "DEEP", "FIXED_PRICE"]
+    for wrong in {"experience_level": "EXPERT"}, {"review_level": "SHALLOW"}, {"payment_type": "NONE"}:
+        with pytest.raises(ValueError, match="has to be one of"):
+            body_of(wrong, keys, enums)
+
+
 @given(st.from_regex(r"[a-z]+([A-Z][a-z0-9]*)*", fullmatch=True))
 def test_a_name_leads_back_to_its_key(key: str) -> None:
     """Also where the service's has digits, or a capital after a capital."""
