@@ -159,7 +159,7 @@ def checked(key: str, value: object, rule: Rule) -> object:
             if (number := _number(key, value, rule.kind)) >= 1 and number == int(number):
                 return int(number)
             raise _wrong(key, f"has to be {_NUMBERS[rule.kind]}", value)
-        case "any":
+        case _:
             return _anything(key, value)
 
 
@@ -196,7 +196,7 @@ def _key(name: str, known: frozenset[str]) -> str:
 
 def _choice(key: str, value: object, choices: tuple[str, ...]) -> object:
     if value in choices:
-        return choices[choices.index(cast("str", value))]  # a member of an enum of the caller's writes itself otherwise
+        return choices[choices.index(value)]  # a member of an enum of the caller's writes itself otherwise
     close = difflib.get_close_matches(value.upper().replace(" ", "_"), choices, 1) if isinstance(value, str) else []
     hint = f"; did you mean {close[0]}?" if close else ""
     raise _wrong(key, f"has to be one of {', '.join(choices)}", value, hint)

@@ -195,6 +195,30 @@ def test_the_other_pages_bodies_are_read_key_by_key() -> None:
     assert read("close_job", documented.CLOSED) == models.ClosedJob("job_1", already_closed=False, status="ARCHIVED")
 
 
+def test_scopes_tell_that_an_account_is_claimed_and_never_that_it_is_not() -> None:
+    """Unless the answer has a key that says so, which no page shows."""
+    body: documented.Body = {"actor": {}, "token": {"scopes": []}, "account": {}}
+    post_claim: documented.Body = {"token": {"scopes": ["proposals:write", "messages:write", "team:write"]}}
+    said = [read("whoami", body | more) for more in ({}, post_claim, {"claimed": False}, {"claimed": "yes"})]
+    assert [who.is_claimed for who in said if isinstance(who, models.Identity)] == [None, True, False, None]
+
+
+@pytest.mark.parametrize(("seconds", "read_as"), [(60, 60.0), (0.5, 0.5), ("60", 1800.0), (0, 1800.0), (True, 1800.0)])
+def test_seconds_that_make_no_sense_are_the_documented_ones(seconds: object, read_as: float) -> None:
+    """Neither a text nor nothing is a time for which a code is valid."""
+    claim = read("start_claim", {"user_code": "1", "verification_uri": "https://x/?token=y", "expires_in": seconds})
+    assert isinstance(claim, models.Claim)
+    assert (claim.expires_in, claim.interval) == (read_as, 5.0)
+
+
+@pytest.mark.parametrize("token", [None, 5, "", "two words", "line\nbreak", "\N{EURO SIGN}"])
+def test_what_no_header_can_hold_is_no_token(token: object) -> None:
+    """It could not be used, and must not be saved."""
+    error = error_of("wait_for_claim", {"access_token": token}, 200)
+    assert isinstance(error, UnexpectedResponseError)
+    assert "access_token" in str(error)
+
+
 def test_a_draft_in_the_list_may_have_next_to_nothing() -> None:
     """Neither title nor address nor times that can be read: what it is and which it is has to be there."""
     page = read("iter_jobs", {"jobs": [{"id": "job_1", "status": "DRAFT", "title": None, "createdAt": "soon"}]})

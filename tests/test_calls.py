@@ -1,0 +1,63 @@
+"""What every call but publish has in common: what may be repeated, what is in doubt, and what no error may show."""
+
+import pytest
+
+from opentrain_async import AsyncOpenTrain
+from opentrain_async.errors import APIError, BadRequestError, ClaimError, ServerError
+
+from .peers import AT_ONCE, client_of
+from .scripted import Said, scripted
+from .virtual import VirtualClock
+
+CLAIM_TOKEN = "ot_clm_SECRET_claim"
+REGISTER, CLAIM = "POST /api/agent/identity", "POST /api/agent/identity/claim"
+
+
+async def test_what_cannot_be_repeated_is_not_after_doubt() -> None:
+    """Two accounts would come of it; where nothing was done, it is tried again."""
+    async with scripted() as server:
+        server.on(REGISTER, Said(503, {"error": "server_error"}), Said(429, {"error": "rate_limit_exceeded"}))
+        server.on(REGISTER, {"access_token": "ot_pat_x", "claim_token": "ot_clm_x"})
+        with pytest.raises(ServerError) as caught:
+            await AsyncOpenTrain.register(base_url=server.url, save=False, retry=AT_ONCE)
+        assert (caught.value.effect, caught.value.code, len(server.log)) == ("unknown", "server_error", 1)
+        made = await AsyncOpenTrain.register(base_url=server.url, save=False, retry=AT_ONCE, clock=VirtualClock())
+        assert (made.access_token, len(server.log)) == ("ot_pat_x", 3)
+        assert not any("Authorization" in seen.headers for seen in server.log)
+
+
+async def test_an_error_does_not_show_the_claim_token() -> None:
+    """Though the service repeats it."""
+    async with scripted() as server, client_of(server.url, claim_token=CLAIM_TOKEN) as client:
+        server.on(CLAIM, Said(400, {"error": "invalid_request", "error_description": f"{CLAIM_TOKEN} has expired"}))
+        with pytest.raises(BadRequestError) as caught:
+            await client.start_claim("a@example.com")
+        assert CLAIM_TOKEN not in f"{caught.value} {vars(caught.value)}"
+        assert (caught.value.message, caught.value.operation) == ("*** has expired", "start_claim")
+
+
+async def test_a_success_keeps_the_tokens_that_it_is_about() -> None:
+    """There they are what was asked for."""
+    async with scripted() as server, client_of(server.url, claim_token=CLAIM_TOKEN) as client:
+        page = f"https://app.opentrain.ai/claim?token={CLAIM_TOKEN}"
+        server.on(CLAIM, {"user_code": "012345", "verification_uri": page})
+        assert (await client.start_claim("a@example.com")).verification_uri == page
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"), [("authorization_pending", "Wait for it again."), ("expired_token", "Start the claim anew")]
+)
+def test_a_claim_that_is_over_says_what_to_do(code: str, advice: str) -> None:
+    """Wait, or begin again."""
+    assert advice in str(ClaimError("no", status=400, code=code))
+
+
+async def test_a_request_that_timed_out_at_the_service_is_in_doubt() -> None:
+    """408 does not say what was done; reading leaves no doubt whatever it says."""
+    async with scripted() as server, client_of(server.url) as client:
+        server.on("POST /jobs/job_1/close", Said(408, {})).on("GET /auth/me", Said(408, {}))
+        with pytest.raises(APIError) as closing:
+            await client.close_job("job_1")
+        with pytest.raises(APIError) as reading:
+            await client.whoami()
+        assert (closing.value.effect, reading.value.effect) == ("unknown", "none")
