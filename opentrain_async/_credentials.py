@@ -8,7 +8,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import cast
 
@@ -50,8 +50,15 @@ def read() -> Mapping[str, object]:
 
 
 def _with_secrets(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """The strings of an object, as secrets, and without lists: nothing that is needed is in one."""
-    return {key: [] if isinstance(value, list) else masked(value) for key, value in pairs}
+    """An object with its strings as secrets."""
+    return {key: _as_secrets(value) for key, value in pairs}
+
+
+def _as_secrets(value: object) -> object:
+    """The same of what is in lists; what is in objects has been done by then."""
+    if isinstance(value, list):
+        return [_as_secrets(item) for item in cast("list[object]", value)]
+    return masked(value)
 
 
 def check_writable(*, force: bool) -> None:
@@ -60,16 +67,26 @@ def check_writable(*, force: bool) -> None:
     Raises:
         ConfigurationError: There are credentials already and *force* is not set, or nothing can be written there.
     """
-    if not force and read().get(_API_TOKEN) is not None:
+    if not force and _are_in(read()):
         raise ConfigurationError(f"there are credentials in {path_of_file()}, which are replaced only with force")
     try:
-        _new_file(path_of_file().resolve()).unlink()
+        real = path_of_file().resolve()
+        if real.is_dir():
+            raise IsADirectoryError(f"{real} is a directory")
+        _new_file(real).unlink()
     except (OSError, RuntimeError) as error:
         raise ConfigurationError(f"the credentials cannot be saved: {error}") from None
 
 
+def _are_in(saved: Mapping[str, object]) -> bool:
+    """Whether something would be lost: a token, or what an account can be claimed with."""
+    return saved.get(_API_TOKEN) is not None or saved.get(_CLAIM_TOKEN) is not None
+
+
 def save(made: Registration, base_url: str, *, force: bool) -> Path | None:
     """Save the tokens of a new account. Those of others stay as they are unless *force* is set.
+
+    What else is in the file stays there, unless *force* replaces one that cannot be read.
 
     Returns:
         The file; `None` where it was not written, which is logged if it was to be: the tokens are not to be lost for
@@ -77,15 +94,18 @@ def save(made: Registration, base_url: str, *, force: bool) -> Path | None:
     """
     content = {_API_TOKEN: made.access_token, _BASE_URL: base_url, _CLAIM_TOKEN: made.claim_token}
     with _logged():
-        if force or read().get(_API_TOKEN) is None:
-            return _write(content)
+        saved: Mapping[str, object] = {}
+        with suppress(ConfigurationError) if force else nullcontext():
+            saved = read()
+        if force or not _are_in(saved):
+            return _write({**saved, **content})
         _logger.warning("others have saved credentials meanwhile: the new ones were not saved")
     return None
 
 
 def holds(claim_token: Secret) -> bool:
     """Whether the saved credentials are those of the account for which that claim token was made."""
-    with _logged():
+    with suppress(ConfigurationError):  # of whoever it is that keeps such a file there
         return read().get(_CLAIM_TOKEN) == claim_token
     return False
 
@@ -114,10 +134,11 @@ def _logged() -> Generator[None, None, None]:
 def _write(content: Mapping[str, object]) -> Path:
     """Write the file in one step, for its owner's eyes only: who reads meanwhile has the old one or the new one."""
     real = path_of_file().resolve()
+    text = Secret(json.dumps(content, indent=2))
     new = _new_file(real)
     try:
         with new.open("w", encoding="utf-8") as file:
-            json.dump(content, file, indent=2)
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         new.replace(real)

@@ -1,0 +1,207 @@
+"""The credentials file that others share: written in one step, for its owner's eyes, and never over what is theirs."""
+
+import json
+import logging
+import os
+import resource
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from opentrain_async import _credentials
+from opentrain_async._credentials import path_of_file
+from opentrain_async._secret import Secret
+from opentrain_async.errors import ConfigurationError
+from opentrain_async.models import Registration
+
+from .test_secrets import records_of, texts_of
+from .test_settings import save as write
+
+MADE = Registration(Secret("ot_pat_made_SECRET"), Secret("ot_clm_made_SECRET"))
+URL = "https://made.test"
+SAVED = {"apiToken": "ot_pat_made_SECRET", "baseUrl": URL, "claimToken": "ot_clm_made_SECRET"}
+THEIRS = {"apiToken": "ot_pat_theirs", "baseUrl": "https://theirs.test"}
+READER = """
+import json, pathlib, sys
+path, seen = pathlib.Path(sys.argv[1]), set()
+print("ready", flush=True)
+while len(seen) < 2 or "last" not in seen:
+    seen.add(json.loads(path.read_bytes())["apiToken"])
+print(*sorted(seen))
+"""
+
+
+def content() -> object:
+    """What the file holds."""
+    return json.loads(path_of_file().read_bytes())
+
+
+def files() -> list[str]:
+    """What is in its directory."""
+    return sorted(path.name for path in path_of_file().parent.iterdir())
+
+
+def test_new_credentials_are_for_the_eyes_of_their_owner() -> None:
+    """The file has mode 0600 and its directory 0700, and nothing else is left behind."""
+    _credentials.check_writable(force=False)
+    assert files() == []
+    assert _credentials.save(MADE, URL, force=False) == path_of_file()
+    assert content() == SAVED
+    assert files() == ["cli.json"]
+    assert stat.S_IMODE(path_of_file().stat().st_mode) == 0o600
+    assert stat.S_IMODE(path_of_file().parent.stat().st_mode) == 0o700
+
+
+def test_credentials_that_anybody_could_read_are_closed_to_them() -> None:
+    """The mode of the earlier file is not taken over."""
+    write(THEIRS).chmod(0o644)
+    _credentials.save(MADE, URL, force=True)
+    assert stat.S_IMODE(path_of_file().stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("theirs", [THEIRS, {"apiToken": "ot_pat_theirs"}, {"claimToken": "ot_clm_theirs"}])
+def test_the_credentials_of_others_stay(theirs: object, caplog: pytest.LogCaptureFixture) -> None:
+    """Before something is sent they are a reason not to send it; after that the new ones are not saved."""
+    write(theirs)
+    with pytest.raises(ConfigurationError, match=rf"credentials in {path_of_file()}: force=True would replace them"):
+        _credentials.check_writable(force=False)
+    assert _credentials.save(MADE, URL, force=False) is None
+    assert content() == theirs
+    assert "others have saved credentials meanwhile" in caplog.text
+    _credentials.check_writable(force=True)
+    assert _credentials.save(MADE, URL, force=True) == path_of_file()
+    assert content() == SAVED
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_what_else_is_in_the_file_is_kept(force: bool) -> None:
+    """Keys that this library does not know are another tool's, whatever they hold."""
+    others = {"theme": "dark", "seen": ["a", {"b": ["c"]}], "profile": {"name": "x", "n": None}, "n": 1.5}
+    write(others | (THEIRS if force else {}))
+    _credentials.check_writable(force=force)
+    assert _credentials.save(MADE, URL, force=force)
+    assert content() == others | SAVED
+    assert _credentials.replace(MADE.claim_token, Secret("ot_pat_new"))
+    assert content() == others | {"apiToken": "ot_pat_new", "baseUrl": URL}
+
+
+def test_the_token_of_a_claimed_account_takes_the_place_of_the_earlier_one() -> None:
+    """The claim token has done its work and goes."""
+    _credentials.save(MADE, URL, force=False)
+    assert _credentials.holds(MADE.claim_token)
+    assert _credentials.replace(MADE.claim_token, Secret("ot_pat_new")) == path_of_file()
+    assert content() == {"apiToken": "ot_pat_new", "baseUrl": URL}
+    assert not _credentials.holds(MADE.claim_token)
+
+
+@pytest.mark.parametrize("theirs", [None, THEIRS, THEIRS | {"claimToken": "ot_clm_theirs"}, {"claimToken": None}])
+def test_the_file_of_somebody_else_is_left_alone_by_a_claim(theirs: object, caplog: pytest.LogCaptureFixture) -> None:
+    """It is no failure that the new token is not saved there."""
+    if theirs is not None:
+        write(theirs)
+    assert not _credentials.holds(MADE.claim_token)
+    assert _credentials.replace(MADE.claim_token, Secret("ot_pat_new")) is None
+    assert path_of_file().exists() == (theirs is not None)
+    assert theirs is None or content() == theirs
+    assert not caplog.records
+
+
+def test_a_link_to_the_file_stays_one(tmp_path: Path) -> None:
+    """Those who keep their settings elsewhere keep them there; also where the file is yet to be made."""
+    real = tmp_path / "dotfiles" / "opentrain.json"
+    path_of_file().parent.mkdir(parents=True)
+    path_of_file().symlink_to(real)
+    _credentials.check_writable(force=False)
+    assert _credentials.save(MADE, URL, force=False) == real
+    assert _credentials.replace(MADE.claim_token, Secret("ot_pat_new")) == real
+    assert path_of_file().is_symlink()
+    assert content() == {"apiToken": "ot_pat_new", "baseUrl": URL}
+    assert (files(), list(real.parent.iterdir())) == (["cli.json"], [real])
+
+
+def test_a_link_in_a_circle_is_no_file() -> None:
+    """It is refused as what it is, with force and without."""
+    path_of_file().parent.mkdir(parents=True)
+    path_of_file().symlink_to(path_of_file())
+    for force in (False, True):
+        with pytest.raises(ConfigurationError):
+            _credentials.check_writable(force=force)
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_what_cannot_be_written_is_known_before_anything_is_sent(
+    force: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A directory that is a file, a file that is a directory, and a user without a home."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "file"))
+    with pytest.raises(ConfigurationError, match=r"credentials.*cannot be"):
+        _credentials.check_writable(force=force)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    path_of_file().mkdir(parents=True)
+    with pytest.raises(ConfigurationError, match=r"credentials.*cannot be"):
+        _credentials.check_writable(force=force)
+    monkeypatch.delenv("XDG_CONFIG_HOME")
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(os, "getuid", lambda: 2**31 - 7)
+    with pytest.raises(ConfigurationError, match=r"^the credentials cannot be saved: .*home"):
+        _credentials.check_writable(force=force)
+    assert not _credentials.holds(MADE.claim_token)
+    assert _credentials.replace(MADE.claim_token, MADE.access_token) is None
+
+
+@pytest.mark.parametrize("garbage", [b"", b"{", b"[]", b'"ot_pat_made_SECRET"', b"\xff\xff"])
+def test_a_file_that_is_no_json_is_somebody_s(garbage: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """Only by force it is replaced; found out too late, the new credentials are not saved, and that is logged."""
+    write(garbage)
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        _credentials.check_writable(force=False)
+    assert not _credentials.holds(MADE.claim_token)
+    assert not caplog.records
+    assert _credentials.replace(MADE.claim_token, MADE.access_token) is None
+    assert _credentials.save(MADE, URL, force=False) is None
+    assert path_of_file().read_bytes() == garbage
+    assert caplog.text.count("the credentials could not be saved") == 2
+    assert "SECRET" not in records_of(caplog)
+    _credentials.check_writable(force=True)
+    assert _credentials.save(MADE, URL, force=True)
+    assert content() == SAVED
+
+
+@pytest.mark.parametrize("room", [0, 9000])
+def test_a_full_disk_loses_nothing_and_shows_nothing(room: int, caplog: pytest.LogCaptureFixture) -> None:
+    """The earlier file stays whole, nothing is left beside it, and no frame shows the tokens."""
+    theirs = {"notes": "x" * 20_000, **THEIRS}
+    write(theirs)
+    caplog.set_level(logging.DEBUG)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+    try:
+        assert _credentials.save(MADE, URL, force=True) is None
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (content(), files()) == (theirs, ["cli.json"])
+    (record,) = caplog.records
+    assert record.message == "the credentials could not be saved"
+    assert record.exc_info is not None
+    assert isinstance(record.exc_info[1], OSError)
+    assert "SECRET" not in "".join(texts_of(record.exc_info[1]))
+
+
+def test_whoever_reads_meanwhile_reads_a_whole_file() -> None:
+    """A reader in another process sees the one or the other, and never a piece."""
+    first = Registration(Secret("first"), Secret("ot_clm_1"))
+    _credentials.save(first, URL, force=True)
+    command = [sys.executable, "-c", READER, str(path_of_file())]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as reader:
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == "ready\n"
+        for number in range(300):
+            _credentials.save(Registration(Secret("a" * number * 100), Secret("ot_clm_1")), URL, force=True)
+        _credentials.save(Registration(Secret("last"), Secret("ot_clm_1")), URL, force=True)
+        assert reader.stdout.read().split()[-1] == "last"
+    assert reader.returncode == 0
+    assert files() == ["cli.json"]
