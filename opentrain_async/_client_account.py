@@ -105,6 +105,10 @@ class Onboarding(ClientCore):
                 _checks.name(argument, value)
                 body[argument] = value
         _checks.kind("retry", retry, RetryPolicy)
+        if session is not None:
+            _checks.kind("session", session, aiohttp.ClientSession)
+        if clock is not None:
+            _checks.method("clock", clock, "now")
         settings = without_token(base_url)
         clock = clock or SystemClock()
         transport = Transport(
@@ -119,9 +123,9 @@ class Onboarding(ClientCore):
             await asyncio.to_thread(_credentials.check_writable, force=force)
         try:
             made = await Caller(None, transport, Retrier(retry, clock), clock).call(_operations.register(body))
+            return evolve(made, saved_to=_credentials.save(made, settings.base_url, force=force)) if save else made
         finally:
             await transport.close()
-        return evolve(made, saved_to=_credentials.save(made, settings.base_url, force=force)) if save else made
 
     async def start_claim(self, email: str) -> Claim:
         """Begin to have the account claimed by the person with this address. To begin again makes a new code.

@@ -151,9 +151,12 @@ class Transport:
         Raises:
             TransportError: No answer arrived; its class and effect say whether anything was sent.
             UnexpectedResponseError: What arrived is no HTTP.
+            ConfigurationError: A borrowed session would send a token of its own where none is to go. Nothing was sent.
             ClientClosedError: The session is closed.
         """
         token = self.token
+        if token is None and self._session is not None and "Authorization" in self._session.headers:
+            raise ConfigurationError("the session sends an Authorization header by itself, which has no place here")
         reply = await self._send(request, seconds)
         if reply.status == 401 and await self._is_renewed_since(token):
             reply = await self._send(request, seconds)
