@@ -95,6 +95,6 @@ def _is_taken_down(error: OpenTrainError) -> bool:
 
 
 def _without(secret: Secret | None, reply: Reply) -> Reply:
-    if secret is None or reply.status < 400:
+    if secret is None:
         return reply
     return evolve(reply, body=reply.body.replace(secret.encode(), b"***"))

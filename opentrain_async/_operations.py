@@ -12,7 +12,7 @@ from attrs import evolve, field, frozen
 
 from . import _codec, _validation
 from ._json import WrongShapeError, object_of
-from ._secret import Secret
+from ._secret import Secret, SecretBytes
 from ._wire import API, Request
 from .models import (
     Capabilities,
@@ -126,13 +126,13 @@ def start_claim(claim_token: Secret, email: str) -> Operation[Claim]:
 
 def claimed_token(claim_token: Secret) -> Operation[TokenGrant]:
     """`POST /api/agent/oauth/token`. It delivers the token once; as long as it delivers none it can be repeated."""
-    form = urlencode({"grant_type": _GRANT_TYPE, "claim_token": claim_token}).encode()
+    form = SecretBytes(urlencode({"grant_type": _GRANT_TYPE, "claim_token": claim_token}).encode())
     request = Request("POST", "/api/agent/oauth/token", None, form, "application/x-www-form-urlencoded")
     return Operation("wait_for_claim", request, _reading(TokenGrant), "a token", is_oauth=True, secret=claim_token)
 
 
 def _sending(method: str, path: str, body: Mapping[str, object]) -> Request:
-    return Request(method, path, content=json.dumps(body, allow_nan=False).encode())
+    return Request(method, path, content=SecretBytes(json.dumps(body, allow_nan=False).encode()))
 
 
 def _reading(model: type[T]) -> Callable[[bytes], T]:

@@ -1,4 +1,4 @@
-"""A string that keeps itself to itself."""
+"""Strings and bytes that keep themselves to themselves."""
 
 from typing import TypeVar
 
@@ -12,6 +12,15 @@ class Secret(str):
 
     def __repr__(self) -> str:
         return "'***'"
+
+
+class SecretBytes(bytes):
+    """The same as bytes: what is sent, where a token is in it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "b'***'"
 
 
 def masked(token: T) -> T | Secret:

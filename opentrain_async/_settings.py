@@ -91,20 +91,26 @@ def _claim_token_in(saved: Mapping[str, object]) -> Secret | None:
 
 
 def _checked_claim_token(token: object) -> Secret:
-    if not isinstance(token, str) or not token.startswith("ot_clm_") or not token.isascii() or not token.isprintable():
-        raise ConfigurationError("the claim token is none (ot_clm_… is)")
+    if not isinstance(token, str) or not token.startswith("ot_clm_") or not _is_plain(token):
+        raise ConfigurationError(
+            "claim_token has to begin with ot_clm_ and to hold no blanks, control characters or non-ASCII characters"
+        )
     return Secret(token)
 
 
 def _checked_token(token: object) -> Secret:
     if not isinstance(token, str) or not token:
         raise ConfigurationError("the API token is empty or no string")
-    if not token.isascii() or not token.isprintable() or " " in token:
+    if not _is_plain(token):
         raise ConfigurationError("the API token holds blanks, control characters or non-ASCII characters")
     for prefix in _NO_API_TOKENS:
         if token.startswith(prefix):
             raise ConfigurationError(f"a token that begins with {prefix} is not for the API (ot_pat_… is)")
     return Secret(token)
+
+
+def _is_plain(token: str) -> bool:
+    return token.isascii() and token.isprintable() and " " not in token
 
 
 def _checked_origin(base_url: object) -> str:

@@ -214,6 +214,7 @@ class Transport:
         except BaseException:
             if response is not None:
                 response.close()
+            body = b""  # no frame shows what had come by then: it may be a token
             raise
         finally:
             self._alarm.unset(watch)
@@ -225,7 +226,7 @@ class Transport:
             response.close()
             body = body[:BODY_CAP]
         status = response.status
-        if status >= 400 and token is not None and len(token) >= _SHORTEST_REAL_TOKEN:
+        if token is not None and len(token) >= _SHORTEST_REAL_TOKEN:
             body = body.replace(token.encode(), b"***")  # who echoes it does not get it into our errors
         return Reply(status, body, response.headers, flaw)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from . import _codec, _validation
@@ -84,7 +84,7 @@ class Request:
 
 @define
 class Reply:
-    """An HTTP answer, read to its end or to where it could be read.
+    """An HTTP answer, read to its end or to where it could be read. In its repr there is no token that it may give.
 
     Attributes:
         status: The HTTP status.
@@ -94,8 +94,8 @@ class Reply:
     """
 
     status: int
-    body: bytes = b""
-    headers: CIMultiDictProxy[str] = _NO_HEADERS
+    body: bytes = field(default=b"", repr=False)
+    headers: CIMultiDictProxy[str] = field(default=_NO_HEADERS, repr=False)
     flaw: str | None = None
 
 
@@ -161,12 +161,13 @@ def read_answer(
         OpenTrainError: Any answer but a success; `effect` says what this one request had changed.
     """
     if 200 <= reply.status < 300:
-        try:
-            if reply.flaw:
-                raise WrongShapeError(reply.flaw)
-            return read(reply.body)
-        except WrongShapeError as error:
-            raise _unexpected(reply, what, str(error), job_id) from None
+        flaw = reply.flaw
+        if flaw is None:
+            try:
+                return read(reply.body)
+            except WrongShapeError as error:
+                flaw = str(error)
+        raise _unexpected(reply, what, flaw, job_id)  # out here: the frames of the reading show what was read
     if 300 <= reply.status < 400:
         raise _read_redirect(reply, job_id)
     raise _read_error(reply, job_id, now, is_oauth=is_oauth)

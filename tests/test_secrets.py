@@ -5,6 +5,7 @@ import logging
 import pickle
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -32,7 +33,7 @@ FAILURES: dict[str, Behaviour] = {
 
 
 def texts_of(error: BaseException) -> Iterator[str]:
-    """All that a log, a debugger or a crash reporter would show of an error, but for the test's own frames."""
+    """All that a log, a debugger or a crash reporter would show of an error, but for the tests' own frames."""
     yield from (str(error), repr(error), repr(vars(error)), *getattr(error, "__notes__", ()))
     yield from _frames_of(traceback.TracebackException.from_exception(error, capture_locals=True))
     for link in (error.__cause__, error.__context__):
@@ -42,7 +43,7 @@ def texts_of(error: BaseException) -> Iterator[str]:
 
 def _frames_of(trace: traceback.TracebackException) -> Iterator[str]:
     for frame in trace.stack:
-        if frame.filename != __file__:
+        if Path(frame.filename).parent != Path(__file__).parent:
             yield f"{frame.filename}:{frame.name} {frame.locals}"
 
 
