@@ -56,7 +56,8 @@ class Caller:
                 raise
 
         def may_repeat(error: OpenTrainError) -> bool:
-            return rule_on(error).retried and (operation.can_repeat or error.effect == "none")
+            may = operation.can_repeat or error.effect == "none"
+            return may and not operation.is_poll and rule_on(error).retried
 
         try:
             return await self._retrier.run(operation.job_id or operation.name, attempt, may_repeat)

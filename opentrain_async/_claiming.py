@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable
 
 from ._answers import is_transient
 from ._clock import Clock
-from .errors import BadRequestError, ClaimError, OpenTrainError
+from ._retry_after import asked_by
+from .errors import BadRequestError, ClaimError, Effect, OpenTrainError
 from .models import TokenGrant
 
 _INTERVAL = 5.0
@@ -45,15 +46,17 @@ class ClaimWatch:
             try:
                 return await self._carried_through()
             except OpenTrainError as error:
-                self._may_be_delivered |= error.effect == "unknown"
                 code = error.code if isinstance(error, BadRequestError) else None
+                was_lost = self._may_be_delivered or error.effect == "unknown"
+                self._may_be_delivered = was_lost and code != "authorization_pending"
                 if code == "slow_down":
                     interval += _SLOWER
                 elif code != "authorization_pending" and not is_transient(error):
                     raise self._over(error) from error.__cause__
-                if self._clock.monotonic() + interval > ends_at:
+                pause = max(interval, asked_by(error) or 0.0)
+                if self._clock.monotonic() + pause > ends_at:
                     raise self._over(error) from error.__cause__
-            await self._clock.sleep(interval)
+            await self._clock.sleep(pause)
 
     async def _carried_through(self) -> TokenGrant:
         """One question; whoever is cancelled meanwhile waits a moment for its answer, which comes only once."""
@@ -61,18 +64,22 @@ class ClaimWatch:
         try:
             return await asyncio.shield(asking)
         except asyncio.CancelledError:
-            await asyncio.wait({asking}, timeout=_SETTLE_SECONDS)
-            asking.cancel()
-            await asyncio.gather(asking, return_exceptions=True)
+            try:
+                await asyncio.wait({asking}, timeout=_SETTLE_SECONDS)
+            finally:
+                asking.cancel()
+                await asyncio.gather(asking, return_exceptions=True)
             raise
 
     def _over(self, error: OpenTrainError) -> OpenTrainError:
         """The error of a claim that is over; one that says nothing of the claim as it is."""
-        if not isinstance(error, BadRequestError):
+        effect: Effect = "unknown" if self._may_be_delivered else error.effect
+        if not isinstance(error, BadRequestError) or error.code is None:
+            error.effect = effect
             return error
         code = "authorization_pending" if error.code == "slow_down" else error.code
         text = "nobody has ended the claim yet" if code == "authorization_pending" else error.message
         over = ClaimError(text, status=error.status, code=code, request_id=error.request_id, raw=error.raw)
         over.operation = error.operation
-        over.effect = "unknown" if self._may_be_delivered else "none"
+        over.effect = effect
         return over

@@ -1,5 +1,6 @@
 """The client: what a caller sees. It checks what it is given and hands it on; it has no logic of its own."""
 
+import asyncio
 from functools import partial
 
 import aiohttp
@@ -119,4 +120,5 @@ class AsyncOpenTrain(Posting, Onboarding):
         self._flights = Flights(publisher.publish, self._clock, retrier.look_again)
         self._caller = Caller(self._transport, self._tokenless, retrier, self._clock)
         self._identity = KnownIdentity(self.whoami)
+        self._exchanging = asyncio.Lock()
         self._is_closed = False

@@ -28,6 +28,8 @@ class Onboarding(ClientCore):
     """Registers an account, has it claimed, and says what it may do."""
 
     _claim: Claim | None = None
+    _grant: TokenGrant | None = None
+    _exchanging: asyncio.Lock
 
     async def whoami(self) -> Identity:
         """Who calls: the person, the token and its scopes, and the account. One request; it changes nothing.
@@ -155,16 +157,19 @@ class Onboarding(ClientCore):
         The service is asked no sooner than it wants to be. Its answer revokes the earlier token, and is given once: the
         new one is in use from then on, also for what is under way just then; it takes the earlier one's place in the
         saved credentials, if that is there; the account's publishes are carried over in the ledger, and the limit is
-        learned anew (20 a day instead of 3). Cancelled, an answer under way is waited for, two seconds at the most.
+        learned anew (20 a day instead of 3). Cancelled, an answer under way is waited for, two seconds at the most;
+        whoever waits again, or does so at the same time, is given the same token.
 
         Args:
-            timeout: Seconds to wait at the most, above 0; half an hour is how long a claim is valid.
+            timeout: Seconds, above 0, after which the service is not asked again; half an hour is how long a claim is
+                valid. A question that is under way then comes to its end.
 
         Returns:
             The new token. Where `saved_to` is `None`, it is for you to keep.
 
         Raises:
-            ConfigurationError: There is no claim token. Nothing was sent.
+            ConfigurationError: There is no claim token, or the file that has the earlier token cannot be written. Nothing
+                was sent.
             ClaimError: The claim has expired, or was not ended in time; `code` says which.
             APIError: The service refused otherwise.
             TransportError: No answer, at the end of that time.
@@ -172,8 +177,10 @@ class Onboarding(ClientCore):
             ClientClosedError: The client is closed.
         """
         self._check_usable()
-        claim_token = self._checked_claim_token()
         _checks.number("timeout", timeout, above=0)
+        if self._grant is not None:
+            return self._grant
+        claim_token = self._checked_claim_token()
         if await asyncio.to_thread(_credentials.holds, claim_token):
             await asyncio.to_thread(_credentials.check_writable, force=True)
         watch = ClaimWatch(partial(self._exchange, claim_token), self._clock)
@@ -181,17 +188,21 @@ class Onboarding(ClientCore):
 
     async def _exchange(self, claim_token: Secret) -> TokenGrant:
         """Ask for the token, and go on with it; first of all it is kept, as it comes only once."""
-        async with self._transport.renewing():
-            grant = await self._call(_operations.claimed_token(claim_token))
-            self._transport.renew(grant.access_token)
-            self._claim, self._claim_token = None, None
-            grant = evolve(grant, saved_to=_credentials.replace(claim_token, grant.access_token))
-        self._identity.forget()
-        try:
-            await self._ledger.go_on_as(await self._account_name())
-        except OpenTrainError:
-            _logger.warning("the account is claimed, but its publishes could not be carried over", exc_info=True)
-        return grant
+        async with self._exchanging:
+            if self._grant is not None:
+                return self._grant
+            async with self._transport.renewing():
+                grant = await self._call(_operations.claimed_token(claim_token))
+                self._transport.renew(grant.access_token)
+                self._claim, self._claim_token = None, None
+                grant = evolve(grant, saved_to=_credentials.replace(claim_token, grant.access_token))
+                self._grant = grant
+            self._identity.forget()
+            try:
+                await self._ledger.go_on_as(await self._account_name())
+            except OpenTrainError:
+                _logger.warning("the account is claimed; its publishes could not be carried over", exc_info=True)
+            return grant
 
     def _checked_claim_token(self) -> Secret:
         if self._claim_token is None:

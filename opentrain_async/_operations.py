@@ -48,6 +48,7 @@ class Operation(Generic[T]):
         is_oauth: It is one of the agent endpoints: without the API token, and with errors of OAuth's shape.
         idempotency_key: What makes a creation safe to repeat.
         secret: What an answer must not carry into an error.
+        is_poll: It is asked again and again anyway, at intervals of the service's own: never sooner, as by a retry.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Operation(Generic[T]):
     is_oauth: bool = False
     idempotency_key: str | None = None
     secret: Secret | None = field(default=None)
+    is_poll: bool = False
 
 
 def whoami() -> Operation[Identity]:
@@ -125,10 +127,12 @@ def start_claim(claim_token: Secret, email: str) -> Operation[Claim]:
 
 
 def claimed_token(claim_token: Secret) -> Operation[TokenGrant]:
-    """`POST /api/agent/oauth/token`. It delivers the token once; as long as it delivers none it can be repeated."""
+    """`POST /api/agent/oauth/token`. It delivers the token once, and is asked for it until it does."""
     form = SecretBytes(urlencode({"grant_type": _GRANT_TYPE, "claim_token": claim_token}).encode())
     request = Request("POST", "/api/agent/oauth/token", None, form, "application/x-www-form-urlencoded")
-    return Operation("wait_for_claim", request, _reading(TokenGrant), "a token", is_oauth=True, secret=claim_token)
+    return Operation(
+        "wait_for_claim", request, _reading(TokenGrant), "a token", is_oauth=True, secret=claim_token, is_poll=True
+    )
 
 
 def _sending(method: str, path: str, body: Mapping[str, object]) -> Request:

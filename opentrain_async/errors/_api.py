@@ -109,9 +109,16 @@ class ClaimError(BadRequestError):
     ``"invalid_grant"``: it has expired, or its token has been delivered already.
     """
 
+    def _what_was_changed(self) -> str:
+        if self.effect == "unknown" and self.code != "authorization_pending":
+            return "The new token may have been delivered, which happens once, in an answer that was lost."
+        return super()._what_was_changed()
+
     def _next_step(self) -> str:
         if self.code == "authorization_pending":
             return "Wait for it again."
+        if self.effect == "unknown":
+            return "Then whoever has claimed the account can make another one in the service's settings."
         return "Start the claim anew; if that is refused, register again."
 
 
