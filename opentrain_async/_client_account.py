@@ -11,7 +11,7 @@ from attrs import evolve
 from . import _checks, _credentials, _operations
 from ._calls import Caller
 from ._claiming import ClaimWatch
-from ._client_core import ClientCore
+from ._client_core import ClientCore, fingerprint
 from ._clock import Clock, SystemClock
 from ._retry import Retrier, RetryPolicy
 from ._secret import Secret
@@ -168,7 +168,7 @@ class Onboarding(ClientCore):
             The new token. Where `saved_to` is `None`, it is for you to keep.
 
         Raises:
-            ConfigurationError: There is no claim token, or the file that has the earlier token cannot be written. Nothing
+            ConfigurationError: There is no claim token, or the file with the earlier token cannot be written. Nothing
                 was sent.
             ClaimError: The claim has expired, or was not ended in time; `code` says which.
             APIError: The service refused otherwise.
@@ -191,6 +191,7 @@ class Onboarding(ClientCore):
         async with self._exchanging:
             if self._grant is not None:
                 return self._grant
+            counted_by = fingerprint(self._transport.token or Secret())
             async with self._transport.renewing():
                 grant = await self._call(_operations.claimed_token(claim_token))
                 self._transport.renew(grant.access_token)
@@ -198,8 +199,12 @@ class Onboarding(ClientCore):
                 grant = evolve(grant, saved_to=_credentials.replace(claim_token, grant.access_token))
                 self._grant = grant
             self._identity.forget()
+            is_by_token = self._ledger.account == counted_by
             try:
-                await self._ledger.go_on_as(await self._account_name())
+                if self._is_account_known:
+                    await self._ledger.go_on_as(
+                        fingerprint(grant.access_token) if is_by_token else self._ledger.account
+                    )
             except OpenTrainError:
                 _logger.warning("the account is claimed; its publishes could not be carried over", exc_info=True)
             return grant

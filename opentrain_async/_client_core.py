@@ -72,21 +72,20 @@ class ClientCore(Closable):
         return await self._caller.call(operation)
 
     async def _know_account(self) -> None:
-        """With ``account="auto"``: learn the account's name before anything is counted under another one."""
-        if not self._is_account_known:
-            self._ledger.use(await self._account_name())
-            self._is_account_known = True
+        """With ``account="auto"``: learn the account's name before anything is counted under another one.
 
-    async def _account_name(self) -> str:
-        """The account's name in the ledger: as given, or the organisation's id, or a fingerprint of the token."""
-        if self._account == self._AUTO:
-            account = (await self._identity.get()).account
-            if (name := account.organization_id or account.owner_user_id) is not None:
-                return name
+        That is its organisation's id, or its owner's, or, where the service tells neither, a fingerprint of the token.
+        """
+        if self._is_account_known:
+            return
+        account = (await self._identity.get()).account
+        if self._is_account_known:
+            return
+        name = account.organization_id or account.owner_user_id
+        if name is None:
             _logger.warning("the service names no organisation: the quota is kept by a fingerprint of the token")
-        elif self._account is not None:
-            return self._account
-        return fingerprint(self._transport.token or Secret())
+        self._ledger.use(name or fingerprint(self._transport.token or Secret()))
+        self._is_account_known = True
 
     def _check_usable(self) -> None:
         if self._is_closed:

@@ -60,12 +60,17 @@ class QuotaLedger:
         self._numbers = itertools.count(1)
         self._mine: set[str] = set()
 
+    @property
+    def account(self) -> str:
+        """The account's key in the store."""
+        return self._steps.account
+
     def use(self, account: str) -> None:
         """Count for this account from now on: its name has become known."""
         self._steps.use(account)
 
     async def go_on_as(self, account: str) -> None:
-        """Count for the same account under another name, with its slots; the limit is learned anew.
+        """Count for the same account under another name, or its own, with its slots; the limit is learned anew.
 
         Raises:
             QuotaLedgerError: The store failed or was too slow. Then the slots may have stayed behind.

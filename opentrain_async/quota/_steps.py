@@ -36,6 +36,7 @@ class Steps:
         on_settled: Called when what was put off may have been done.
 
     Attributes:
+        account: The account's key.
         log: The log itself, where the store takes no time; `None` where it does.
     """
 
@@ -53,7 +54,7 @@ class Steps:
 
     def use(self, account: str) -> None:
         """Go on with another account's log."""
-        self._account = account
+        self.account = account
         self.log = self._store.log_of(account) if isinstance(self._store, MemoryLedger) else None
 
     async def run(self, step: Step[T], seconds: float = _STEP_SECONDS) -> T:
@@ -70,7 +71,7 @@ class Steps:
         self._alarm.set(bound, seconds)
         try:
             wanted = _after(before, step) if before else step
-            running = asyncio.ensure_future(self._store.run(self._account, wanted, self._clock.now()))
+            running = asyncio.ensure_future(self._store.run(self.account, wanted, self._clock.now()))
             bound.running = running
             return await running
         except BaseException as error:
