@@ -16,7 +16,7 @@ _INTERVAL = 5.0
 """Seconds between two questions, where the service has not said."""
 _SLOWER = 5.0
 """Seconds by which the interval grows when the service asks to slow down, as RFC 8628 has it."""
-_SETTLE_SECONDS = 2.0
+SETTLE_SECONDS = 2.0
 """How long a question under way may take once nobody waits for it any more: its answer may be the token."""
 
 
@@ -65,7 +65,7 @@ class ClaimWatch:
             return await asyncio.shield(asking)
         except asyncio.CancelledError:
             try:
-                await asyncio.wait({asking}, timeout=_SETTLE_SECONDS)
+                await asyncio.wait({asking}, timeout=SETTLE_SECONDS)
             finally:
                 asking.cancel()
                 await asyncio.gather(asking, return_exceptions=True)

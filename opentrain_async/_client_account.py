@@ -29,7 +29,6 @@ class Onboarding(ClientCore):
 
     _claim: Claim | None = None
     _grant: TokenGrant | None = None
-    _exchanging: asyncio.Lock
 
     async def whoami(self) -> Identity:
         """Who calls: the person, the token and its scopes, and the account. One request; it changes nothing.

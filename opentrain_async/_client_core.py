@@ -3,9 +3,11 @@
 import asyncio
 import hashlib
 import logging
+from contextlib import suppress
 from typing import ClassVar, Self, TypeVar
 
 from ._calls import Caller
+from ._claiming import SETTLE_SECONDS
 from ._clock import Clock
 from ._closable import Closable
 from ._flights import Flights
@@ -14,7 +16,7 @@ from ._operations import Operation
 from ._outage import Outage
 from ._secret import Secret
 from ._transport import Transport
-from .errors import ClientClosedError, ConfigurationError
+from .errors import ClientClosedError, ConfigurationError, TransportError
 from .models import DraftCapabilities
 from .quota import QuotaLedger
 
@@ -30,6 +32,7 @@ class ClientCore(Closable):
     _base_url: str
     _account: str | None
     _claim_token: Secret | None
+    _exchanging: asyncio.Lock
     _clock: Clock
     _max_connections: int
     _transport: Transport
@@ -56,10 +59,14 @@ class ClientCore(Closable):
     async def close(self) -> None:
         """End what is under way, settle its slots, and close the session, if it is the client's own.
 
-        Whoever waits for a publish gets a `ClientClosedError`. Closing twice is harmless.
+        Whoever waits for something gets a `ClientClosedError`. The token of a claim, which is given once, is waited for
+        if it is being asked for just then, two seconds at the most. Closing twice is harmless.
         """
         self._is_closed = True
         try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(SETTLE_SECONDS), self._exchanging:
+                    pass
             await self._identity.close()
             await self._flights.close()
             await self._ledger.settled()
@@ -69,7 +76,14 @@ class ClientCore(Closable):
 
     async def _call(self, operation: Operation[T]) -> T:
         self._check_usable()
-        return await self._caller.call(operation)
+        try:
+            return await self._caller.call(operation)
+        except TransportError as error:
+            if not self._is_closed:
+                raise
+            closed = ClientClosedError("the client was closed meanwhile", job_id=error.job_id, effect=error.effect)
+            closed.operation, closed.idempotency_key = error.operation, error.idempotency_key
+            raise closed from error.__cause__
 
     async def _know_account(self) -> None:
         """With ``account="auto"``: learn the account's name before anything is counted under another one.

@@ -15,7 +15,6 @@ from opentrain_async.errors import (
     AuthenticationError,
     BadRequestError,
     ClaimError,
-    ClientClosedError,
     ConfigurationError,
     ConnectError,
     ConnectionLostError,
@@ -31,7 +30,6 @@ from opentrain_async.sandbox import Fault, Sandbox
 from .peers import AT_ONCE, ONCE, Then, answer, client_of, peer, sends
 from .test_settings import save as write
 from .virtual import VirtualClock
-from .waiting import until
 
 CLAIM_TOKEN = "ot_clm_held"
 EMAIL = "ada@example.com"
@@ -257,86 +255,6 @@ async def test_without_an_answer_the_last_failure_is_told(clock: VirtualClock) -
     assert refused.value.effect == "none"
     error, _ = await asked_of(answer(b"<html>"), timeout=6)
     assert (type(error), error.effect) == (UnexpectedResponseError, "unknown")
-
-
-async def test_who_is_cancelled_in_mid_sleep_leaves_nothing_behind(sandbox: Sandbox, client: AsyncOpenTrain) -> None:
-    """And can wait again."""
-    await client.start_claim(EMAIL)
-    waiting = asyncio.create_task(client.wait_for_claim())
-    await until(lambda: [request for request in sandbox.requests if request.status == 400])
-    await asyncio.sleep(0.01)
-    waiting.cancel()
-    await asyncio.wait({waiting})
-    assert waiting.cancelled()
-    assert len(asyncio.all_tasks()) == len(asyncio.all_tasks() - {waiting})
-    sandbox.approve_claim()
-    sandbox.advance(seconds=5)
-    assert (await client.wait_for_claim()).saved_to is not None
-
-
-@pytest.mark.parametrize("saved", [True, False])
-async def test_a_token_that_comes_to_who_was_cancelled_is_not_lost(
-    sandbox: Sandbox, client: AsyncOpenTrain, made: Registration, saved: bool
-) -> None:
-    """It is in use and saved, and whoever waits again is given it."""
-    if not saved:
-        path_of_file().unlink()
-    await client.start_claim(EMAIL)
-    sandbox.approve_claim()
-    sandbox.fault(Fault.DRIP, on="token", published=True)
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.02):
-            await client.wait_for_claim()
-    assert (await client.whoami()).actor.email == EMAIL
-    grant = await client.wait_for_claim()
-    assert (grant.saved_to == path_of_file(), grant.saved_to is None) == (saved, not saved)
-    assert (grant.access_token == read().get("apiToken")) == saved
-    assert grant == await client.wait_for_claim()
-    assert len(polls(sandbox)) == 1
-
-
-@pytest.mark.parametrize("times", [1, 2])
-async def test_who_is_cancelled_waits_no_longer_than_a_moment(times: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An answer that does not come is given up; who is cancelled once more does not wait for it at all."""
-    monkeypatch.setattr("opentrain_async._claiming._SETTLE_SECONDS", 0.03 if times == 1 else 30)
-    async with peer(sends(then=Then.STALL)) as server, client_of(server.url, claim_token=CLAIM_TOKEN) as client:
-        before = asyncio.all_tasks()
-        waiting = asyncio.create_task(client.wait_for_claim())
-        await server.arrived(1)
-        for _ in range(times):
-            waiting.cancel()
-            await asyncio.sleep(0.01)
-        async with asyncio.timeout(10):
-            await asyncio.wait({waiting})
-        assert waiting.cancelled()
-        assert [task for task in asyncio.all_tasks() - before if "wait_for_claim" in repr(task)] == []
-        assert [task for task in asyncio.all_tasks() - before if "_exchange" in repr(task)] == []
-
-
-async def test_two_who_wait_are_given_the_same_token(sandbox: Sandbox, client: AsyncOpenTrain) -> None:
-    """It is delivered once, and asked for by one at a time."""
-    await client.start_claim(EMAIL)
-    sandbox.fault(Fault.DRIP, on="token", published=True, times=9)
-    waiting = [asyncio.create_task(client.wait_for_claim()) for _ in range(3)]
-    await until(lambda: polls(sandbox))
-    sandbox.approve_claim()
-    await passing(sandbox, lambda: all(task.done() for task in waiting))
-    first, *others = [await task for task in waiting]
-    assert others == [first, first]
-
-
-async def test_a_client_that_is_closed_waits_for_no_claim(sandbox: Sandbox, client: AsyncOpenTrain) -> None:
-    """Nor does one that is closed meanwhile."""
-    await client.start_claim(EMAIL)
-    waiting = asyncio.create_task(client.wait_for_claim())
-    await until(lambda: polls(sandbox))
-    await client.close()
-    await passing(sandbox, waiting.done)
-    with pytest.raises(ClientClosedError):
-        await waiting
-    for call in (client.wait_for_claim(), client.start_claim(EMAIL)):
-        with pytest.raises(ClientClosedError):
-            await call
 
 
 async def test_the_credentials_of_others_are_left_alone(sandbox: Sandbox, made: Registration) -> None:
