@@ -329,3 +329,24 @@ async def test_an_address_that_has_an_account_is_refused_by_the_service(client: 
     with pytest.raises(BadRequestError, match="email_already_registered") as caught:
         await client.start_claim("owner1@example.com")
     assert (caught.value.code, caught.value.operation) == ("invalid_request", "start_claim")
+
+
+async def test_a_claim_that_may_have_begun_is_in_doubt_until_it_has(clock: VirtualClock) -> None:
+    """A lost answer may have sent the person a code; to begin again is safe, and makes another one."""
+    started = answer({"user_code": "2", "verification_uri": "https://x.test/claim?token=ot_cat_2"})
+    limited = answer({"error": "rate_limit_exceeded"}, status="429 Slow", headers="Retry-After: 999\r\n")
+    refused = answer({"error": "invalid_request", "error_description": "No."}, status="400 Bad")
+    for last, kind in ((limited, RateLimitedError), (refused, BadRequestError)):
+        async with (
+            peer(sends(answer(b"<html>"), last)) as server,
+            client_of(server.url, claim_token=CLAIM_TOKEN, clock=clock, retry=AT_ONCE) as client,
+        ):
+            with pytest.raises(kind) as caught:
+                await client.start_claim(EMAIL)
+        assert (caught.value.effect, caught.value.operation) == ("unknown", "start_claim")
+    async with (
+        peer(sends(answer(b"<html>"), started)) as server,
+        client_of(server.url, claim_token=CLAIM_TOKEN, clock=clock, retry=AT_ONCE) as client,
+    ):
+        claim = await client.start_claim(EMAIL)
+    assert (claim.user_code, claim.interval, claim.expires_in, claim.email_sent) == ("2", 5.0, 1800.0, None)

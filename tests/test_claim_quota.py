@@ -1,8 +1,11 @@
 """A claim lifts the day's limit and revokes the token: what was counted goes along, and what is under way goes live."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import sys
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import TypeVar
 
 import aiohttp
 import pytest
@@ -19,6 +22,8 @@ from .peers import AT_ONCE, ONCE, Call, Then, answer, client_of, leave, live, pe
 from .stores import BrokenStore, SlowStore, ledger_on, publish
 from .virtual import VirtualClock
 from .waiting import until
+
+T = TypeVar("T")
 
 EMAIL = "ada@example.com"
 CLAIM_TOKEN = "ot_clm_held"
@@ -265,6 +270,56 @@ async def test_slots_are_carried_over_once_however_often(clock: VirtualClock) ->
         assert {slot.job_id for slot in (await ledger.snapshot()).slots} == {"a", "b", "c"}
     ledger.use("account")
     assert (await ledger.snapshot()).used == 2
+
+
+class Turns:
+    """A store that is reached in a few turns of the event loop, and takes steps in their order."""
+
+    def __init__(self) -> None:
+        self.logs: defaultdict[str, AccountLog] = defaultdict(AccountLog)
+
+    async def run(self, account: str, step: Callable[[AccountLog, float], T], now: float) -> T:
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return step(self.logs[account], now)
+
+
+@pytest.mark.parametrize("turns", range(12))
+@pytest.mark.parametrize("name", ["new", "account"])
+async def test_what_is_settled_while_slots_are_carried_over_is_settled(
+    name: str, turns: int, clock: VirtualClock
+) -> None:
+    """Whenever that is: what was published is spent, what was not is gone, and what is under way is held."""
+    ledger = ledger_on(Turns(), clock, limit=None)
+    held = {job: await ledger.reserve(job, pytest.fail) for job in ("a", "b", "c")}
+    going_on = asyncio.create_task(ledger.go_on_as(name))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    settling = [ledger.settle(held["a"], "published"), ledger.settle(held["b"], "released")]
+    await asyncio.gather(going_on, *settling)
+    slots = (await ledger.snapshot()).slots
+    assert {(slot.job_id, slot.state) for slot in slots} == {("a", "spent"), ("c", "held")}
+    await ledger.settle(held["c"], "released")
+    assert (await ledger.snapshot()).used == 1
+
+
+async def test_a_process_that_comes_later_counts_on(sandbox: Sandbox, tmp_path: Path) -> None:
+    """By the new token that was saved, and the ledger's file."""
+    made = await register(sandbox)
+    async with SQLiteLedger(tmp_path / "q") as store, AsyncOpenTrain(ledger=store, clock=sandbox.clock) as client:
+        await client.publish_many(drafts(sandbox, made.access_token, 2))
+        await claimed(sandbox, client)
+    code = (
+        "import asyncio, sys\n"
+        "from opentrain_async import AsyncOpenTrain, SQLiteLedger\n"
+        "async def main():\n"
+        "    async with SQLiteLedger(sys.argv[1]) as store, AsyncOpenTrain(ledger=store) as client:\n"
+        "        print((await client.quota()).used, (await client.whoami()).is_claimed)\n"
+        "asyncio.run(main())\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "q")]
+    later = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    assert (await later.communicate())[0] == b"2 True\n"
 
 
 @pytest.mark.parametrize("works_for", [0, 1])

@@ -75,14 +75,19 @@ class QuotaLedger:
         Raises:
             QuotaLedgerError: The store failed or was too slow. Then the slots may have stayed behind.
         """
+        earlier = self._steps.on(self.account)
+        is_another = account != self.account
+        self._steps.use(account)
         try:
-            counted = await self._steps.run(lambda log, _: copy.deepcopy(log))
-            self._steps.use(account)
-            await self._steps.run(lambda log, now: log.take_over(counted, now))
+            if is_another:
+                counted = await earlier.run(lambda log, _: copy.deepcopy(log))
+                counted.let_go(self._is_over)  # what has been settled meanwhile was so under the new name
+                await self._steps.run(lambda log, now: log.take_over(counted, now))
+            else:
+                await self._steps.run(lambda log, _: log.forget_limit())
         except Exception as error:
             raise _ledger_failed(error)  # noqa: B904 - which names its cause
         finally:
-            self._steps.use(account)
             self._line.call_first_soon()
 
     def reserve_at_once(self, job: str) -> Reservation | None:
@@ -227,6 +232,10 @@ class QuotaLedger:
             return await self._steps.finish(step, level)
         finally:
             self._line.call_first_soon()
+
+    def _is_over(self, reservation_id: str) -> bool:
+        """Whether a reservation was this client's and is not any more."""
+        return reservation_id.startswith(f"{self._name}-") and reservation_id not in self._mine
 
     def _new_id(self) -> str:
         """A reservation's id: by its process as well, since a client may be made before its process is forked."""

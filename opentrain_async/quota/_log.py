@@ -17,7 +17,7 @@ calendar day, so an exact log is right under either reading. A token bucket or a
 neither: it lets nearly twice the limit through in some 24 hours.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 from attrs import Factory, define, evolve, field
@@ -109,6 +109,14 @@ class AccountLog:
     def forget_limit(self) -> None:
         """Learn the limit anew: the account is another one now, as after a claim."""
         self.limit, self.limit_source, self.limit_learned_at, self.refused_at = None, None, 0.0, None
+
+    def let_go(self, is_over: Callable[[str], bool]) -> None:
+        """End the reservations of which it is said, by their ids, that they are over; what is certain stays."""
+        for slot in self.jobs.values():
+            for holder in slot.holders:
+                if is_over(holder.id):
+                    slot.let_go(holder.id)
+        self.jobs = {job: slot for job, slot in self.jobs.items() if slot.kind is not None or slot.holders}
 
     def take_over(self, other: "AccountLog", now: float) -> None:
         """Go on with what was counted for this account under another name; its limit is to be learned anew."""

@@ -57,6 +57,10 @@ class Steps:
         self.account = account
         self.log = self._store.log_of(account) if isinstance(self._store, MemoryLedger) else None
 
+    def on(self, account: str) -> "Steps":
+        """Those on another account's log in the same store."""
+        return Steps(self._store, account, self._clock, self._on_settled)
+
     async def run(self, step: Step[T], seconds: float = _STEP_SECONDS) -> T:
         """Run a step, within these seconds, after what was put off.
 
