@@ -291,7 +291,7 @@ async def test_what_is_settled_while_slots_are_carried_over_is_settled(
 ) -> None:
     """Whenever that is: what was published is spent, what was not is gone, and what is under way is held."""
     ledger = ledger_on(Turns(), clock, limit=None)
-    held = {job: await ledger.reserve(job, pytest.fail) for job in ("a", "b", "c")}
+    held = {job: await ledger.reserve(job, lambda denied: pytest.fail(str(denied))) for job in ("a", "b", "c")}
     going_on = asyncio.create_task(ledger.go_on_as(name))
     for _ in range(turns):
         await asyncio.sleep(0)

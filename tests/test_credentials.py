@@ -199,8 +199,8 @@ def test_whoever_reads_meanwhile_reads_a_whole_file() -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as reader:
         assert reader.stdout is not None
         assert reader.stdout.readline() == "ready\n"
-        for number in range(300):
-            _credentials.save(Registration(Secret("a" * number * 100), Secret("ot_clm_1")), URL, force=True)
+        for number in range(100):
+            _credentials.save(Registration(Secret("a" * number * 300), Secret("ot_clm_1")), URL, force=True)
         _credentials.save(Registration(Secret("last"), Secret("ot_clm_1")), URL, force=True)
         assert reader.stdout.read().split()[-1] == "last"
     assert reader.returncode == 0
