@@ -138,7 +138,7 @@ class Onboarding(ClientCore):
             What the person needs: the page to open, and the code to type in there.
 
         Raises:
-            ConfigurationError: The address cannot be one, or there is no claim token. Nothing was sent.
+            ConfigurationError: The address cannot be one, or there is no claim token (any more). Nothing was sent.
             BadRequestError: The service refuses the address, or the claim token.
             RateLimitedError: There were too many claims lately.
             APIError: The service refused otherwise.
@@ -209,6 +209,8 @@ class Onboarding(ClientCore):
             return grant
 
     def _checked_claim_token(self) -> Secret:
+        if self._grant is not None:
+            raise ConfigurationError("the account is claimed, and its claim token used up by that")
         if self._claim_token is None:
             raise ConfigurationError(
                 "no claim token: pass claim_token=, or register; a saved one goes with the saved API token only"

@@ -87,6 +87,8 @@ async def test_a_claimed_account_goes_on_with_its_new_token(
     assert grant.access_token != made.access_token
     assert (grant.saved_to, set(grant.scopes) > {"team:write"}) == (path_of_file(), True)
     assert read() == {"apiToken": grant.access_token, "baseUrl": sandbox.url}
+    with pytest.raises(ConfigurationError, match=r"^the account is claimed, and its claim token used up by that$"):
+        await client.start_claim(EMAIL)
     identity = await client.whoami()
     assert (identity.actor.email, identity.is_claimed) == (EMAIL, True)
     async with AsyncOpenTrain(made.access_token, base_url=sandbox.url, retry=ONCE) as late:
