@@ -10,13 +10,13 @@ from ._answers import ALREADY_PUBLISHED, DEFERRED, NOT_SENT, PUBLISHED, UNKNOWN,
 from ._callback import Callback
 from ._clock import Clock, instant
 from ._flights import Flights
+from ._job_id import checked_job_id
 from ._journal import JournalWriter
 from ._patience import GivenUpError, Patience
 from ._progress import Progress
 from ._retry_after import asked_by
 from ._source import Source
 from ._text import shown
-from ._wire import checked_job_id
 from .errors import JournalError, OpenTrainError, QuotaExceededError
 from .outcomes import OutcomeStatus, PublishOutcome, PublishReport
 

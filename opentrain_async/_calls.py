@@ -20,18 +20,16 @@ _logger = logging.getLogger("opentrain_async")
 
 
 class Caller:
-    """Makes calls as one account.
+    """Makes calls, as one account or as nobody.
 
     Args:
-        transport: Sends as that account.
-        tokenless: Sends as nobody: the agent endpoints take no API token.
+        transport: Sends them.
         retrier: Tries again.
         clock: What time it is.
     """
 
-    def __init__(self, transport: Transport | None, tokenless: Transport, retrier: Retrier, clock: Clock) -> None:
+    def __init__(self, transport: Transport, retrier: Retrier, clock: Clock) -> None:
         self._transport = transport
-        self._tokenless = tokenless
         self._retrier = retrier
         self._clock = clock
 
@@ -68,9 +66,8 @@ class Caller:
             raise
 
     async def _attempt(self, operation: Operation[T], seconds: float) -> T:
-        transport = self._tokenless if operation.is_oauth or self._transport is None else self._transport
         try:
-            reply = _without(operation.secret, await transport.send(operation.request, seconds))
+            reply = _without(operation.secret, await self._transport.send(operation.request, seconds))
             now = self._clock.now()
             return read_answer(
                 reply, operation.read, operation.what, now, operation.job_id, is_oauth=operation.is_oauth

@@ -16,6 +16,10 @@ _INTERVAL = 5.0
 """Seconds between two questions, where the service has not said."""
 _SLOWER = 5.0
 """Seconds by which the interval grows when the service asks to slow down, as RFC 8628 has it."""
+_UNTIL_NOW = {
+    "authorization_pending": "nobody has ended the claim yet",
+    "slow_down": "the service wants to be asked less often, and has not said whether somebody has ended the claim",
+}
 SETTLE_SECONDS = 2.0
 """How long a question under way may take once nobody waits for it any more: its answer may be the token."""
 
@@ -50,7 +54,8 @@ class ClaimWatch:
                 was_lost = self._may_be_delivered or error.effect == "unknown"
                 self._may_be_delivered = was_lost and code != "authorization_pending"
                 if code == "slow_down":
-                    interval += _SLOWER
+                    # More than RFC 8628 asks for: who starts below a server that slows down as well never gets there.
+                    interval = max(interval + _SLOWER, 2 * interval)
                 elif code != "authorization_pending" and not is_transient(error):
                     raise self._over(error) from error.__cause__
                 pause = max(interval, asked_by(error) or 0.0)
@@ -77,9 +82,8 @@ class ClaimWatch:
         if not isinstance(error, BadRequestError) or error.code is None:
             error.effect = effect
             return error
-        code = "authorization_pending" if error.code == "slow_down" else error.code
-        text = "nobody has ended the claim yet" if code == "authorization_pending" else error.message
-        over = ClaimError(text, status=error.status, code=code, request_id=error.request_id, raw=error.raw)
+        text = _UNTIL_NOW.get(error.code, error.message)
+        over = ClaimError(text, status=error.status, code=error.code, request_id=error.request_id, raw=error.raw)
         over.operation = error.operation
         over.effect = effect
         return over

@@ -118,7 +118,9 @@ class AsyncOpenTrain(Posting, Onboarding):
         self._outage = retrier.outage
         publisher = Publisher(self._ledger, self._transport, retrier, self._clock)
         self._flights = Flights(publisher.publish, self._clock, retrier.look_again)
-        self._caller = Caller(self._transport, self._tokenless, retrier, self._clock)
+        self._caller = Caller(self._transport, retrier, self._clock)
+        # What the agent endpoints say of too many questions, or do not say at all, is nothing to the API's.
+        self._agent_caller = Caller(self._tokenless, Retrier(retry, self._clock), self._clock)
         self._identity = KnownIdentity(self.whoami)
         self._exchanging = asyncio.Lock()
         self._is_closed = False

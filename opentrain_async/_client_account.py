@@ -123,8 +123,11 @@ class Onboarding(ClientCore):
         if save:
             await asyncio.to_thread(_credentials.check_writable, force=force)
         try:
-            made = await Caller(None, transport, Retrier(retry, clock), clock).call(_operations.register(body))
-            return evolve(made, saved_to=_credentials.save(made, settings.base_url, force=force)) if save else made
+            made = await Caller(transport, Retrier(retry, clock), clock).call(_operations.register(body))
+            if save:
+                saved = asyncio.to_thread(_credentials.save, made, settings.base_url, force=force)
+                made = evolve(made, saved_to=await asyncio.shield(saved))
+            return made
         finally:
             await transport.close()
 
@@ -195,8 +198,9 @@ class Onboarding(ClientCore):
                 grant = await self._call(_operations.claimed_token(claim_token))
                 self._transport.renew(grant.access_token)
                 self._claim, self._claim_token = None, None
-                grant = evolve(grant, saved_to=_credentials.replace(claim_token, grant.access_token))
                 self._grant = grant
+                saved_to = await asyncio.to_thread(_credentials.replace, claim_token, grant.access_token)
+                self._grant = grant = evolve(grant, saved_to=saved_to)
             self._identity.forget()
             is_by_token = self._ledger.account == counted_by
             try:

@@ -38,6 +38,7 @@ class ClientCore(Closable):
     _transport: Transport
     _tokenless: Transport
     _caller: Caller
+    _agent_caller: Caller
     _identity: KnownIdentity
     _ledger: QuotaLedger
     _outage: Outage
@@ -76,8 +77,9 @@ class ClientCore(Closable):
 
     async def _call(self, operation: Operation[T]) -> T:
         self._check_usable()
+        caller = self._agent_caller if operation.is_oauth else self._caller
         try:
-            return await self._caller.call(operation)
+            return await caller.call(operation)
         except TransportError as error:
             if not self._is_closed:
                 raise
@@ -93,6 +95,7 @@ class ClientCore(Closable):
         if self._is_account_known:
             return
         account = (await self._identity.get()).account
+        self._check_usable()
         if self._is_account_known:
             return
         name = account.organization_id or account.owner_user_id

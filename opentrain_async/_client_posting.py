@@ -1,5 +1,6 @@
 """The part of the client that makes drafts, fills their gaps, and looks after the jobs that come of them."""
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from typing import Unpack
@@ -12,8 +13,8 @@ from ._client_publishing import Publishing
 from ._description import body_of_description
 from ._fields import DraftFields, body_of
 from ._gaps import Answer
+from ._job_id import checked_job_id
 from ._text import shown
-from ._wire import checked_job_id
 from .errors import ConfigurationError, NotPublishReadyError, UnexpectedResponseError
 from .models import JOB_STATUSES, ClosedJob, Draft, Job, JobUpdate, PublishResult
 
@@ -36,7 +37,7 @@ class Drafting(ClientCore):
 
         A lost reply makes no second draft: each attempt carries the same key, by which the service finds the draft that
         the first one has made (https://www.opentrain.ai/docs/developers/guides/post-a-job/). Cancelled, the draft may
-        have been made; with the same key it is found again.
+        have been made; with the same key it is found again, which is in a note of the `CancelledError`.
 
         Args:
             description: The job in plain words, 1 to 60,000 characters; the service reads its fields from it.
@@ -66,7 +67,12 @@ class Drafting(ClientCore):
             body["externalId"] = external_id
         if idempotency_key is not None:
             _checks.name("idempotency_key", idempotency_key)
-        return await self._call(_operations.create_draft(body, idempotency_key or str(uuid.uuid4())))
+        key = idempotency_key or str(uuid.uuid4())
+        try:
+            return await self._call(_operations.create_draft(body, key))
+        except asyncio.CancelledError as error:
+            error.add_note(f"a draft may have been made: idempotency_key={key!r} finds it")
+            raise
 
     async def update_draft(self, job_id: str, **fields: Unpack[DraftFields]) -> Draft:
         """Set fields of a draft; the others stay as they are. It can be repeated safely. Cancelled, it may be applied.
@@ -76,7 +82,8 @@ class Drafting(ClientCore):
             **fields: The fields by their names in snake_case, such as ``price_per_hour=18``. What the service calls
                 them, and which values are documented, is at
                 https://www.opentrain.ai/docs/developers/api-reference/job-drafts/update/; prices are in USD and above
-                0. Further fields and choices are let through once `capabilities` has named them.
+                0. `models.DraftFields` lists them. Further fields and choices are let through once `capabilities` has
+                named them.
 
         Returns:
             The draft, with the gaps that are left. The service does not repeat its other fields.

@@ -9,17 +9,20 @@ from . import _checks, _operations, _preflight
 from ._bulk import JobIds, OnOutcome, Run, publish_many
 from ._client_core import ClientCore
 from ._clock import instant
+from ._job_id import checked_job_id
 from ._journal import Journal, JournalWriter
 from ._patience import Patience
 from ._plan import PublishPlan, plan
 from ._progress import Obstacle, OnProgress, Progress
 from ._source import Source
 from ._stream import PublishStream
-from ._wire import checked_job_id
-from .errors import AuthenticationError, OpenTrainError
+from .errors import APIError
 from .models import PublishResult
 from .outcomes import PublishReport
 from .quota import QuotaSnapshot
+
+_NOT_SERVED = {404, 405, 501}
+"""The answers of a service that does not know the question."""
 
 _logger = logging.getLogger("opentrain_async")
 
@@ -178,6 +181,7 @@ class Publishing(ClientCore):
         Raises:
             ConfigurationError: That is no iterable of ids. (An id that cannot be one is told in the plan.)
             QuotaLedgerError: The ledger failed.
+            OpenTrainError: With ``account="auto"`` the first look at the quota asks who one is, and that failed.
             JournalError: The journal is none, or cannot be read.
             ClientClosedError: The client is closed.
             Exception: What the iterable raised.
@@ -197,6 +201,7 @@ class Publishing(ClientCore):
 
         Raises:
             QuotaLedgerError: The ledger failed.
+            OpenTrainError: With ``account="auto"`` the first look at the quota asks who one is, and that failed.
             ClientClosedError: The client is closed.
         """
         self._check_usable()
@@ -243,13 +248,11 @@ class Publishing(ClientCore):
     async def _check_scope(self) -> None:
         """See that the token may publish; where the service does not tell, it is for the publishes to find out."""
         try:
-            identity = await self._identity.get()
-        except AuthenticationError:
-            raise
-        except OpenTrainError:
-            _logger.warning("the preflight could not see what the token may do", exc_info=True)
-        else:
-            _preflight.check_scope(identity)
+            _preflight.check_scope(await self._identity.get())
+        except APIError as error:
+            if error.status not in _NOT_SERVED:
+                raise
+            _logger.warning("the preflight could not see what the token may do: %s", error)
 
     async def _prepare(self, *, preflight: bool) -> None:
         """What a run needs to know before its first draft."""

@@ -18,7 +18,7 @@ from .models import Registration
 
 _logger = logging.getLogger("opentrain_async")
 
-_API_TOKEN, _BASE_URL, _CLAIM_TOKEN = "apiToken", "baseUrl", "claimToken"
+API_TOKEN, BASE_URL, CLAIM_TOKEN = "apiToken", "baseUrl", "claimToken"
 
 
 def path_of_file() -> Path:
@@ -68,7 +68,9 @@ def check_writable(*, force: bool) -> None:
         ConfigurationError: There are credentials already and *force* is not set, or nothing can be written there.
     """
     if not force and _are_in(read()):
-        raise ConfigurationError(f"there are credentials in {path_of_file()}, which are replaced only with force")
+        raise ConfigurationError(
+            f"there are credentials in {path_of_file()}, which are replaced only with force (--force, force=True)"
+        )
     try:
         real = path_of_file().resolve()
         if real.is_dir():
@@ -80,7 +82,7 @@ def check_writable(*, force: bool) -> None:
 
 def _are_in(saved: Mapping[str, object]) -> bool:
     """Whether something would be lost: a token, or what an account can be claimed with."""
-    return saved.get(_API_TOKEN) is not None or saved.get(_CLAIM_TOKEN) is not None
+    return saved.get(API_TOKEN) is not None or saved.get(CLAIM_TOKEN) is not None
 
 
 def save(made: Registration, base_url: str, *, force: bool) -> Path | None:
@@ -92,13 +94,14 @@ def save(made: Registration, base_url: str, *, force: bool) -> Path | None:
         The file; `None` where it was not written, which is logged if it was to be: the tokens are not to be lost for
         that.
     """
-    content = {_API_TOKEN: made.access_token, _BASE_URL: base_url, _CLAIM_TOKEN: made.claim_token}
+    content = {API_TOKEN: made.access_token, BASE_URL: base_url, CLAIM_TOKEN: made.claim_token}
     with _logged():
         saved: Mapping[str, object] = {}
         with suppress(ConfigurationError) if force else nullcontext():
             saved = read()
-        if force or not _are_in(saved):
-            return _write({**saved, **content})
+        with suppress(FileExistsError):
+            if force or not _are_in(saved):
+                return _write({**saved, **content}, is_first=not (force or path_of_file().exists()))
         _logger.warning("others have saved credentials meanwhile: the new ones were not saved")
     return None
 
@@ -106,7 +109,7 @@ def save(made: Registration, base_url: str, *, force: bool) -> Path | None:
 def holds(claim_token: Secret) -> bool:
     """Whether the saved credentials are those of the account for which that claim token was made."""
     with suppress(ConfigurationError):  # of whoever it is that keeps such a file there
-        return read().get(_CLAIM_TOKEN) == claim_token
+        return read().get(CLAIM_TOKEN) == claim_token
     return False
 
 
@@ -118,8 +121,8 @@ def replace(claim_token: Secret, token: Secret) -> Path | None:
     """
     with _logged():
         saved = dict(read())
-        if saved.pop(_CLAIM_TOKEN, None) == claim_token:
-            return _write({**saved, _API_TOKEN: token})
+        if saved.pop(CLAIM_TOKEN, None) == claim_token:
+            return _write({**saved, API_TOKEN: token})
     return None
 
 
@@ -131,8 +134,12 @@ def _logged() -> Generator[None, None, None]:
         _logger.warning("the credentials could not be saved", exc_info=True)
 
 
-def _write(content: Mapping[str, object]) -> Path:
-    """Write the file in one step, for its owner's eyes only: who reads meanwhile has the old one or the new one."""
+def _write(content: Mapping[str, object], *, is_first: bool = False) -> Path:
+    """Write the file in one step, for its owner's eyes only: who reads meanwhile has the old one or the new one.
+
+    Raises:
+        FileExistsError: It was to be the first one, and somebody else's is there by now.
+    """
     real = path_of_file().resolve()
     text = Secret(json.dumps(content, indent=2))
     new = _new_file(real)
@@ -141,7 +148,11 @@ def _write(content: Mapping[str, object]) -> Path:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        new.replace(real)
+        if is_first:
+            real.hardlink_to(new)
+            new.unlink()
+        else:
+            new.replace(real)
     except BaseException:
         with suppress(OSError):
             new.unlink()

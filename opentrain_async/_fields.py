@@ -7,6 +7,7 @@ field whose type is not shown anything passes that JSON can say; the service has
 
 import difflib
 import json
+import math
 from collections.abc import Iterable, Mapping
 from typing import Literal, TypedDict, cast
 
@@ -215,8 +216,10 @@ def _listed(value: object) -> list[object]:
 
 def _number(key: str, value: object, kind: Kind) -> float:
     """A number above 0; a whole one without a point."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _HIGHEST:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
         raise _wrong(key, f"has to be {_NUMBERS[kind]}", value)
+    if value > _HIGHEST:
+        raise _wrong(key, "has to be a number that makes sense", value)
     return int(value) if value == int(value) else value
 
 

@@ -180,4 +180,6 @@ class Flights:
 
 def _closed_under(flight: Flight) -> ClientClosedError:
     effect: Effect = "unknown" if flight.may_be_live else "none"
-    return ClientClosedError("the client was closed meanwhile", job_id=flight.job_id, effect=effect)
+    error = ClientClosedError("the client was closed meanwhile", job_id=flight.job_id, effect=effect)
+    error.operation = "publish"
+    return error

@@ -60,19 +60,19 @@ async def _ask(draft: Draft, answer: Answer) -> tuple[dict[str, object], list[st
         try:
             body |= field.update(value)
         except ValueError as error:
-            raise ConfigurationError(f"no answer for {field.field}: {error}", job_id=draft.job_id) from None
+            raise ConfigurationError(f"the answer for {field.field}: {error}", job_id=draft.job_id) from None
     return body, unanswered
 
 
 def _after(before: Draft, body: Mapping[str, object], after: Draft) -> Draft:
-    """The draft after an update, whose answer may count the gaps and not name them.
+    """The draft after an update, whose answer may count the gaps and not name them, or say nothing of them.
 
-    The page of the update shows just that. Then those are left that were not answered, and the rate that goes with a
-    payment type which has just been set.
+    The page of the update shows a count alone. Then those are left that were not answered, and the rate that goes with
+    a payment type which has just been set.
     """
     after = evolve(after, idempotency_key=before.idempotency_key)
     validation = after.validation
-    if after.publish_ready or validation.missing_fields:
+    if (after.publish_ready and validation.raw) or validation.missing_fields:
         return after
     left = [field for field in before.missing if not body.keys() & {field.field, *field.update_keys}]
     count = validation.missing_field_count
@@ -81,7 +81,7 @@ def _after(before: Draft, body: Mapping[str, object], after: Draft) -> Draft:
         left.append(MissingField(rate, type="number"))
     if count is not None and len(left) != count:
         return after  # it is not these, or not only
-    return evolve(after, validation=evolve(validation, missing_fields=tuple(left)))
+    return evolve(after, validation=evolve(validation, publish_ready=not left, missing_fields=tuple(left)))
 
 
 def _incomplete(draft: Draft, why: str, effect: Effect) -> DraftIncompleteError:

@@ -20,6 +20,7 @@ class KnownIdentity:
     def __init__(self, ask: Callable[[], Awaitable[Identity]]) -> None:
         self._ask = ask
         self._asking: asyncio.Task[Identity] | None = None
+        self._waiting = 0
 
     async def get(self) -> Identity:
         """The identity.
@@ -31,6 +32,7 @@ class KnownIdentity:
             self._asking = asyncio.ensure_future(self._ask_once())
             self._asking.add_done_callback(self._note)
         asking = self._asking
+        self._waiting += 1
         try:
             return await asyncio.shield(asking)
         except OpenTrainError as error:
@@ -39,10 +41,16 @@ class KnownIdentity:
             if asking.cancelled():
                 raise ClientClosedError("the client was closed meanwhile") from None
             raise
+        finally:
+            self._waiting -= 1
+            if not self._waiting and not asking.done():
+                asking.cancel()
+                self._asking = None
 
     def forget(self) -> None:
-        """Ask anew when it is needed again."""
-        self._asking = None
+        """Ask anew when it is needed again; what is being asked just now is new enough."""
+        if self._asking is not None and self._asking.done():
+            self._asking = None
 
     async def close(self) -> None:
         """End the question, if one is under way."""

@@ -7,8 +7,8 @@ from heapq import heapify, heappop, heappush
 
 from attrs import frozen
 
+from ._job_id import checked_job_id
 from ._text import shown
-from ._wire import checked_job_id
 from .errors import ConfigurationError
 from .quota import QuotaSnapshot
 from .quota._log import CLAIMED_LIMIT

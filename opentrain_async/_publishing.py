@@ -96,7 +96,7 @@ class Publisher:
             reply = await self._transport.send(publish_request(flight.job_id), seconds)
             result = read_publish(reply, flight.job_id, self._clock.now())
         except OpenTrainError as error:
-            error.job_id = flight.job_id
+            error.job_id, error.operation = flight.job_id, "publish"
             flight.in_doubt |= error.effect == "unknown"
             flight.has_reached_server |= not isinstance(error, ConnectError | TLSError)
             flight.phase = "ready"

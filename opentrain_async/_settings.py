@@ -14,7 +14,7 @@ from ._secret import Secret, masked
 from .errors import ConfigurationError
 
 DEFAULT_BASE_URL = "https://app.opentrain.ai"
-_TOKEN_VARIABLES = ("OT_API_TOKEN", "OPENTRAIN_API_TOKEN")
+TOKEN_VARIABLES = ("OT_API_TOKEN", "OPENTRAIN_API_TOKEN")
 _BASE_URL_VARIABLES = ("OT_API_BASE_URL", "OPENTRAIN_API_BASE_URL")
 _NO_API_TOKENS = ("ot_clm_", "ot_cat_", "ot_ptk_", "whsec_")
 
@@ -36,17 +36,17 @@ def resolve(token: str | None, base_url: str | None, claim_token: str | None = N
     Raises:
         ConfigurationError: There is no token, or one of the two cannot be right.
     """
-    chosen: object = masked(token) if token is not None else _from_environment(_TOKEN_VARIABLES)
+    chosen: object = masked(token) if token is not None else _from_environment(TOKEN_VARIABLES)
     chosen_url: object = base_url if base_url is not None else _from_environment(_BASE_URL_VARIABLES)
     chosen_claim = None if claim_token is None else _checked_claim_token(masked(claim_token))
     if chosen is None:
         saved = _credentials.read()
-        chosen = saved.get("apiToken")
-        chosen_url = chosen_url if chosen_url is not None else saved.get("baseUrl")
+        chosen = saved.get(_credentials.API_TOKEN)
+        chosen_url = chosen_url if chosen_url is not None else saved.get(_credentials.BASE_URL)
         chosen_claim = chosen_claim or _claim_token_in(saved)
     if chosen is None:
         raise ConfigurationError(
-            "no API token: set OT_API_TOKEN, pass token=, or log in with the service's own command line tool"
+            "no API token: set OT_API_TOKEN, pass token=, register, or log in with the service's own command line tool"
         )
     origin = _checked_origin(DEFAULT_BASE_URL if chosen_url is None else chosen_url)
     return Settings(_checked_token(chosen), origin, chosen_claim)
@@ -59,11 +59,15 @@ def saved() -> Settings:
         ConfigurationError: There is no such account, or what is saved cannot be right.
     """
     found = _credentials.read()
-    if found.get("apiToken") is None or _claim_token_in(found) is None:
+    if found.get(_credentials.API_TOKEN) is None:
         raise ConfigurationError("there is no account here that waits to be claimed: register one first")
+    if _claim_token_in(found) is None:
+        raise ConfigurationError(
+            "the saved account does not wait to be claimed: it is claimed, or was not registered here"
+        )
     return resolve(
-        cast("str", found["apiToken"]),
-        _from_environment(_BASE_URL_VARIABLES) or cast("str | None", found.get("baseUrl")),
+        cast("str", found[_credentials.API_TOKEN]),
+        _from_environment(_BASE_URL_VARIABLES) or cast("str | None", found.get(_credentials.BASE_URL)),
         _claim_token_in(found),
     )
 
@@ -86,7 +90,7 @@ def _from_environment(names: tuple[str, ...]) -> Secret | None:
 def _claim_token_in(saved: Mapping[str, object]) -> Secret | None:
     """The saved claim token; one that is none is nobody's concern but a claim's."""
     with suppress(ConfigurationError):
-        return _checked_claim_token(saved.get("claimToken"))
+        return _checked_claim_token(saved.get(_credentials.CLAIM_TOKEN))
     return None
 
 

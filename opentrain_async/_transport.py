@@ -119,6 +119,7 @@ class Transport:
             raise ConfigurationError("the borrowed session logs in by itself (auth=); the token is the only credential")
         self.token = settings.token
         self._renewal: asyncio.Future[None] | None = None
+        self._is_closed = False
         self._origin = URL(settings.base_url)
         self._timeout = timeout
         self._connect_timeout = connect_timeout
@@ -154,11 +155,13 @@ class Transport:
             ConfigurationError: A borrowed session would send a token of its own where none is to go. Nothing was sent.
             ClientClosedError: The session is closed.
         """
+        if self._is_closed:
+            raise ClientClosedError("the client is closed")
         token = self.token
         if token is None and self._session is not None and "Authorization" in self._session.headers:
             raise ConfigurationError("the session sends an Authorization header by itself, which has no place here")
         reply = await self._send(request, seconds)
-        if reply.status == 401 and await self._is_renewed_since(token):
+        if reply.status == 401 and await self._is_renewed_since(token, seconds):
             reply = await self._send(request, seconds)
         return reply
 
@@ -179,9 +182,9 @@ class Transport:
         if self._session is not None and not self._borrowed:
             self._session.headers["Authorization"] = _bearer(token)
 
-    async def _is_renewed_since(self, token: Secret | None) -> bool:
+    async def _is_renewed_since(self, token: Secret | None, seconds: float) -> bool:
         if token is self.token and self._renewal is not None:
-            await asyncio.shield(self._renewal)
+            await asyncio.wait({self._renewal}, timeout=min(seconds, self._timeout))
         return token is not self.token
 
     async def _send(self, request: Request, seconds: float) -> Reply:
@@ -231,7 +234,8 @@ class Transport:
         return Reply(status, body, response.headers, flaw)
 
     async def close(self) -> None:
-        """Close the session, if it is our own."""
+        """Close the session, if it is our own; from then on nothing is sent."""
+        self._is_closed = True
         self._alarm.close()
         if self._session is not None and not self._borrowed:
             await self._session.close()

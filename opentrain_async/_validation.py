@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from attrs import evolve
 
 from . import _codec
-from ._json import as_list, as_object, of_type
+from ._job_id import is_job_id
+from ._json import WrongShapeError, as_list, as_object, of_type
 from .models import Draft, Issue, MissingField, Validation
 from .models._draft import NAMELESS
 
@@ -19,6 +20,8 @@ def draft(keys: Object) -> Draft:
         WrongShapeError: It does not say which.
     """
     read = _codec.read(Draft, {key: value for key, value in keys.items() if key != "validation"})
+    if not is_job_id(read.job_id):
+        raise WrongShapeError("an id that can be none")
     return evolve(read, validation=validation(keys, {}), raw=keys)
 
 

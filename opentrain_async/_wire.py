@@ -6,7 +6,6 @@ body only refines it.
 """
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -17,12 +16,10 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from . import _codec, _validation
 from ._json import WrongShapeError, as_object, decode
 from ._retry_after import seconds_to_wait
-from ._text import shown
 from .errors import (
     APIError,
     AuthenticationError,
     BadRequestError,
-    ConfigurationError,
     ConflictError,
     ModerationBlockedError,
     NotFoundError,
@@ -43,7 +40,6 @@ BODY_CAP = 1024 * 1024
 """Bytes of an answer's body that are read at the most."""
 _HIGHEST_LIMIT = 10_000
 _LONGEST_WINDOW_HOURS = 24.0 * 366
-_JOB_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}", re.ASCII)
 _BY_CODE: Mapping[str, type[APIError]] = {
     "BAD_REQUEST": BadRequestError,
     "UNAUTHORIZED": AuthenticationError,
@@ -99,20 +95,6 @@ class Reply:
     flaw: str | None = None
 
 
-def checked_job_id(job_id: object) -> str:
-    """The id, if it can be one: 1 to 128 of ``A-Z a-z 0-9 . _ ~ -``, and neither ``.`` nor ``..``.
-
-    Raises:
-        ConfigurationError: It cannot. An id becomes part of a path, so nothing else is let through.
-    """
-    if isinstance(job_id, str) and _JOB_ID.fullmatch(job_id) and job_id not in {".", ".."}:
-        return job_id
-    raise ConfigurationError(
-        f"not a job id: {shown(job_id)} (1 to 128 of A-Z a-z 0-9 . _ ~ -, and neither '.' nor '..')",
-        job_id=job_id if isinstance(job_id, str) else None,
-    )
-
-
 def publish_request(job_id: str) -> Request:
     """The request that publishes a job."""
     return Request("POST", f"{API}/jobs/{job_id}/publish")
@@ -132,7 +114,7 @@ def read_publish(reply: Reply, job_id: str, now: float) -> PublishResult:
     Raises:
         OpenTrainError: Any other answer, as its class; `effect` says what this one request had changed.
     """
-    result = read_answer(reply, _codec.publish_result, "a publish result", now, job_id)
+    result = read_answer(reply, _codec.publish_result, "a publish result", now, job_id, has_quota=True)
     if result.job_id != job_id:
         raise _unexpected(reply, "a publish result", "an answer about another job", job_id)
     return result
@@ -146,6 +128,7 @@ def read_answer(
     job_id: str | None = None,
     *,
     is_oauth: bool = False,
+    has_quota: bool = False,
 ) -> T:
     """What an answer means.
 
@@ -156,6 +139,7 @@ def read_answer(
         now: When it came, in epoch seconds.
         job_id: The draft or job that it is about, if it is about one.
         is_oauth: Errors have the shape of OAuth's: ``error`` is a code, ``error_description`` the text.
+        has_quota: A 429 that names a window is of the publish quota; otherwise it is one as any other.
 
     Raises:
         OpenTrainError: Any answer but a success; `effect` says what this one request had changed.
@@ -170,7 +154,7 @@ def read_answer(
         raise _unexpected(reply, what, flaw, job_id)  # out here: the frames of the reading show what was read
     if 300 <= reply.status < 400:
         raise _read_redirect(reply, job_id)
-    raise _read_error(reply, job_id, now, is_oauth=is_oauth)
+    raise _read_error(reply, job_id, now, is_oauth=is_oauth, has_quota=has_quota)
 
 
 def _unexpected(reply: Reply, what: str, flaw: str, job_id: str | None) -> UnexpectedResponseError:
@@ -192,7 +176,7 @@ def _read_redirect(reply: Reply, job_id: str | None) -> OpenTrainError:
     )
 
 
-def _read_error(reply: Reply, job_id: str | None, now: float, *, is_oauth: bool) -> OpenTrainError:
+def _read_error(reply: Reply, job_id: str | None, now: float, *, is_oauth: bool, has_quota: bool) -> OpenTrainError:
     """The error of a 4xx, 5xx or stranger status. The body may refine its class, and can never fail to be read."""
     raw = _raw(reply.body)
     envelope = as_object(raw)
@@ -203,7 +187,8 @@ def _read_error(reply: Reply, job_id: str | None, now: float, *, is_oauth: bool)
     kind = _class_of(reply.status, code, details)
     wait = seconds_to_wait(reply.headers.getall("Retry-After", ()), reply.headers.get("Date"), now)
     text = _text(envelope.get("error")) or f"the server answered {reply.status}"
-    if kind is RateLimitedError and (hours := _positive(details.get("windowHours"))) is not None:
+    hours = _positive(details.get("windowHours"))
+    if has_quota and kind is RateLimitedError and hours is not None:
         return QuotaExceededError(
             text,
             job_id=job_id,

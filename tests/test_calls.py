@@ -36,14 +36,6 @@ async def test_an_error_does_not_show_the_claim_token() -> None:
         assert (caught.value.message, caught.value.operation) == ("*** has expired", "start_claim")
 
 
-async def test_a_success_keeps_the_tokens_that_it_is_about() -> None:
-    """There they are what was asked for."""
-    async with scripted() as server, client_of(server.url, claim_token=CLAIM_TOKEN) as client:
-        page = f"https://app.opentrain.ai/claim?token={CLAIM_TOKEN}"
-        server.on(CLAIM, {"user_code": "012345", "verification_uri": page})
-        assert (await client.start_claim("a@example.com")).verification_uri == page
-
-
 @pytest.mark.parametrize(
     ("code", "advice"), [("authorization_pending", "Wait for it again."), ("expired_token", "Start the claim anew")]
 )

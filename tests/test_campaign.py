@@ -123,7 +123,7 @@ async def die(*_args, **_more):
     os.kill(os.getpid(), signal.SIGKILL)
 
 async def main(ledger, job_id, where):
-    setattr(*{"before": (Transport, "post"), "after": (QuotaLedger, "settle")}[where], die)
+    setattr(*{"before": (Transport, "send"), "after": (QuotaLedger, "settle")}[where], die)
     async with SQLiteLedger(ledger) as store, AsyncOpenTrain(ledger=store, daily_limit=20) as client:
         await client.publish(job_id)
 

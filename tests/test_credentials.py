@@ -66,7 +66,7 @@ def test_credentials_that_anybody_could_read_are_closed_to_them() -> None:
 def test_the_credentials_of_others_stay(theirs: object, caplog: pytest.LogCaptureFixture) -> None:
     """Before something is sent they are a reason not to send it; after that the new ones are not saved."""
     write(theirs)
-    with pytest.raises(ConfigurationError, match=rf"credentials in {path_of_file()}: force=True would replace them"):
+    with pytest.raises(ConfigurationError, match="which are replaced only with force"):
         _credentials.check_writable(force=False)
     assert _credentials.save(MADE, URL, force=False) is None
     assert content() == theirs

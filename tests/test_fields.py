@@ -99,7 +99,7 @@ def test_what_a_field_can_hold_is_sent_as_it_is(fields: dict[str, object], sent:
         ({"price_per_label": True}, "price_per_label has to be a number above 0, not True"),
         ({"fixed_price": math.nan}, "fixed_price has to be a number above 0, not nan"),
         ({"fixed_price": math.inf}, "fixed_price has to be a number above 0, not inf"),
-        ({"fixed_price": 10**5000}, "fixed_price has to be a number above 0, not <int>"),
+        ({"fixed_price": 10**5000}, "fixed_price has to be a number that makes sense, not <int>"),
         ({"data_volume": None}, "data_volume has to be a number above 0, not None"),
         ({"headcount": 0}, "headcount has to be a whole number from 1, not 0"),
         ({"headcount": "3"}, "headcount has to be a whole number from 1, not '3'"),

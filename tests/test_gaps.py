@@ -133,7 +133,7 @@ async def test_an_answer_that_cannot_be_right_sends_nothing_of_its_round() -> No
         said: dict[str, object] = dict(ANSWERS)
         for wrong, text in ("files", "not 'files'"), (5, "not 5"):
             said["dataVolumeUnit"] = wrong
-            with pytest.raises(ConfigurationError, match=rf"no answer for dataVolumeUnit: data_volume_unit .*{text}"):
+            with pytest.raises(ConfigurationError, match=rf"the answer for dataVolumeUnit: data_volume_unit .*{text}"):
                 await client.fill_gaps(draft_with("experienceLevel", "dataVolumeUnit"), lambda gap: said[gap.field])
         assert server.log == []
 

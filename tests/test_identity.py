@@ -14,7 +14,6 @@ from opentrain_async.errors import (
     AuthenticationError,
     ClientClosedError,
     NotFoundError,
-    OpenTrainError,
     QuotaExceededError,
     ServerError,
     UnexpectedResponseError,
@@ -217,28 +216,48 @@ async def test_a_client_that_is_closed_meanwhile_says_so(what: str, sandbox: San
         await client.publish(sandbox.draft())
 
 
-async def test_a_question_that_was_forgotten_is_its_own_end() -> None:
-    """Who waits for it is told, and its failure does not make the next one be asked twice."""
-    go_on = asyncio.Event()
-    answers: list[Identity | OpenTrainError] = [ServerError("late"), Identity(Actor("a"), Token(), Account())]
+async def test_a_question_under_way_is_not_forgotten() -> None:
+    """Its answer is new enough; what was answered before is asked again."""
+    go_on, asked = asyncio.Event(), list[int]()
 
     async def ask() -> Identity:
-        answered = answers.pop(0)
-        if isinstance(answered, OpenTrainError):
-            await go_on.wait()
-            raise answered
-        return answered
+        asked.append(1)
+        await go_on.wait()
+        return Identity(Actor(f"user_{len(asked)}"), Token(), Account())
 
     known = KnownIdentity(ask)
     first = asyncio.create_task(known.get())
     await asyncio.sleep(0)
     known.forget()
-    assert (await known.get()).actor.user_id == "a"
     go_on.set()
-    with pytest.raises(ServerError):
-        await first
-    assert (await known.get()).actor.user_id == "a"
-    await known.close()
+    assert ((await known.get()).actor.user_id, (await first).actor.user_id) == ("user_1", "user_1")
+    known.forget()
+    assert (await known.get()).actor.user_id == "user_2"
+
+
+async def test_a_question_ends_with_the_last_who_waits_for_it() -> None:
+    """No task is left behind, and the next one asks anew."""
+    asked = list[asyncio.Task[object] | None]()
+
+    async def ask() -> Identity:
+        asked.append(asyncio.current_task())
+        if len(asked) == 1:
+            await asyncio.Event().wait()
+        return Identity(Actor(), Token(), Account())
+
+    known = KnownIdentity(ask)
+    waiting = [asyncio.create_task(known.get()) for _ in range(2)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    waiting[0].cancel()
+    await asyncio.sleep(0)
+    assert asked[0] is not None
+    assert not asked[0].cancelling()
+    waiting[1].cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    await known.get()
+    assert asked[0].cancelled()
+    assert len(asked) == 2
 
 
 async def test_an_identity_that_is_forgotten_is_asked_for_anew(sandbox: Sandbox, connect: Connect) -> None:

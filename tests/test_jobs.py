@@ -145,9 +145,8 @@ async def test_an_edit_that_moderation_refuses_has_been_applied(sandbox: Sandbox
     with pytest.raises(ModerationBlockedError) as caught:
         await client.update_job(job_id, job_description=f"Please {BLOCKED_PHRASE} x")
     assert (caught.value.effect, caught.value.reasons) == ("applied", ("Asks for personal contact details.",))
-    assert "The edit has been applied, and the job is a draft again. Change the draft, then publish again." in str(
-        caught.value
-    )
+    told = "The edit has been applied, and the job is a draft again. The reasons: Asks for personal contact details."
+    assert f"{told} Change the draft, then publish again." in str(caught.value)
     assert sandbox.live == ()
     await client.update_draft(job_id, job_description="Label cats.")
     assert (await client.publish(job_id)).newly_published

@@ -98,7 +98,7 @@ async def test_tokens_that_are_not_to_be_saved_are_not(sandbox: Sandbox) -> None
 async def test_saved_credentials_are_replaced_by_force_only(sandbox: Sandbox) -> None:
     """Without it nothing is sent, so no account is made whose token would be nowhere."""
     first = await register(sandbox)
-    with pytest.raises(ConfigurationError, match="force=True would replace them"):
+    with pytest.raises(ConfigurationError, match="replaced only with force"):
         await register(sandbox)
     assert len(sandbox.requests) == 1
     second = await register(sandbox, force=True)

@@ -304,8 +304,8 @@ def test_oauth_s_errors_have_another_shape() -> None:
     assert limited.code == "rate_limit_exceeded"
 
 
-def test_a_quota_is_one_of_whatever_it_was_that_hit_it() -> None:
-    """A window makes it one, as nobody has said which other calls have one."""
+def test_only_a_publish_has_a_quota() -> None:
+    """A window that another call's refusal names says nothing of the day's publishes: it is kept in the details."""
     error = error_of("create_draft", documented.refused("no", "RATE_LIMITED", {"limit": 3, "windowHours": 24}), 429)
-    assert isinstance(error, QuotaExceededError)
-    assert (error.limit, error.effect) == (3, "none")
+    assert isinstance(error, RateLimitedError)
+    assert (error.details, error.effect) == ({"limit": 3, "windowHours": 24}, "none")

@@ -15,8 +15,9 @@ from yarl import URL
 
 from opentrain_async import _checks
 from opentrain_async._clock import SystemClock, instant
+from opentrain_async._job_id import checked_job_id
 from opentrain_async._text import one_line
-from opentrain_async._wire import checked_job_id, publish_request
+from opentrain_async._wire import publish_request
 from opentrain_async.errors import ConfigurationError, NotFoundError, QuotaExceededError
 from opentrain_async.models import MissingField, PublishResult, SideEffects, Validation
 from opentrain_async.outcomes import OutcomeStatus, PublishOutcome, PublishReport

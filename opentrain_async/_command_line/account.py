@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 import attrs
 import click
 
-from .. import _settings
+from .. import _credentials, _settings
 from .._client import AsyncOpenTrain
+from .._secret import Secret
 from .._text import one_line
 from ..errors import ClaimError, ConfigurationError, OpenTrainError, QuotaLedgerError
 from ..models import Claim, Identity, TokenGrant
@@ -25,8 +26,6 @@ from .common import (
     with_client,
 )
 from .signals import Interruption, exit_code, run
-
-_TOKEN_VARIABLES = ("OT_API_TOKEN", "OPENTRAIN_API_TOKEN")
 
 
 @click.command()
@@ -116,10 +115,7 @@ def register(agent_name: str | None, organization: str | None, force: bool) -> N
         f"It may publish 3 drafts a day; a person can claim it{until}, and then it is 20:\n"
         "  opentrain-async claim --email you@example.com"
     )
-    if variable := next((name for name in _TOKEN_VARIABLES if os.environ.get(name)), None):
-        click.echo(
-            f"Note: {variable} is set, and goes before the saved credentials; unset it to use the account.", err=True
-        )
+    _note_variable()
 
 
 @click.command()
@@ -155,12 +151,17 @@ def claim(ctx: click.Context, email: str | None, timeout: float, no_wait: bool, 
         settings = _settings.saved()
     except ConfigurationError as error:
         raise CannotRunError(str(error)) from None
+    _note_variable()
+    if email is None:
+        click.echo("Waiting for a claim that has begun; --email begins one.", err=True)
     client = AsyncOpenTrain(settings.token, base_url=settings.base_url, claim_token=settings.claim_token, ledger=ledger)
     try:
         with told_in_one_line(OpenTrainError):
             grant = run(_claim(client, ledger, email, None if no_wait else timeout))
     except Interruption as stopped:
-        click.echo("Interrupted. The claim goes on: 'opentrain-async claim' waits for it again.", err=True)
+        is_over = not _credentials.holds(settings.claim_token or Secret())
+        told = "The account is claimed" if is_over else "The claim goes on: 'opentrain-async claim' waits for it again"
+        click.echo(f"Interrupted. {told}.", err=True)
         ctx.exit(exit_code(stopped))
     if isinstance(grant, ClaimError):
         click.echo(str(grant), err=True)
@@ -194,3 +195,11 @@ def _invite(begun: Claim, email: str) -> None:
     sent = f", which was also sent to {one_line(email)}" if begun.email_sent else ""
     click.echo(f"Open  {one_line(str(begun.verification_uri))}\nCode  {one_line(begun.user_code)}{sent}")
     click.echo(f"Both are valid for {begun.expires_in / 60:g} minutes.", err=True)
+
+
+def _note_variable() -> None:
+    """Say so where the other commands do not use the account that is registered and claimed here."""
+    if variable := next((name for name in _settings.TOKEN_VARIABLES if os.environ.get(name)), None):
+        click.echo(
+            f"Note: {variable} is set, and goes before the saved credentials; unset it to use the account.", err=True
+        )

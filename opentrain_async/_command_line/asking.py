@@ -7,7 +7,7 @@ from typing import cast
 
 import click
 
-from .._fields import camel
+from .._fields import DOCUMENTED, camel
 from .._text import one_line
 from ..models import MissingField
 from .signals import Interruption, ends_at_once
@@ -28,8 +28,8 @@ class Asker:
 
     @property
     def unused(self) -> tuple[str, ...]:
-        """The names of the answers that nobody has asked for."""
-        return tuple(self._unused)
+        """The names of the answers that nobody has asked for, nor would: no field is known by them."""
+        return tuple(name for name in self._unused if camel(name) not in DOCUMENTED)
 
     def __call__(self, field: MissingField) -> object:
         """The answer, or `None` where there is none."""
@@ -37,7 +37,11 @@ class Asker:
             if name in self._known:
                 self._unused = {known: None for known in self._unused if camel(known) != name}
                 return self._known[name]
-        return _ask(field) if self._asks else None
+        if not self._asks:
+            return None
+        answer = _ask(field)
+        self._asks = answer is not None  # who has ended the input has ended it for all that would be asked
+        return answer
 
 
 def answers_in(path: Path | None) -> Mapping[str, object]:
@@ -70,20 +74,25 @@ def _ask(field: MissingField) -> object:
             raise click.UsageError(str(error)) from None
         return text
 
-    choices = f" ({', '.join(one_line(choice) for choice in field.choices)})" if field.choices else ""
+    choices = f" ({', '.join(map(one_line, field.choices))})" if field.choices else ""
+    if not field.choices and field.example:
+        choices = f" (such as {one_line(field.example)})"
     with ends_at_once() as ended_by:
         try:
             return click.prompt(
                 one_line(field.question) + choices, default=_default_of(field), value_proc=checked, err=True
             )
         except click.Abort:
+            click.echo(err=True)
             if ended_by:
                 raise Interruption(ended_by[0]) from None
             return None
 
 
 def _default_of(field: MissingField) -> str | None:
-    """The service's example, if it would do: what Enter alone stands for."""
+    """What Enter alone stands for: of a choice the service's example, if it would do. No price goes without saying."""
+    if not field.choices:
+        return None
     try:
         field.update(field.example)
     except ValueError:

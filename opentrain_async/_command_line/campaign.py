@@ -26,6 +26,7 @@ class Orders:
         outage_patience: Seconds to be held in an outage.
         journal: Where it is written down, and gone on with.
         grace: Seconds for what is being sent, once it is stopped.
+        preflight: Ask first what would refuse all of them.
     """
 
     ids: tuple[str, ...]
@@ -34,6 +35,7 @@ class Orders:
     outage_patience: float
     journal: Path | None
     grace: float = 10.0
+    preflight: bool = False
 
 
 class Campaign:
@@ -83,6 +85,7 @@ class Campaign:
                 max_wait=orders.max_wait,
                 outage_patience=orders.outage_patience,
                 journal=orders.journal,
+                preflight=orders.preflight,
                 on_progress=self._on_progress,
             )
             async with self._stream as outcomes:

@@ -2,7 +2,9 @@
 
 import json
 import math
+import shlex
 import sys
+import uuid
 from pathlib import Path
 
 import click
@@ -10,7 +12,7 @@ import click
 from .._answers import outcome_of, rule_on
 from .._client import AsyncOpenTrain
 from .._text import one_line
-from ..errors import ConfigurationError, DraftIncompleteError, OpenTrainError
+from ..errors import ConfigurationError, DraftIncompleteError, ModerationBlockedError, OpenTrainError
 from ..models import Draft, PublishResult
 from ..outcomes import OutcomeStatus, PublishOutcome, PublishReport
 from ..quota import LedgerStore
@@ -21,11 +23,12 @@ from .common import client_of, json_option, ledger_option, status_of
 from .signals import Interruption, exit_code, run
 
 
-class Posting:
+class Errand:
     """One posting, step by step, so that it can be told how far it got.
 
     Attributes:
         draft: The draft, once it was made.
+        key: The key with which it is made, whatever becomes of that.
     """
 
     def __init__(self, description: str, asker: Asker, *, external_id: str | None, key: str | None) -> None:
@@ -33,13 +36,13 @@ class Posting:
         self._description = description
         self._asker = asker
         self._external_id = external_id
-        self._key = key
+        self.key = str(uuid.uuid4()) if key is None else key
 
     async def run(self, client: AsyncOpenTrain, ledger: LedgerStore, max_wait: float) -> PublishResult:
         """Create the draft, fill its gaps, publish it."""
         async with closing(ledger), client:
             self.draft = await client.create_draft(
-                self._description, external_id=self._external_id, idempotency_key=self._key
+                self._description, external_id=self._external_id, idempotency_key=self.key
             )
             self.draft = await client.fill_gaps(self.draft, self._asker)
             return await client.publish(self.draft.job_id, max_wait=max_wait)
@@ -97,44 +100,51 @@ def post(
       3    it could not run: credentials, network, or the quota ledger
       130  Ctrl-C (143: SIGTERM)
     """  # noqa: D301 - \b is click's: what follows it is not wrapped
-    takes_stdin = source == "-"
-    if takes_stdin and sys.stdin.isatty():
+    if math.isnan(max_wait):
+        raise click.UsageError("--max-wait has to be a number of seconds")
+    takes_stdin, is_terminal = source == "-", sys.stdin.isatty()
+    if takes_stdin and is_terminal:
         click.echo("Describe the job, then press Ctrl-D on a line of its own:", err=True)
-    asker = Asker(answers_in(answers), asks=not takes_stdin)
-    posting = Posting(_text_in(source), asker, external_id=external_id, key=key)
+    asker = Asker(answers_in(answers), asks=is_terminal or not takes_stdin)
+    errand = Errand(_text_in(source), asker, external_id=external_id, key=key)
     client = client_of(ledger)
     try:
-        outcome = _attempt(posting, client, ledger, math.inf if wait else max_wait)
+        outcome = _attempt(errand, client, ledger, math.inf if wait else max_wait)
     except Interruption as stopped:
-        click.echo(f"Interrupted. {_how_to_go_on(posting) or 'A draft may have been made.'}", err=True)
+        click.echo(f"Interrupted. {_how_to_go_on(errand)}", err=True)
         ctx.exit(exit_code(stopped))
-    _tell(outcome, posting, as_json=as_json)
+    _tell(outcome, errand, as_json=as_json)
     if asker.unused:
-        click.echo(f"Nobody asked for: {', '.join(map(one_line, asker.unused))}", err=True)
+        click.echo(f"A draft has no such field: {', '.join(map(one_line, asker.unused))}", err=True)
     stopped_by = outcome.error if outcome.error and rule_on(outcome.error).stops_run else None
     ctx.exit(status_of(PublishReport((outcome,), stopped_by)))
 
 
-def _attempt(posting: Posting, client: AsyncOpenTrain, ledger: LedgerStore, max_wait: float) -> PublishOutcome:
+def _attempt(errand: Errand, client: AsyncOpenTrain, ledger: LedgerStore, max_wait: float) -> PublishOutcome:
     try:
-        result = run(posting.run(client, ledger, max_wait))
+        result = run(errand.run(client, ledger, max_wait))
     except ConfigurationError as error:
-        raise click.UsageError(f"{error}{_draft_so_far(posting)}") from None
+        raise click.UsageError(f"{error}{_draft_so_far(errand)}") from None
     except OpenTrainError as error:
-        job_id = posting.draft.job_id if posting.draft else "-"
-        return PublishOutcome(job_id, outcome_of(error), error=error.with_traceback(None))
+        job_id = errand.draft.job_id if errand.draft else "-"
+        retry_at = getattr(error, "retry_at", None)
+        return PublishOutcome(job_id, outcome_of(error), error=error.with_traceback(None), retry_at=retry_at)
     status = OutcomeStatus.PUBLISHED if result.newly_published else OutcomeStatus.ALREADY_PUBLISHED
     return PublishOutcome(result.job_id, status, result=result)
 
 
-def _tell(outcome: PublishOutcome, posting: Posting, *, as_json: bool) -> None:
+def _tell(outcome: PublishOutcome, errand: Errand, *, as_json: bool) -> None:
     error = outcome.error
-    key = posting.draft.idempotency_key if posting.draft else error and error.idempotency_key
     if as_json:
         facts = json.loads(output.json_line(outcome))
-        click.echo(json.dumps({**facts, "idempotency_key": key}))
+        del facts["attempts"]
+        job_id = errand.draft.job_id if errand.draft else None
+        click.echo(json.dumps({**facts, "job_id": job_id, "idempotency_key": errand.key}))
     elif outcome.result is not None:
-        click.echo(f"{outcome.job_id} is live: {one_line(outcome.result.job_url or 'the service gave no page')}")
+        is_new = "" if outcome.result.newly_published else ", and was before"
+        click.echo(
+            f"{outcome.job_id} is live{is_new}: {one_line(outcome.result.job_url or 'the service gave no page')}"
+        )
     if error is None:
         return
     click.echo(f"Not live: {error}", err=True)
@@ -142,22 +152,24 @@ def _tell(outcome: PublishOutcome, posting: Posting, *, as_json: bool) -> None:
         for field in error.missing:
             choices = f" ({', '.join(map(one_line, field.choices))})" if field.choices else ""
             click.echo(f"  {one_line(field.field)}: {one_line(field.question)}{choices}", err=True)
-    if told := _how_to_go_on(posting):
-        click.echo(told, err=True)
+    if errand.draft or error.effect == "unknown":
+        click.echo(_how_to_go_on(errand, is_blocked=isinstance(error, ModerationBlockedError)), err=True)
 
 
-def _how_to_go_on(posting: Posting) -> str:
-    if posting.draft is None:
-        return ""
-    key = posting.draft.idempotency_key
-    job_id = one_line(posting.draft.job_id)
-    if posting.draft.publish_ready:
+def _how_to_go_on(errand: Errand, *, is_blocked: bool = False) -> str:
+    again = f"The same command with --idempotency-key {shlex.quote(errand.key)} goes on with it."
+    if errand.draft is None:
+        return f"A draft may have been made. {again}"
+    job_id = one_line(errand.draft.job_id)
+    if is_blocked:
+        return f"The draft is {job_id}. Once it is changed, on the site or in Python: opentrain-async publish {job_id}"
+    if errand.draft.publish_ready:
         return f"The draft is {job_id}, and complete: opentrain-async publish {job_id}"
-    return f"The draft is {job_id}. The same command with --idempotency-key {key} goes on with it."
+    return f"The draft is {job_id}. {again}"
 
 
-def _draft_so_far(posting: Posting) -> str:
-    return f"\n{_how_to_go_on(posting)}" if posting.draft else ""
+def _draft_so_far(errand: Errand) -> str:
+    return f"\n{_how_to_go_on(errand)}" if errand.draft else ""
 
 
 def _text_in(source: str) -> str:

@@ -11,7 +11,14 @@ import click
 
 from .._answers import is_transient
 from .._client import AsyncOpenTrain
-from ..errors import ConfigurationError, JournalError, QuotaLedgerError
+from ..errors import (
+    APIError,
+    ConfigurationError,
+    JournalError,
+    QuotaLedgerError,
+    ResponseError,
+    TransportError,
+)
 from ..outcomes import PublishOutcome
 from ..quota import LedgerStore
 from . import output, schedule, watching
@@ -41,10 +48,20 @@ _file_option = click.option(
 )
 
 
+_all_drafts_option = click.option(
+    "--all-drafts", is_flag=True, help="All drafts of the account, oldest first; they are listed before."
+)
+
+
 @click.command()
 @click.argument("ids", nargs=-1)
 @_file_option
-@click.option("--all-drafts", is_flag=True, help="All drafts of the account, oldest first; they are listed before.")
+@_all_drafts_option
+@click.option(
+    "--preflight",
+    is_flag=True,
+    help="Ask first whether publishing is switched on and the token may do it; if not, stop.",
+)
 @click.option(
     "--concurrency",
     type=click.IntRange(min=1),
@@ -83,6 +100,7 @@ def publish(
     ids: tuple[str, ...],
     source: TextIO | None,
     all_drafts: bool,
+    preflight: bool,
     concurrency: int,
     max_wait: float,
     wait: bool,
@@ -112,7 +130,7 @@ def publish(
     if not wanted:
         click.echo("There are no drafts.", err=True)
         return
-    orders = Orders(wanted, concurrency, math.inf if wait else max_wait, outage_patience, journal)
+    orders = Orders(wanted, concurrency, math.inf if wait else max_wait, outage_patience, journal, preflight=preflight)
     client = client_of(ledger)
     with watching.watching(draws=not (as_json and sys.stdout.isatty())) as watch:
         campaign = Campaign(orders, ledger, _write_json if as_json else _keep_quiet, watch.tell)
@@ -129,14 +147,22 @@ def publish(
 @click.command()
 @click.argument("ids", nargs=-1)
 @_file_option
+@_all_drafts_option
 @click.option("--journal", type=click.Path(path_type=Path), help="Leave out what a run with it would leave out.")
 @json_option
 @ledger_option
-def plan(ids: tuple[str, ...], source: TextIO | None, journal: Path | None, as_json: bool, ledger: LedgerStore) -> None:
+def plan(
+    ids: tuple[str, ...],
+    source: TextIO | None,
+    all_drafts: bool,
+    journal: Path | None,
+    as_json: bool,
+    ledger: LedgerStore,
+) -> None:
     """Show when each of the drafts with these IDS could go, given the quota as the ledger knows it.
 
-    Sends nothing to the service. A draft that turns out to be live, or is refused, uses up no slot; then those after it
-    go earlier.
+    Sends nothing to the service, but what lists the drafts of --all-drafts. A draft that turns out to be live, or is
+    refused, uses up no slot; then those after it go earlier.
 
     \b
     Exit status:
@@ -144,7 +170,7 @@ def plan(ids: tuple[str, ...], source: TextIO | None, journal: Path | None, as_j
       2    misuse
       3    it could not run: credentials, the quota ledger, or the journal
     """  # noqa: D301 - \b is click's: what follows it is not wrapped
-    wanted = _wanted(ids, source)
+    wanted = _wanted(ids, source, all_drafts=all_drafts)
     with told_in_one_line(QuotaLedgerError, JournalError, ConfigurationError):
         planned = run(with_client(ledger, client_of(ledger), lambda client: client.plan(wanted, journal=journal)))
     if as_json:
@@ -178,7 +204,7 @@ def _run(campaign: Campaign, client: AsyncOpenTrain, watch: watching.Watch, *, i
         run(campaign.run(client), stop if is_gentle else None)
     except ConfigurationError as error:
         raise click.UsageError(str(error)) from None
-    except JournalError as error:
+    except (JournalError, APIError, TransportError, ResponseError) as error:
         raise CannotRunError(str(error)) from None
     except Interruption as stopped:
         return stopped

@@ -102,20 +102,24 @@ class NotPublishReadyError(BadRequestError):
         return f"Fill in {names_of(self.validation.missing_fields)}, then publish again."
 
 
+_STILL_OPEN = {"authorization_pending", "slow_down"}
+
+
 class ClaimError(BadRequestError):
     """The account is not claimed. `code` says why, in OAuth's words.
 
-    ``"authorization_pending"``: nobody has ended the claim in the time that was waited. ``"expired_token"`` and
-    ``"invalid_grant"``: it has expired, or its token has been delivered already.
+    ``"authorization_pending"``: nobody has ended the claim in the time that was waited. ``"slow_down"``: the service
+    has not said, as it was asked too often. ``"expired_token"`` and ``"invalid_grant"``: it has expired, or its token
+    has been delivered already.
     """
 
     def _what_was_changed(self) -> str:
-        if self.effect == "unknown" and self.code != "authorization_pending":
+        if self.effect == "unknown" and self.code not in _STILL_OPEN:
             return "The new token may have been delivered, which happens once, in an answer that was lost."
         return super()._what_was_changed()
 
     def _next_step(self) -> str:
-        if self.code == "authorization_pending":
+        if self.code in _STILL_OPEN:
             return "Wait for it again."
         if self.effect == "unknown":
             return "Then whoever has claimed the account can make another one in the service's settings."
@@ -144,7 +148,9 @@ class ModerationBlockedError(PermissionDeniedError):
     (https://www.opentrain.ai/docs/developers/api-reference/jobs/update/).
     """
 
-    advice = "Change the draft, then publish again."
+    def _next_step(self) -> str:
+        reasons = f"The reasons: {one_line(' '.join(self.reasons)).rstrip('.')}. " if self.reasons else ""
+        return f"{reasons}Change the draft, then publish again."
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -189,7 +195,8 @@ class ConflictError(APIError):
     def _next_step(self) -> str:
         if self.required_status:
             return f"The job is {one_line(self.job_status)}, and would have to be {one_line(self.required_status)}."
-        return f"The job is {one_line(self.job_status)}." if self.job_status else ""
+        is_said = self.job_status is None or self.job_status in self.message
+        return "" if is_said else f"The job is {one_line(self.job_status)}."
 
 
 class RateLimitedError(APIError):

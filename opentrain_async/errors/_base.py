@@ -34,12 +34,12 @@ class OpenTrainError(Exception):
         message: What happened, unescaped where the server said it.
         job_id: The draft or job that it is about, or `None` where it is about none.
         effect: What the server had changed.
-        operation: What was being done: the name of the client's method.
+        operation: What was being asked of the service: the name of the client's method; `None` where nothing was.
         idempotency_key: Of a draft that was being created, the key with which to do so again; otherwise `None`.
     """
 
     advice: ClassVar[str] = ""
-    operation: str = "publish"
+    operation: str | None = None
     idempotency_key: str | None = None
 
     def __init__(self, message: str = "", *, job_id: str | None = None, effect: Effect = "none") -> None:
@@ -60,9 +60,9 @@ class OpenTrainError(Exception):
         if self.effect == "none":
             return _UNCHANGED
         if self.effect == "applied":
-            return _APPLIED.get(self.operation, "The server had applied the change.")
+            return _APPLIED.get(self.operation or "", "The server had applied the change.")
         key = f" ({one_line(self.idempotency_key)})" if self.idempotency_key else ""
-        return _DOUBTS.get(self.operation, "The server may have done it: to do it again is safe.") + key
+        return _DOUBTS.get(self.operation or "publish", "The server may have done it: to do it again is safe.") + key
 
     def _next_step(self) -> str:
         return self.advice
