@@ -3,9 +3,9 @@
 import pytest
 
 from opentrain_async import AsyncOpenTrain
-from opentrain_async.errors import APIError, BadRequestError, ClaimError, ServerError
+from opentrain_async.errors import APIError, BadRequestError, ClaimError, RateLimitedError, ServerError
 
-from .peers import AT_ONCE, client_of
+from .peers import AT_ONCE, ONCE, answer, client_of, live, peer, sends
 from .scripted import Said, scripted
 from .virtual import VirtualClock
 
@@ -24,6 +24,22 @@ async def test_what_cannot_be_repeated_is_not_after_doubt() -> None:
         made = await AsyncOpenTrain.register(base_url=server.url, save=False, retry=AT_ONCE, clock=VirtualClock())
         assert (made.access_token, len(server.log)) == ("ot_pat_x", 3)
         assert not any("Authorization" in seen.headers for seen in server.log)
+
+
+@pytest.mark.parametrize("seconds", [30, 3000])
+async def test_what_the_agent_endpoints_throttle_is_nothing_to_the_api(seconds: int) -> None:
+    """Too many claims hold up no publish, and defer none."""
+    limited = answer({"error": "rate_limit_exceeded"}, status="429 Slow", headers=f"Retry-After: {seconds}\r\n")
+    clock = VirtualClock()
+    async with (
+        peer(sends(limited, answer(live("job_1")))) as server,
+        client_of(server.url, claim_token=CLAIM_TOKEN, clock=clock, retry=ONCE) as client,
+    ):
+        with pytest.raises(RateLimitedError):
+            await client.start_claim("a@example.com")
+        report = await client.publish_many(["job_1"])
+    assert [outcome.attempts for outcome in report.outcomes] == [1]
+    assert clock.slept == []
 
 
 async def test_an_error_does_not_show_the_claim_token() -> None:

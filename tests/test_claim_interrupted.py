@@ -7,7 +7,7 @@ import pytest
 
 from opentrain_async import AsyncOpenTrain
 from opentrain_async._credentials import path_of_file, read
-from opentrain_async.errors import ClientClosedError
+from opentrain_async.errors import ClaimError, ClientClosedError
 from opentrain_async.models import Registration
 from opentrain_async.sandbox import Fault, Sandbox
 
@@ -42,6 +42,23 @@ async def test_who_is_cancelled_in_mid_sleep_leaves_nothing_behind(sandbox: Sand
     sandbox.approve_claim()
     sandbox.advance(seconds=5)
     assert (await client.wait_for_claim()).saved_to is not None
+
+
+@pytest.mark.parametrize("times", range(6))
+async def test_however_often_it_was_waited_for_before_the_token_is_had(
+    times: int, sandbox: Sandbox, client: AsyncOpenTrain, made: Registration
+) -> None:
+    """A service that slows down for who asks too soon is caught up with, by a client that knows nothing of that."""
+    await client.start_claim(EMAIL)
+    for _ in range(times):
+        with pytest.raises(ClaimError):
+            await client.wait_for_claim(timeout=1)
+    sandbox.approve_claim()
+    waiting = asyncio.create_task(client.wait_for_claim())
+    began = sandbox.clock.now()
+    await passing(sandbox, waiting.done)
+    assert (await waiting).access_token
+    assert sandbox.clock.now() - began < 200
 
 
 @pytest.mark.parametrize("saved", [True, False])

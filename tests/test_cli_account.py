@@ -165,6 +165,14 @@ async def test_what_cannot_be_done_is_told(service: Sandbox, arguments: list[str
     assert told in finished.err
 
 
+async def test_a_claimed_account_has_nothing_to_wait_for(service: Sandbox) -> None:
+    """It is not told to register again, which would cost it its credentials."""
+    await run("register", env=at(service))
+    assert (await claimed(service)).status == 0
+    again = await run("claim", env=at(service))
+    assert (again.status, "it is claimed" in again.err) == (3, True)
+
+
 async def test_an_address_that_has_an_account_is_refused(service: Sandbox) -> None:
     """The service's reason is told; an address that cannot be one is refused here."""
     await run("register", env=at(service))

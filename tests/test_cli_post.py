@@ -2,15 +2,18 @@
 
 import asyncio
 import json
+import os
+import pty
 import signal
 from asyncio.subprocess import Process
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from opentrain_async.sandbox import Fault, Sandbox
 
-from .command import end, interrupt, run, start
+from .command import COMMAND, end, environment, interrupt, run, start
 
 COMPLETE = (
     "Label cats\nexperienceLevel: EXPERT\ndataVolumeUnit: NUMBER_OF_FILES\npaymentType: FIXED_PRICE\nfixedPrice: 90"
@@ -206,6 +209,59 @@ async def test_all_drafts_are_published_by_one_command(sandbox: Sandbox) -> None
     assert by_status == dict.fromkeys(ids[:20], "published") | dict.fromkeys(ids[20:], "deferred")
     assert sum(request.operation == "jobs" for request in sandbox.requests) == 2
     assert sandbox.refusals == 0
+
+
+async def test_all_drafts_can_be_planned(sandbox: Sandbox) -> None:
+    """Which lists them, and publishes none."""
+    ids = [sandbox.draft() for _ in range(3)]
+    planned = json.loads((await run("plan", "--all-drafts", "--json", sandbox=sandbox)).out)
+    assert [draft["job_id"] for draft in planned["drafts"]] == ids
+    assert sandbox.live == ()
+    assert (await run("plan", sandbox=sandbox)).status == 2
+
+
+async def test_a_preflight_ends_a_run_with_one_line(sandbox: Sandbox) -> None:
+    """Where otherwise each draft would be refused."""
+    sandbox.switch_off("publish")
+    ids = [sandbox.draft() for _ in range(3)]
+    finished = await run("publish", *ids, "--preflight", sandbox=sandbox)
+    assert (finished.status, finished.out) == (3, "")
+    assert finished.err.startswith("Error: publishing is switched off for this account")
+    sandbox.switch_on("publish")
+    assert (await run("publish", *ids, "--preflight", sandbox=sandbox)).status == 0
+
+
+async def test_a_description_that_is_typed_in_is_asked_about() -> None:
+    """Ctrl-D ends the description and, at a question, the answers."""
+    async with Sandbox() as service:
+        typed = [b"Label cats\n", b"\x04", b"EXPERT\n", b"\x04"]
+        status, shown = await at_a_terminal(service, "post", typed)
+    assert status == 1
+    assert "Describe the job, then press Ctrl-D" in shown
+    assert "there is no answer for dataVolumeUnit, paymentType" in shown
+    assert shown.count("What is the payment type?") == 1
+
+
+async def at_a_terminal(service: Sandbox, command: str, typed: list[bytes]) -> tuple[int, str]:
+    """Run a command at a terminal, type something whenever it waits for that; what it showed."""
+    ours, theirs = pty.openpty()
+    env = environment(service, {"TERM": "dumb"})
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND, command, env=env, stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    os.set_blocking(ours, False)
+    shown, left = b"", list(typed)
+    async with asyncio.timeout(30):
+        while process.returncode is None:
+            with suppress(BlockingIOError, OSError):
+                shown += os.read(ours, 65536)
+            if left and shown.rstrip(b" \r\n").endswith((b":", b"cats")):
+                os.write(ours, left.pop(0))
+                shown += b"\n"
+            await asyncio.sleep(0.02)
+    os.close(ours)
+    return process.returncode, shown.decode()
 
 
 async def test_where_there_are_no_drafts_there_is_nothing_to_publish(sandbox: Sandbox) -> None:

@@ -7,6 +7,7 @@ import resource
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -189,6 +190,27 @@ def test_a_full_disk_loses_nothing_and_shows_nothing(room: int, caplog: pytest.L
     assert record.exc_info is not None
     assert isinstance(record.exc_info[1], OSError)
     assert "SECRET" not in "".join(texts_of(record.exc_info[1]))
+
+
+def test_of_two_who_register_at_once_one_has_the_file() -> None:
+    """The other is told that its tokens were not saved, and what was saved first stays."""
+    for number in range(30):
+        barrier, saved = threading.Barrier(2), dict[str, Path | None]()
+
+        def register(token: str, barrier: threading.Barrier, saved: dict[str, Path | None]) -> None:
+            made = Registration(Secret(token), Secret(f"ot_clm_{token}"))
+            barrier.wait()
+            saved[token] = _credentials.save(made, URL, force=False)
+
+        both = [threading.Thread(target=register, args=(f"{number}{name}", barrier, saved)) for name in "ab"]
+        for one in both:
+            one.start()
+        for one in both:
+            one.join()
+        (winner,) = [token for token, path in saved.items() if path is not None]
+        assert _credentials.read()["apiToken"] == winner
+        assert files() == ["cli.json"]
+        path_of_file().unlink()
 
 
 def test_whoever_reads_meanwhile_reads_a_whole_file() -> None:

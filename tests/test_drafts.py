@@ -267,6 +267,29 @@ async def test_a_failing_service_is_asked_again_and_then_believed(status: int) -
         assert (caught.value.effect, len(server.log)) == ("unknown", 4)
 
 
+@pytest.mark.parametrize("job_id", ["../jobs/x", "", "a b", "x" * 129, "a\r\nb"])
+async def test_an_id_that_can_be_none_is_not_gone_on_with(job_id: str) -> None:
+    """It would become part of a path."""
+    async with scripted() as server, client_of(server.url, retry=ONCE) as client:
+        server.on("POST /job-drafts", documented.CREATED["api-reference/job-drafts/create"] | {"jobId": job_id})
+        with pytest.raises(UnexpectedResponseError, match="an id that can be none") as caught:
+            await client.post("Label cats.")
+    assert caught.value.effect == "unknown"
+
+
+async def test_a_creation_that_is_cancelled_tells_its_key(sandbox: Sandbox, connect: Connect) -> None:
+    """With it the draft is found that may have been made."""
+    client = connect(sandbox)
+    sandbox.fault(Fault.STALL, on="create_draft", published=True)
+    creating = asyncio.create_task(client.create_draft("Label cats."))
+    await until(lambda: sandbox.requests)
+    creating.cancel()
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await creating
+    key = caught.value.__notes__[0].partition("idempotency_key='")[2].partition("'")[0]
+    assert (await client.create_draft("Label cats.", idempotency_key=key)).job_id == "job_1"
+
+
 async def test_a_draft_without_an_id_is_none() -> None:
     """An answer that does not say which draft it is about cannot be gone on with."""
     async with scripted() as server, client_of(server.on(CREATE, {"ok": True}).url) as client:

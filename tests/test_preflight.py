@@ -115,6 +115,15 @@ async def test_a_service_that_cannot_be_asked_ends_the_run_there(
     assert not (tmp_path / "run.jsonl").exists()
 
 
+@pytest.mark.parametrize("status", [404, 405, 501])
+async def test_a_service_that_does_not_tell_who_calls_ends_no_run(
+    status: int, sandbox: Sandbox, connect: Connect, run: Run
+) -> None:
+    """What the token may do is then for the publishes to find out."""
+    sandbox.fault(Fault.STATUS, on="whoami", status=status)
+    assert len(await run(connect(sandbox), [sandbox.draft()])) == 1
+
+
 async def test_a_source_is_not_touched_before_the_run_may_begin(sandbox: Sandbox, connect: Connect, run: Run) -> None:
     """So the same one can be given to the next run."""
     client, jobs = connect(sandbox), iter([sandbox.draft()])
