@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 from urllib.parse import urlencode
 
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
 from . import _codec, _validation
 from ._json import WrongShapeError, object_of
@@ -60,15 +60,14 @@ class Operation(Generic[T]):
     changes: bool = True
     is_oauth: bool = False
     idempotency_key: str | None = None
-    secret: Secret | None = field(default=None)
+    secret: Secret | None = None
     is_poll: bool = False
 
 
 def whoami() -> Operation[Identity]:
     """`GET /auth/me`."""
-    return Operation(
-        "whoami", Request("GET", f"{API}/auth/me"), _reading(Identity), "an identity", changes=False
-    )  # fmt: skip
+    request = Request("GET", f"{API}/auth/me")
+    return Operation("whoami", request, _reading(Identity), "an identity", changes=False)
 
 
 def capabilities() -> Operation[Capabilities]:
