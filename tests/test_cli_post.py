@@ -5,13 +5,13 @@ import json
 import os
 import pty
 import signal
-from asyncio.subprocess import Process
+from asyncio.subprocess import PIPE, Process
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from opentrain_async.sandbox import Fault, Sandbox
+from opentrain_async.sandbox import BLOCKED_PHRASE, Fault, Sandbox
 
 from .command import COMMAND, end, environment, interrupt, run, start
 
@@ -277,3 +277,42 @@ async def test_a_list_that_cannot_be_had_is_told_in_one_line(sandbox: Sandbox) -
     finished = await run("publish", "--all-drafts", sandbox=sandbox)
     assert finished.status == 3
     assert finished.err.startswith("Error: The token is missing, invalid, expired or revoked.")
+
+
+@pytest.mark.parametrize(("more", "status"), [([], 2), (["--file", "FILE"], 1)])
+async def test_a_closed_stdin_is_no_crash(sandbox: Sandbox, tmp_path: Path, more: list[str], status: int) -> None:
+    """Nobody can be asked then; and without a file there is no description."""
+    arguments = [described(tmp_path) if argument == "FILE" else argument for argument in more]
+    script = 'exec "$@" <&-'
+    process = await asyncio.create_subprocess_exec(
+        "sh",
+        "-c",
+        script,
+        "sh",
+        *COMMAND,
+        "post",
+        *arguments,
+        env=environment(sandbox),
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=PIPE,
+    )
+    finished = await end(process)
+    assert (finished.status, "Traceback" in finished.err) == (status, False)
+
+
+async def test_a_wait_that_is_no_number_is_misuse(sandbox: Sandbox) -> None:
+    """Before a draft is made."""
+    finished = await run("post", "--max-wait", "nan", sandbox=sandbox, text=COMPLETE.encode())
+    assert (finished.status, sandbox.requests) == (2, [])
+
+
+async def test_a_draft_that_moderation_blocks_has_to_be_changed(sandbox: Sandbox) -> None:
+    """The reasons are told, and to publish it again as it is is not advised."""
+    finished = await run("post", sandbox=sandbox, text=f"{COMPLETE}\n{BLOCKED_PHRASE} me@x.test".encode())
+    assert finished.status == 1
+    assert "The reasons: Asks for personal contact details. Change the draft" in finished.err
+    assert (
+        "The draft is job_1. Once it is changed, on the site or in Python: opentrain-async publish job_1"
+        in finished.err
+    )

@@ -6,6 +6,7 @@ import shlex
 import sys
 import uuid
 from pathlib import Path
+from typing import TextIO, cast
 
 import click
 
@@ -102,10 +103,13 @@ def post(
     """  # noqa: D301 - \b is click's: what follows it is not wrapped
     if math.isnan(max_wait):
         raise click.UsageError("--max-wait has to be a number of seconds")
-    takes_stdin, is_terminal = source == "-", sys.stdin.isatty()
+    takes_stdin, stdin = source == "-", cast("TextIO | None", sys.stdin)
+    if stdin is None and takes_stdin:
+        raise click.UsageError("stdin is closed, so there is no description; --file names one")
+    is_terminal = stdin is not None and stdin.isatty()
     if takes_stdin and is_terminal:
         click.echo("Describe the job, then press Ctrl-D on a line of its own:", err=True)
-    asker = Asker(answers_in(answers), asks=is_terminal or not takes_stdin)
+    asker = Asker(answers_in(answers), asks=is_terminal or (stdin is not None and not takes_stdin))
     errand = Errand(_text_in(source), asker, external_id=external_id, key=key)
     client = client_of(ledger)
     try:
