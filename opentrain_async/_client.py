@@ -1,6 +1,5 @@
 """The client: what a caller sees. It checks what it is given and hands it on; it has no logic of its own."""
 
-import asyncio
 from functools import partial
 
 import aiohttp
@@ -8,6 +7,7 @@ from attrs import evolve
 
 from . import _checks
 from ._calls import Caller
+from ._claiming import ClaimWatch
 from ._client_account import Onboarding
 from ._client_core import fingerprint
 from ._client_posting import Posting
@@ -122,5 +122,5 @@ class AsyncOpenTrain(Posting, Onboarding):
         # What the agent endpoints say of too many questions, or do not say at all, is nothing to the API's.
         self._agent_caller = Caller(self._tokenless, Retrier(retry, self._clock), self._clock)
         self._identity = KnownIdentity(self.whoami)
-        self._exchanging = asyncio.Lock()
+        self._claims = ClaimWatch(self._exchange, self._clock)
         self._is_closed = False

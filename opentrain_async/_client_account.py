@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from functools import partial
 from typing import Self
 
 import aiohttp
@@ -10,7 +9,6 @@ from attrs import evolve
 
 from . import _checks, _credentials, _operations
 from ._calls import Caller
-from ._claiming import ClaimWatch
 from ._client_core import ClientCore, fingerprint
 from ._clock import Clock, SystemClock
 from ._retry import Retrier, RetryPolicy
@@ -26,9 +24,6 @@ _logger = logging.getLogger("opentrain_async")
 
 class Onboarding(ClientCore):
     """Registers an account, has it claimed, and says what it may do."""
-
-    _claim: Claim | None = None
-    _grant: TokenGrant | None = None
 
     async def whoami(self) -> Identity:
         """Who calls: the person, the token and its scopes, and the account. One request; it changes nothing.
@@ -150,8 +145,9 @@ class Onboarding(ClientCore):
             ClientClosedError: The client is closed.
         """
         _checks.email("email", email)
-        self._claim = await self._call(_operations.start_claim(self._checked_claim_token(), email))
-        return self._claim
+        claim = await self._call(_operations.start_claim(self._checked_claim_token(), email))
+        self._claims.begin(claim.interval)
+        return claim
 
     async def wait_for_claim(self, *, timeout: float = 1800.0) -> TokenGrant:
         """Wait until a person has claimed the account, and go on with the token that it gets by that.
@@ -180,40 +176,34 @@ class Onboarding(ClientCore):
         """
         self._check_usable()
         _checks.number("timeout", timeout, above=0)
-        if self._grant is not None:
-            return self._grant
-        claim_token = self._checked_claim_token()
-        if await asyncio.to_thread(_credentials.holds, claim_token):
-            await asyncio.to_thread(_credentials.check_writable, force=True)
-        watch = ClaimWatch(partial(self._exchange, claim_token), self._clock)
-        return await watch.wait(self._claim.interval if self._claim else None, timeout)
+        if self._claims.grant is None:
+            claim_token = self._checked_claim_token()
+            if await asyncio.to_thread(_credentials.holds, claim_token):
+                await asyncio.to_thread(_credentials.check_writable, force=True)
+        return await self._claims.wait(timeout)
 
-    async def _exchange(self, claim_token: Secret) -> TokenGrant:
+    async def _exchange(self) -> TokenGrant:
         """Ask for the token, and go on with it; first of all it is kept, as it comes only once."""
-        async with self._exchanging:
-            if self._grant is not None:
-                return self._grant
-            counted_by = fingerprint(self._transport.token or Secret())
-            async with self._transport.renewing():
-                grant = await self._call(_operations.claimed_token(claim_token))
-                self._transport.renew(grant.access_token)
-                self._claim, self._claim_token = None, None
-                self._grant = grant
-                saved_to = await asyncio.to_thread(_credentials.replace, claim_token, grant.access_token)
-                self._grant = grant = evolve(grant, saved_to=saved_to)
-            self._identity.forget()
-            is_by_token = self._ledger.account == counted_by
-            try:
-                if self._is_account_known:
-                    await self._ledger.go_on_as(
-                        fingerprint(grant.access_token) if is_by_token else self._ledger.account
-                    )
-            except OpenTrainError:
-                _logger.warning("the account is claimed; its publishes could not be carried over", exc_info=True)
-            return grant
+        claim_token = self._checked_claim_token()
+        counted_by = fingerprint(self._transport.token or Secret())
+        async with self._transport.renewing():
+            grant = await self._call(_operations.claimed_token(claim_token))
+            self._transport.renew(grant.access_token)
+        self._claims.grant = grant  # whatever comes now, it is not lost
+        saving = asyncio.to_thread(_credentials.replace, claim_token, grant.access_token)
+        grant = evolve(grant, saved_to=await asyncio.shield(saving))
+        self._identity.forget()
+        is_by_token = self._ledger.account == counted_by
+        self._owed = (self._ledger.account, fingerprint(grant.access_token) if is_by_token else self._ledger.account)
+        try:
+            if self._is_account_known:
+                await self._carry_over()
+        except OpenTrainError:
+            _logger.warning("the account is claimed; its publishes could not be carried over yet", exc_info=True)
+        return grant
 
     def _checked_claim_token(self) -> Secret:
-        if self._grant is not None:
+        if self._claims.grant is not None:
             raise ConfigurationError("the account is claimed, and its claim token used up by that")
         if self._claim_token is None:
             raise ConfigurationError(

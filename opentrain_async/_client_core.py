@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import ClassVar, Self, TypeVar
 
 from ._calls import Caller
-from ._claiming import SETTLE_SECONDS
+from ._claiming import ClaimWatch
 from ._clock import Clock
 from ._closable import Closable
 from ._flights import Flights
@@ -16,7 +16,7 @@ from ._operations import Operation
 from ._outage import Outage
 from ._secret import Secret
 from ._transport import Transport
-from .errors import ClientClosedError, ConfigurationError, TransportError
+from .errors import ClientClosedError, ConfigurationError, OpenTrainError, TransportError
 from .models import DraftCapabilities
 from .quota import QuotaLedger
 
@@ -32,7 +32,7 @@ class ClientCore(Closable):
     _base_url: str
     _account: str | None
     _claim_token: Secret | None
-    _exchanging: asyncio.Lock
+    _claims: ClaimWatch
     _clock: Clock
     _max_connections: int
     _transport: Transport
@@ -47,6 +47,8 @@ class ClientCore(Closable):
     _loop: asyncio.AbstractEventLoop | None = None
     _is_closed = True
     _is_account_known = True
+    _owed: tuple[str, str] | None = None
+    """After a claim, until that is done: by which name the ledger has counted, and by which it is to go on."""
 
     def __repr__(self) -> str:
         # Also of one whose making failed: a crash reporter shows it with the frames.
@@ -65,11 +67,11 @@ class ClientCore(Closable):
         """
         self._is_closed = True
         try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(SETTLE_SECONDS), self._exchanging:
-                    pass
+            await self._claims.close()
             await self._identity.close()
             await self._flights.close()
+            with suppress(OpenTrainError):
+                await self._carry_over()
             await self._ledger.settled()
         finally:
             await self._tokenless.close()
@@ -92,8 +94,22 @@ class ClientCore(Closable):
 
         That is its organisation's id, or its owner's, or, where the service tells neither, a fingerprint of the token.
         """
-        if self._is_account_known:
-            return
+        if not self._is_account_known:
+            await self._learn_account()
+        if self._owed is not None:
+            await self._carry_over()
+
+    async def _carry_over(self) -> None:
+        """After a claim: have the ledger go on with the day's slots, and learn the limit anew; until it has.
+
+        Raises:
+            QuotaLedgerError: The ledger failed.
+        """
+        if self._owed is not None and self._is_account_known:
+            await self._ledger.go_on_as(*self._owed)
+            self._owed = None
+
+    async def _learn_account(self) -> None:
         account = (await self._identity.get()).account
         self._check_usable()
         if self._is_account_known:
@@ -101,8 +117,11 @@ class ClientCore(Closable):
         name = account.organization_id or account.owner_user_id
         if name is None:
             _logger.warning("the service names no organisation: the quota is kept by a fingerprint of the token")
-        self._ledger.use(name or fingerprint(self._transport.token or Secret()))
+        name = name or fingerprint(self._transport.token or Secret())
+        self._ledger.use(name)
         self._is_account_known = True
+        if self._owed is not None:
+            self._owed = (name, name)
 
     def _check_usable(self) -> None:
         if self._is_closed:

@@ -149,8 +149,7 @@ def _write(content: Mapping[str, object], *, is_first: bool = False) -> Path:
             file.flush()
             os.fsync(file.fileno())
         if is_first:
-            real.hardlink_to(new)
-            new.unlink()
+            _put_first(new, real)
         else:
             new.replace(real)
     except BaseException:
@@ -158,6 +157,23 @@ def _write(content: Mapping[str, object], *, is_first: bool = False) -> Path:
             new.unlink()
         raise
     return real
+
+
+def _put_first(new: Path, real: Path) -> None:
+    """Give a file its name, if nobody else has that.
+
+    Raises:
+        FileExistsError: Somebody has.
+    """
+    try:
+        real.hardlink_to(new)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links: there, for a moment, the file is empty
+        real.touch(mode=0o600, exist_ok=False)
+        new.replace(real)
+    else:
+        new.unlink()
 
 
 def _new_file(path: Path) -> Path:

@@ -72,7 +72,8 @@ def _after(before: Draft, body: Mapping[str, object], after: Draft) -> Draft:
     """
     after = evolve(after, idempotency_key=before.idempotency_key)
     validation = after.validation
-    if (after.publish_ready and validation.raw) or validation.missing_fields:
+    says_nothing = validation.publish_ready is None and validation.missing_field_count is None
+    if validation.missing_fields or (after.publish_ready and not says_nothing):
         return after
     left = [field for field in before.missing if not body.keys() & {field.field, *field.update_keys}]
     count = validation.missing_field_count
@@ -81,7 +82,8 @@ def _after(before: Draft, body: Mapping[str, object], after: Draft) -> Draft:
         left.append(MissingField(rate, type="number"))
     if count is not None and len(left) != count:
         return after  # it is not these, or not only
-    return evolve(after, validation=evolve(validation, publish_ready=not left, missing_fields=tuple(left)))
+    is_ready = False if left else validation.publish_ready
+    return evolve(after, validation=evolve(validation, publish_ready=is_ready, missing_fields=tuple(left)))
 
 
 def _incomplete(draft: Draft, why: str, effect: Effect) -> DraftIncompleteError:

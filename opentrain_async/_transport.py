@@ -160,9 +160,11 @@ class Transport:
         token = self.token
         if token is None and self._session is not None and "Authorization" in self._session.headers:
             raise ConfigurationError("the session sends an Authorization header by itself, which has no place here")
+        now = asyncio.get_running_loop().time
+        ends_at = now() + seconds
         reply = await self._send(request, seconds)
-        if reply.status == 401 and await self._is_renewed_since(token, seconds):
-            reply = await self._send(request, seconds)
+        if reply.status == 401 and await self._is_renewed_since(token, ends_at - now()):
+            reply = await self._send(request, max(ends_at - now(), 0.0))
         return reply
 
     @asynccontextmanager
@@ -184,7 +186,7 @@ class Transport:
 
     async def _is_renewed_since(self, token: Secret | None, seconds: float) -> bool:
         if token is self.token and self._renewal is not None:
-            await asyncio.wait({self._renewal}, timeout=min(seconds, self._timeout))
+            await asyncio.wait({self._renewal}, timeout=max(seconds, 0.0))
         return token is not self.token
 
     async def _send(self, request: Request, seconds: float) -> Reply:

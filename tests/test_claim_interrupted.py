@@ -1,6 +1,7 @@
 """Whoever waits for the token of a claim may be cancelled, twice even, or closed under: it comes once, and is kept."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 
 import pytest
@@ -11,8 +12,9 @@ from opentrain_async.errors import ClaimError, ClientClosedError
 from opentrain_async.models import Registration
 from opentrain_async.sandbox import Fault, Sandbox
 
-from .peers import AT_ONCE, Then, client_of, peer, sends
+from .peers import AT_ONCE, Then, answer, client_of, peer, sends
 from .test_claim import CLAIM_TOKEN, EMAIL, passing, polls
+from .virtual import GatedClock
 from .waiting import until
 
 
@@ -51,8 +53,9 @@ async def test_however_often_it_was_waited_for_before_the_token_is_had(
     """A service that slows down for who asks too soon is caught up with, by a client that knows nothing of that."""
     await client.start_claim(EMAIL)
     for _ in range(times):
-        with pytest.raises(ClaimError):
-            await client.wait_for_claim(timeout=1)
+        async with AsyncOpenTrain(clock=sandbox.clock) as another:
+            with pytest.raises(ClaimError):
+                await another.wait_for_claim(timeout=1)
     sandbox.approve_claim()
     waiting = asyncio.create_task(client.wait_for_claim())
     began = sandbox.clock.now()
@@ -100,6 +103,31 @@ async def test_who_is_cancelled_waits_no_longer_than_a_moment(times: int, monkey
         assert [task for task in asyncio.all_tasks() - before if "_exchange" in repr(task)] == []
 
 
+async def test_those_who_wait_ask_together_no_sooner_than_one(sandbox: Sandbox, client: AsyncOpenTrain) -> None:
+    """Nobody is told to slow down, and all learn of it at the same time."""
+    await client.start_claim(EMAIL)
+    waiting = [asyncio.create_task(client.wait_for_claim()) for _ in range(3)]
+    await passing(sandbox, lambda: len(polls(sandbox)) == 4)
+    sandbox.approve_claim()
+    await passing(sandbox, lambda: all(task.done() for task in waiting))
+    asked = polls(sandbox)
+    assert all(later - earlier >= 5 for earlier, later in itertools.pairwise(asked))
+    assert len(asked) == 5
+
+
+async def test_a_client_that_is_closed_lets_who_waits_go_at_once() -> None:
+    """However long the service wants not to be asked."""
+    limited = answer({"error": "rate_limit_exceeded"}, status="429 Slow", headers="Retry-After: 900\r\n")
+    clock = GatedClock()
+    async with peer(sends(limited)) as server:
+        client = client_of(server.url, claim_token=CLAIM_TOKEN, clock=clock)
+        waiting = asyncio.create_task(client.wait_for_claim())
+        await until(lambda: clock.slept)
+        await client.close()
+        with pytest.raises(ClientClosedError):
+            await waiting
+
+
 async def test_two_who_wait_are_given_the_same_token(sandbox: Sandbox, client: AsyncOpenTrain) -> None:
     """It is delivered once, and asked for by one at a time."""
     await client.start_claim(EMAIL)
@@ -140,7 +168,7 @@ async def test_a_token_that_comes_as_the_client_is_closed_is_not_lost(sandbox: S
 
 async def test_closing_waits_no_longer_than_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Then whoever waits is told that the client is closed, and that the token may have been delivered."""
-    monkeypatch.setattr("opentrain_async._client_core.SETTLE_SECONDS", 0.03)
+    monkeypatch.setattr("opentrain_async._claiming.SETTLE_SECONDS", 0.03)
     async with peer(sends(then=Then.STALL)) as server, client_of(server.url, claim_token=CLAIM_TOKEN) as client:
         waiting = asyncio.create_task(client.wait_for_claim())
         await server.arrived(1)

@@ -15,6 +15,7 @@ from opentrain_async.errors import AuthenticationError, QuotaExceededError, Quot
 from opentrain_async.models import Registration
 from opentrain_async.quota import LedgerStore
 from opentrain_async.quota._log import AccountLog
+from opentrain_async.quota._store import Step
 from opentrain_async.sandbox import Fault, Sandbox
 
 from .account import T0, Account
@@ -259,6 +260,55 @@ async def test_a_ledger_that_fails_does_not_lose_the_token(sandbox: Sandbox, cap
     assert "the account is claimed; its publishes could not be carried over" in caplog.text
 
 
+@pytest.mark.parametrize("looks_first", [True, False])
+async def test_an_organisation_s_limit_is_forgotten_also_before_its_name_is_known(
+    looks_first: bool, sandbox: Sandbox, store: LedgerStore
+) -> None:
+    """A process that only claims does not know by what name the earlier ones have counted; it finds out."""
+    made = await register(sandbox)
+    options: dict[str, object] = {"base_url": sandbox.url, "clock": sandbox.clock, "ledger": store, "account": "auto"}
+    async with AsyncOpenTrain(made.access_token, **options) as first:  # type: ignore[arg-type]
+        report = await first.publish_many(drafts(sandbox, made.access_token, 4))
+        assert (len(report.published), len(report.deferred)) == (3, 1)
+        assert (await first.quota()).limit == 3
+    async with AsyncOpenTrain(made.access_token, claim_token=made.claim_token, **options) as client:  # type: ignore[arg-type]
+        if looks_first:
+            assert (await client.quota()).limit == 3
+        await claimed(sandbox, client)
+        assert ((await client.quota()).limit, (await client.quota()).used) == (None, 3)
+        report = await client.publish_many(drafts(sandbox, made.access_token, 4))
+        assert len(report.published) == 4
+
+
+async def test_what_could_not_be_carried_over_is_so_later(sandbox: Sandbox) -> None:
+    """The ledger was not to be had as the token came; with the next look at the quota the day is whole."""
+    made, store = await register(sandbox), Unwilling()
+    async with AsyncOpenTrain(
+        made.access_token, claim_token=made.claim_token, base_url=sandbox.url, clock=sandbox.clock, ledger=store
+    ) as client:
+        await client.publish_many(drafts(sandbox, made.access_token, 2))
+        store.fails = True
+        await claimed(sandbox, client)
+        with pytest.raises(QuotaLedgerError):
+            await client.quota()
+        store.fails = False
+        assert (await client.quota()).used == 2
+
+
+class Unwilling:
+    """A store that fails when it is told to."""
+
+    def __init__(self) -> None:
+        self.fails = False
+        self._store = MemoryLedger()
+
+    async def run(self, account: str, step: Step[T], now: float) -> T:
+        """Run a step, or fail."""
+        if self.fails:
+            raise OSError("not now")
+        return await self._store.run(account, step, now)
+
+
 async def test_slots_are_carried_over_once_however_often(clock: VirtualClock) -> None:
     """Also to an account that has slots of its own, whose word on a job that both have stands."""
     store = MemoryLedger()
@@ -266,7 +316,7 @@ async def test_slots_are_carried_over_once_however_often(clock: VirtualClock) ->
     await publish(ledger, "a", "b")
     await publish(ledger_on(store, clock, limit=None, account="new"), "c")
     for _ in range(2):
-        await ledger.go_on_as("new")
+        await ledger.go_on_as("account", "new")
         assert {slot.job_id for slot in (await ledger.snapshot()).slots} == {"a", "b", "c"}
     ledger.use("account")
     assert (await ledger.snapshot()).used == 2
@@ -292,7 +342,7 @@ async def test_what_is_settled_while_slots_are_carried_over_is_settled(
     """Whenever that is: what was published is spent, what was not is gone, and what is under way is held."""
     ledger = ledger_on(Turns(), clock, limit=None)
     held = {job: await ledger.reserve(job, lambda denied: pytest.fail(str(denied))) for job in ("a", "b", "c")}
-    going_on = asyncio.create_task(ledger.go_on_as(name))
+    going_on = asyncio.create_task(ledger.go_on_as("account", name))
     for _ in range(turns):
         await asyncio.sleep(0)
     settling = [ledger.settle(held["a"], "published"), ledger.settle(held["b"], "released")]
@@ -327,7 +377,7 @@ async def test_a_ledger_that_fails_in_the_middle_counts_under_the_new_name(works
     """So two clients with the new token do not count apart; the failure is told."""
     ledger = ledger_on(BrokenStore(works_for), clock)
     with pytest.raises(QuotaLedgerError, match="disk on fire"):
-        await ledger.go_on_as("new")
+        await ledger.go_on_as("account", "new")
     assert ledger.account == "new"
 
 
@@ -335,7 +385,7 @@ async def test_who_is_cancelled_while_slots_are_carried_over_goes_on_under_the_n
     """The step that was begun is carried through."""
     store = SlowStore(goes_on=False)
     ledger = ledger_on(store, clock)
-    going_on = asyncio.create_task(ledger.go_on_as("new"))
+    going_on = asyncio.create_task(ledger.go_on_as("account", "new"))
     await until(lambda: store.begun)
     going_on.cancel()
     await asyncio.wait({going_on})

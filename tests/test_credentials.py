@@ -213,6 +213,19 @@ def test_of_two_who_register_at_once_one_has_the_file() -> None:
         path_of_file().unlink()
 
 
+def test_where_files_cannot_be_linked_credentials_are_saved_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on the file systems of many a stick and phone; of two one is still the first."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError("no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    assert _credentials.save(MADE, URL, force=False) == path_of_file()
+    assert (content(), stat.S_IMODE(path_of_file().stat().st_mode), files()) == (SAVED, 0o600, ["cli.json"])
+    with pytest.raises(FileExistsError):
+        _credentials._put_first(path_of_file(), path_of_file())
+
+
 def test_whoever_reads_meanwhile_reads_a_whole_file() -> None:
     """A reader in another process sees the one or the other, and never a piece."""
     first = Registration(Secret("first"), Secret("ot_clm_1"))

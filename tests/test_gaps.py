@@ -216,6 +216,24 @@ async def test_gaps_that_an_update_does_not_even_count_are_those_that_were_not_f
     assert [gap.field for gap in error.missing] == ["seed"]
 
 
+@pytest.mark.parametrize(
+    ("said", "field"),
+    [
+        ({"publishReady": False}, "experienceLevel"),
+        ({"publishReady": False, "missingFieldCount": 0}, "experienceLevel"),
+        ({"publishReady": False, "missingFieldCount": 0, "issueCount": 2}, "experienceLevel"),
+        ({"issueCount": 2}, "experienceLevel"),
+        ({"issueCount": 0}, "seed"),
+        ({}, "seed"),
+    ],
+)
+async def test_a_verdict_stands_and_silence_is_none(said: dict[str, object], field: str) -> None:
+    """What the service calls unready is so though every gap was answered; saying nothing closes no gap."""
+    gaps = dict.fromkeys(["experienceLevel", field])
+    error, _ = await stopped(draft_with(*gaps), answer, left() | {"validation": said})
+    assert [gap.field for gap in error.missing] == ([] if field == "experienceLevel" else ["seed"])
+
+
 async def test_a_refusal_to_publish_is_as_good_as_the_draft(sandbox: Sandbox, connect: Connect) -> None:
     """The error knows which gaps there are."""
     job_id, client = sandbox.draft(missing=["experienceLevel"]), connect(sandbox)

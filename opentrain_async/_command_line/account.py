@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 import attrs
 import click
 
-from .. import _credentials, _settings
+from .. import _settings
 from .._client import AsyncOpenTrain
-from .._secret import Secret
 from .._text import one_line
 from ..errors import ClaimError, ConfigurationError, OpenTrainError, QuotaLedgerError
 from ..models import Claim, Identity, TokenGrant
@@ -159,9 +158,7 @@ def claim(ctx: click.Context, email: str | None, timeout: float, no_wait: bool, 
         with told_in_one_line(OpenTrainError):
             grant = run(_claim(client, ledger, email, None if no_wait else timeout))
     except Interruption as stopped:
-        is_over = not _credentials.holds(settings.claim_token or Secret())
-        told = "The account is claimed" if is_over else "The claim goes on: 'opentrain-async claim' waits for it again"
-        click.echo(f"Interrupted. {told}.", err=True)
+        click.echo("Interrupted. The claim goes on, if it was not just ended: try 'opentrain-async claim'.", err=True)
         ctx.exit(exit_code(stopped))
     if isinstance(grant, ClaimError):
         click.echo(str(grant), err=True)

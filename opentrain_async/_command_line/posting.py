@@ -13,7 +13,13 @@ import click
 from .._answers import outcome_of, rule_on
 from .._client import AsyncOpenTrain
 from .._text import one_line
-from ..errors import ConfigurationError, DraftIncompleteError, ModerationBlockedError, OpenTrainError
+from ..errors import (
+    ConfigurationError,
+    DraftIncompleteError,
+    ModerationBlockedError,
+    NotPublishReadyError,
+    OpenTrainError,
+)
 from ..models import Draft, PublishResult
 from ..outcomes import OutcomeStatus, PublishOutcome, PublishReport
 from ..quota import LedgerStore
@@ -152,22 +158,22 @@ def _tell(outcome: PublishOutcome, errand: Errand, *, as_json: bool) -> None:
     if error is None:
         return
     click.echo(f"Not live: {error}", err=True)
-    if isinstance(error, DraftIncompleteError):
-        for field in error.missing:
+    if isinstance(error, DraftIncompleteError | NotPublishReadyError):
+        for field in error.missing if isinstance(error, DraftIncompleteError) else error.validation.missing_fields:
             choices = f" ({', '.join(map(one_line, field.choices))})" if field.choices else ""
             click.echo(f"  {one_line(field.field)}: {one_line(field.question)}{choices}", err=True)
     if errand.draft or error.effect == "unknown":
-        click.echo(_how_to_go_on(errand, is_blocked=isinstance(error, ModerationBlockedError)), err=True)
+        click.echo(_how_to_go_on(errand, error), err=True)
 
 
-def _how_to_go_on(errand: Errand, *, is_blocked: bool = False) -> str:
+def _how_to_go_on(errand: Errand, error: OpenTrainError | None = None) -> str:
     again = f"The same command with --idempotency-key {shlex.quote(errand.key)} goes on with it."
     if errand.draft is None:
         return f"A draft may have been made. {again}"
     job_id = one_line(errand.draft.job_id)
-    if is_blocked:
+    if isinstance(error, ModerationBlockedError):
         return f"The draft is {job_id}. Once it is changed, on the site or in Python: opentrain-async publish {job_id}"
-    if errand.draft.publish_ready:
+    if errand.draft.publish_ready and not isinstance(error, NotPublishReadyError):
         return f"The draft is {job_id}, and complete: opentrain-async publish {job_id}"
     return f"The draft is {job_id}. {again}"
 

@@ -44,6 +44,8 @@ def run(work: Coroutine[object, object, T], gently: Callable[[], None] | None = 
     caught: list[int] = []
     try:
         return asyncio.run(_stopped_by_signals(work, caught, gently))
+    except Interruption:
+        raise
     except (asyncio.CancelledError, KeyboardInterrupt):
         raise Interruption(caught[0] if caught else signal.SIGINT) from None
 
@@ -82,8 +84,10 @@ def ends_at_once() -> Generator[list[int], None, None]:
         raise Interruption(number)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    wakeup = signal.set_wakeup_fd(-1)  # by which the loop would learn of it as well
     try:
         yield caught
     finally:
+        signal.set_wakeup_fd(wakeup)
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -69,18 +69,18 @@ class QuotaLedger:
         """Count for this account from now on: its name has become known."""
         self._steps.use(account)
 
-    async def go_on_as(self, account: str) -> None:
+    async def go_on_as(self, earlier: str, account: str) -> None:
         """Count for the same account under another name, or its own, with its slots; the limit is learned anew.
+
+        It can be repeated: a slot is carried over once.
 
         Raises:
             QuotaLedgerError: The store failed or was too slow. Then the slots may have stayed behind.
         """
-        earlier = self._steps.on(self.account)
-        is_another = account != self.account
         self._steps.use(account)
         try:
-            if is_another:
-                counted = await earlier.run(lambda log, _: copy.deepcopy(log))
+            if earlier != account:
+                counted = await self._steps.on(earlier).run(lambda log, _: copy.deepcopy(log))
                 counted.let_go(self._is_over)  # what has been settled meanwhile was so under the new name
                 await self._steps.run(lambda log, now: log.take_over(counted, now))
             else:
