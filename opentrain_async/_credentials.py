@@ -73,8 +73,8 @@ def check_writable(*, force: bool) -> None:
         )
     try:
         real = path_of_file().resolve()
-        if real.is_dir():
-            raise IsADirectoryError(f"{real} is a directory")
+        if real.is_dir() or real.is_symlink():  # which a link in a circle still is
+            raise IsADirectoryError(f"{real} is no file")
         _new_file(real).unlink()
     except (OSError, RuntimeError) as error:
         raise ConfigurationError(f"the credentials cannot be saved: {error}") from None
@@ -97,11 +97,12 @@ def save(made: Registration, base_url: str, *, force: bool) -> Path | None:
     content = {API_TOKEN: made.access_token, BASE_URL: base_url, CLAIM_TOKEN: made.claim_token}
     with _logged():
         saved: Mapping[str, object] = {}
+        is_first = not force and not path_of_file().exists()  # before it is read: what comes then is somebody else's
         with suppress(ConfigurationError) if force else nullcontext():
             saved = read()
         with suppress(FileExistsError):
             if force or not _are_in(saved):
-                return _write({**saved, **content}, is_first=not (force or path_of_file().exists()))
+                return _write({**saved, **content}, is_first=is_first)
         _logger.warning("others have saved credentials meanwhile: the new ones were not saved")
     return None
 
