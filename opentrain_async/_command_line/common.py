@@ -53,6 +53,19 @@ ledger_option = click.option(
 )
 
 
+max_wait_option = click.option(
+    "--max-wait",
+    type=click.FloatRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for the quota's window to free a slot.",
+)
+
+
+wait_option = click.option("--wait", is_flag=True, help="Wait for the window as long as it takes, be it days.")
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Write it as one JSON object to stdout.")
 
 

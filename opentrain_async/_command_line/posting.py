@@ -26,7 +26,7 @@ from ..quota import LedgerStore
 from . import output
 from .asking import Asker, answers_in
 from .campaign import closing
-from .common import client_of, json_option, ledger_option, status_of
+from .common import client_of, json_option, ledger_option, max_wait_option, status_of, wait_option
 from .signals import Interruption, exit_code, run
 
 
@@ -71,15 +71,8 @@ class Errand:
 )
 @click.option("--external-id", metavar="TEXT", help="A label of yours for the job.")
 @click.option("--idempotency-key", "key", metavar="TEXT", help="Go on with the draft that was made with this key.")
-@click.option(
-    "--max-wait",
-    type=click.FloatRange(min=0),
-    default=0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long to wait for the quota's window to free a slot.",
-)
-@click.option("--wait", is_flag=True, help="Wait for the window as long as it takes.")
+@max_wait_option
+@wait_option
 @json_option
 @ledger_option
 @click.pass_context

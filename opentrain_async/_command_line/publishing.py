@@ -29,8 +29,10 @@ from .common import (
     client_of,
     json_option,
     ledger_option,
+    max_wait_option,
     status_of,
     told_in_one_line,
+    wait_option,
     with_client,
 )
 from .listing import ids_of_all_drafts
@@ -69,15 +71,8 @@ _all_drafts_option = click.option(
     show_default=True,
     help="How many at once; no more than 100 are.",
 )
-@click.option(
-    "--max-wait",
-    type=click.FloatRange(min=0),
-    default=0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long the run may wait for the quota's window to free a slot.",
-)
-@click.option("--wait", is_flag=True, help="Wait for the window as long as it takes, be it days.")
+@max_wait_option
+@wait_option
 @click.option(
     "--outage-patience",
     type=click.FloatRange(min=0),
