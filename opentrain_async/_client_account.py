@@ -189,12 +189,13 @@ class Onboarding(ClientCore):
         async with self._transport.renewing():
             grant = await self._call(_operations.claimed_token(claim_token))
             self._transport.renew(grant.access_token)
-        self._claims.grant = grant  # whatever comes now, it is not lost
-        saving = asyncio.to_thread(_credentials.replace, claim_token, grant.access_token)
-        grant = evolve(grant, saved_to=await asyncio.shield(saving))
-        self._identity.forget()
+        # Whatever comes now, the token is not lost, nor is what the ledger owes.
+        self._claims.grant = grant
         is_by_token = self._ledger.account == counted_by
         self._owed = (self._ledger.account, fingerprint(grant.access_token) if is_by_token else self._ledger.account)
+        self._identity.forget()
+        saving = asyncio.to_thread(_credentials.replace, claim_token, grant.access_token)
+        grant = evolve(grant, saved_to=await asyncio.shield(saving))
         try:
             if self._is_account_known:
                 await self._carry_over()
