@@ -83,7 +83,7 @@ class ClaimWatch:
         waiter = Waiter()
         self._dozing.add(waiter)
         try:
-            while not self._is_closed and self.grant is None and (left := self._due_at - self._clock.monotonic()) > 0:
+            while not self._is_closed and (left := self._due_at - self._clock.monotonic()) > 0:
                 await waiter.called(self._clock, left)
         finally:
             self._dozing.discard(waiter)
@@ -112,9 +112,6 @@ class ClaimWatch:
                 self.grant = await self._exchange()
             except OpenTrainError as error:
                 self._heed(error)
-            else:
-                for waiter in self._dozing:
-                    waiter.call()
             return self.grant
 
     def _heed(self, error: OpenTrainError) -> None:
