@@ -12,7 +12,7 @@ from ._retry import Retrier
 from ._secret import Secret
 from ._transport import Transport
 from ._wire import Reply, read_answer
-from .errors import BadRequestError, OpenTrainError
+from .errors import APIError, BadRequestError, OpenTrainError
 
 T = TypeVar("T")
 
@@ -78,18 +78,14 @@ class Caller:
             error.idempotency_key = operation.idempotency_key
             if not operation.changes:
                 error.effect = "none"
-            elif operation.name == "update_job" and error.effect == "none" and _is_taken_down(error):
+            elif operation.applied_despite and error.effect == "none" and _reason(error) == operation.applied_despite:
                 error.effect = "applied"
             _logger.debug("%s: %s", operation.name, error)
             raise
 
 
-def _is_taken_down(error: OpenTrainError) -> bool:
-    """Whether moderation has refused the edit of a live job.
-
-    Then the service has applied it, and has unpublished the job (…/api-reference/jobs/update/).
-    """
-    return getattr(error, "reason", None) == "moderation_blocked"
+def _reason(error: OpenTrainError) -> str | None:
+    return error.reason if isinstance(error, APIError) else None
 
 
 def _without(secret: Secret | None, reply: Reply) -> Reply:

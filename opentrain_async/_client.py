@@ -1,7 +1,5 @@
 """The client: what a caller sees. It checks what it is given and hands it on; it has no logic of its own."""
 
-from functools import partial
-
 import aiohttp
 from attrs import evolve
 
@@ -9,17 +7,16 @@ from . import _checks
 from ._calls import Caller
 from ._claiming import ClaimWatch
 from ._client_account import Onboarding
-from ._client_core import fingerprint
+from ._client_core import checked_clock, fingerprint
 from ._client_posting import Posting
-from ._clock import Clock, SystemClock
+from ._clock import Clock
 from ._flights import Flights
 from ._identity import KnownIdentity
 from ._publishing import Publisher
 from ._retry import Retrier, RetryPolicy
 from ._secret import Secret, masked
 from ._settings import resolve
-from ._transport import Transport
-from ._version import USER_AGENT
+from ._transport import transports
 from .quota import LedgerStore, MemoryLedger, QuotaLedger
 
 _LEASE_MARGIN = 60.0
@@ -81,10 +78,6 @@ class AsyncOpenTrain(Posting, Onboarding):
         claim_token = masked(claim_token)
         settings = resolve(token, base_url, claim_token)
         _checks.kind("retry", retry, RetryPolicy)
-        if session is not None:
-            _checks.kind("session", session, aiohttp.ClientSession)
-        if clock is not None:
-            _checks.method("clock", clock, "now")
         if daily_limit is not None:
             _checks.whole("daily_limit", daily_limit)
         if ledger is not None:
@@ -92,18 +85,12 @@ class AsyncOpenTrain(Posting, Onboarding):
         if account is not None:
             _checks.name("account", account)
         self._base_url = settings.base_url
-        self._max_connections = _checks.whole("max_connections", max_connections)
-        self._clock: Clock = clock or SystemClock()
-        self._account = account
+        self._max_connections = max_connections
+        self._clock = checked_clock(clock)
         self._is_account_known = account != self._AUTO
         self._claim_token = settings.claim_token
-        transport = partial(
-            Transport,
-            user_agent=USER_AGENT,
-            timeout=_checks.number("timeout", timeout, above=0),
-            connect_timeout=_checks.number("connect_timeout", connect_timeout, above=0),
-            max_connections=max_connections,
-            session=session,
+        transport = transports(
+            timeout=timeout, connect_timeout=connect_timeout, max_connections=max_connections, session=session
         )
         self._transport = transport(settings)
         self._tokenless = transport(evolve(settings, token=None))

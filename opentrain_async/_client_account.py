@@ -9,13 +9,12 @@ from attrs import evolve
 
 from . import _checks, _credentials, _operations
 from ._calls import Caller
-from ._client_core import ClientCore, fingerprint
-from ._clock import Clock, SystemClock
+from ._client_core import ClientCore, checked_clock, fingerprint
+from ._clock import Clock
 from ._retry import Retrier, RetryPolicy
 from ._secret import Secret
 from ._settings import without_token
-from ._transport import Transport
-from ._version import USER_AGENT
+from ._transport import transports
 from .errors import ConfigurationError, OpenTrainError
 from .models import Capabilities, Claim, Identity, Registration, TokenGrant
 
@@ -101,19 +100,9 @@ class Onboarding(ClientCore):
                 _checks.name(argument, value)
                 body[argument] = value
         _checks.kind("retry", retry, RetryPolicy)
-        if session is not None:
-            _checks.kind("session", session, aiohttp.ClientSession)
-        if clock is not None:
-            _checks.method("clock", clock, "now")
-        settings = without_token(base_url)
-        clock = clock or SystemClock()
-        transport = Transport(
-            settings,
-            user_agent=USER_AGENT,
-            timeout=_checks.number("timeout", timeout, above=0),
-            connect_timeout=_checks.number("connect_timeout", connect_timeout, above=0),
-            max_connections=1,
-            session=session,
+        settings, clock = without_token(base_url), checked_clock(clock)
+        transport = transports(timeout=timeout, connect_timeout=connect_timeout, max_connections=1, session=session)(
+            settings
         )
         if save:
             await asyncio.to_thread(_credentials.check_writable, force=force)

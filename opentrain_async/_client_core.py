@@ -6,9 +6,10 @@ import logging
 from contextlib import suppress
 from typing import ClassVar, Self, TypeVar
 
+from . import _checks
 from ._calls import Caller
 from ._claiming import ClaimWatch
-from ._clock import Clock
+from ._clock import Clock, SystemClock
 from ._closable import Closable
 from ._flights import Flights
 from ._identity import KnownIdentity
@@ -30,7 +31,6 @@ class ClientCore(Closable):
 
     _AUTO: ClassVar[str] = "auto"
     _base_url: str
-    _account: str | None
     _claim_token: Secret | None
     _claims: ClaimWatch
     _clock: Clock
@@ -131,6 +131,18 @@ class ClientCore(Closable):
             self._loop = loop
         elif self._loop is not loop:
             raise ConfigurationError("the client belongs to another event loop: make one inside each")
+
+
+def checked_clock(clock: Clock | None) -> Clock:
+    """The clock that is given, or the machine's.
+
+    Raises:
+        ConfigurationError: It is no clock.
+    """
+    if clock is None:
+        return SystemClock()
+    _checks.method("clock", clock, "now")
+    return clock
 
 
 def fingerprint(token: Secret) -> str:

@@ -48,6 +48,7 @@ class Operation(Generic[T]):
         is_oauth: It is one of the agent endpoints: without the API token, and with errors of OAuth's shape.
         idempotency_key: What makes a creation safe to repeat.
         secret: What an answer must not carry into an error.
+        applied_despite: The reason of a refusal that the service gives although it has applied what was asked for.
         is_poll: It is asked again and again anyway, at intervals of the service's own: never sooner, as by a retry.
     """
 
@@ -61,6 +62,7 @@ class Operation(Generic[T]):
     is_oauth: bool = False
     idempotency_key: str | None = None
     secret: Secret | None = None
+    applied_despite: str | None = None
     is_poll: bool = False
 
 
@@ -102,9 +104,12 @@ def jobs_mine(status: str | None, cursor: str | None) -> Operation[JobPage]:
 
 
 def update_job(job_id: str, body: Mapping[str, object]) -> Operation[JobUpdate]:
-    """`PATCH /jobs/{id}`. The same fields set twice are as good as once."""
-    request = _sending("PATCH", f"{API}/jobs/{job_id}", body)
-    return Operation("update_job", request, _about(job_id, _reading(JobUpdate)), "an edited job", job_id)
+    """`PATCH /jobs/{id}`. The same fields set twice are as good as once.
+
+    An edit that moderation refuses has been applied, and has unpublished the job (…/jobs/update/).
+    """
+    request, read = _sending("PATCH", f"{API}/jobs/{job_id}", body), _about(job_id, _reading(JobUpdate))
+    return Operation("update_job", request, read, "an edited job", job_id, applied_despite="moderation_blocked")
 
 
 def close_job(job_id: str) -> Operation[ClosedJob]:

@@ -5,9 +5,10 @@ import math
 import platform
 import socket
 import ssl
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -15,9 +16,11 @@ from aiohttp.client import ClientTimeout
 from multidict import CIMultiDict
 from yarl import URL
 
+from . import _checks
 from ._alarm import Alarm
 from ._secret import Secret
 from ._settings import Settings
+from ._version import USER_AGENT
 from ._wire import BODY_CAP, Reply, Request
 from .errors import (
     ClientClosedError,
@@ -272,6 +275,26 @@ class Transport:
             sock_read=sending if self._borrowed else None,
             ceil_threshold=math.inf,
         )
+
+
+def transports(
+    *, timeout: float, connect_timeout: float, max_connections: int, session: aiohttp.ClientSession | None
+) -> Callable[[Settings], Transport]:
+    """Makes transports, with a token and without, that have all else in common.
+
+    Raises:
+        ConfigurationError: An argument cannot be right.
+    """
+    if session is not None:
+        _checks.kind("session", session, aiohttp.ClientSession)
+    return partial(
+        Transport,
+        user_agent=USER_AGENT,
+        timeout=_checks.number("timeout", timeout, above=0),
+        connect_timeout=_checks.number("connect_timeout", connect_timeout, above=0),
+        max_connections=_checks.whole("max_connections", max_connections),
+        session=session,
+    )
 
 
 def _bearer(token: Secret) -> Secret:

@@ -14,7 +14,7 @@ from attrs import define, field, frozen
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from . import _codec, _validation
-from ._json import WrongShapeError, as_object, decode
+from ._json import WrongShapeError, as_object, decode, of_type
 from ._retry_after import seconds_to_wait
 from .errors import (
     APIError,
@@ -164,7 +164,7 @@ def _unexpected(reply: Reply, what: str, flaw: str, job_id: str | None) -> Unexp
         job_id=job_id,
         effect="unknown",
         status=reply.status,
-        request_id=_text(as_object(_raw(reply.body)).get("requestId")),
+        request_id=of_type(str, as_object(_raw(reply.body)).get("requestId")),
     )
 
 
@@ -183,10 +183,10 @@ def _read_error(reply: Reply, job_id: str | None, now: float, *, is_oauth: bool,
     if is_oauth:
         envelope = {"error": envelope.get("error_description") or envelope.get("error"), "code": envelope.get("error")}
     details = as_object(envelope.get("details"))
-    code = _text(envelope.get("code"))
+    code = of_type(str, envelope.get("code"))
     kind = _class_of(reply.status, code, details)
     wait = seconds_to_wait(reply.headers.getall("Retry-After", ()), reply.headers.get("Date"), now)
-    text = _text(envelope.get("error")) or f"the server answered {reply.status}"
+    text = of_type(str, envelope.get("error")) or f"the server answered {reply.status}"
     hours = _positive(details.get("windowHours"))
     if has_quota and kind is RateLimitedError and hours is not None:
         return QuotaExceededError(
@@ -196,7 +196,7 @@ def _read_error(reply: Reply, job_id: str | None, now: float, *, is_oauth: bool,
             source="server",
             window_hours=hours,
             retry_after=wait,
-            request_id=_text(envelope.get("requestId")),
+            request_id=of_type(str, envelope.get("requestId")),
         )
     error = kind(
         text,
@@ -204,7 +204,7 @@ def _read_error(reply: Reply, job_id: str | None, now: float, *, is_oauth: bool,
         effect="unknown" if reply.status == 408 or not 400 <= reply.status < 500 else "none",
         status=reply.status,
         code=code,
-        request_id=_text(envelope.get("requestId")),
+        request_id=of_type(str, envelope.get("requestId")),
         details=details,
         raw=raw,
     )
@@ -238,10 +238,6 @@ def _raw(body: bytes) -> object:
         return decode(body)
     except WrongShapeError:
         return body.decode(errors="replace")
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
 
 
 def _positive(value: object) -> float | None:

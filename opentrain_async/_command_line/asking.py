@@ -61,6 +61,11 @@ def answers_in(path: Path | None) -> Mapping[str, object]:
     return cast("Mapping[str, object]", answers)
 
 
+def choices_of(field: MissingField) -> str:
+    """The choices of a gap, to be put behind its question; nothing where there are none."""
+    return f" ({', '.join(map(one_line, field.choices))})" if field.choices else ""
+
+
 def _ask(field: MissingField) -> object:
     """Ask until the answer can be right; `None` if nobody answers any more. Blocks, as a person needs their time."""
     for more in (field.message, field.hint):
@@ -74,7 +79,7 @@ def _ask(field: MissingField) -> object:
             raise click.UsageError(str(error)) from None
         return text
 
-    choices = f" ({', '.join(map(one_line, field.choices))})" if field.choices else ""
+    choices = choices_of(field)
     if not field.choices and field.example:
         choices = f" (such as {one_line(field.example)})"
     with ends_at_once() as ended_by:

@@ -24,7 +24,7 @@ from ..models import Draft, PublishResult
 from ..outcomes import OutcomeStatus, PublishOutcome, PublishReport
 from ..quota import LedgerStore
 from . import output
-from .asking import Asker, answers_in
+from .asking import Asker, answers_in, choices_of
 from .campaign import closing
 from .common import client_of, json_option, ledger_option, max_wait_option, status_of, wait_option
 from .signals import Interruption, exit_code, run
@@ -153,8 +153,7 @@ def _tell(outcome: PublishOutcome, errand: Errand, *, as_json: bool) -> None:
     click.echo(f"Not live: {error}", err=True)
     if isinstance(error, DraftIncompleteError | NotPublishReadyError):
         for field in error.missing if isinstance(error, DraftIncompleteError) else error.validation.missing_fields:
-            choices = f" ({', '.join(map(one_line, field.choices))})" if field.choices else ""
-            click.echo(f"  {one_line(field.field)}: {one_line(field.question)}{choices}", err=True)
+            click.echo(f"  {one_line(field.field)}: {one_line(field.question)}{choices_of(field)}", err=True)
     if errand.draft or error.effect == "unknown":
         click.echo(_how_to_go_on(errand, error), err=True)
 
