@@ -52,7 +52,7 @@ async def test_ids_may_come_from_an_async_generator(sandbox: Sandbox, connect: C
 
 
 @pytest.mark.parametrize("fault", [401, 307])
-async def test_f14_what_would_stop_every_draft_stops_the_run(sandbox: Sandbox, connect: Connect, fault: int) -> None:
+async def test_F14_what_would_stop_every_draft_stops_the_run(sandbox: Sandbox, connect: Connect, fault: int) -> None:
     """A revoked token or a redirect is met once, and the rest is not sent."""
     ids = [sandbox.draft() for _ in range(30)]
     sandbox.fault(Fault.STATUS if fault == 401 else Fault.REDIRECT, call=4, times=99, status=401)
@@ -191,7 +191,7 @@ async def test_leaving_a_stream_cancels_what_is_left(sandbox: Sandbox, connect: 
     assert len(sandbox.requests) == asked
 
 
-async def test_f40_a_stream_reads_its_source_no_faster_than_it_is_read(sandbox: Sandbox, connect: Connect) -> None:
+async def test_F40_a_stream_reads_its_source_no_faster_than_it_is_read(sandbox: Sandbox, connect: Connect) -> None:
     """With a consumer that takes one outcome the source gives no more than the workers and the buffer hold."""
     taken = itertools.count()
     client = connect(sandbox, daily_limit=3)
@@ -201,7 +201,7 @@ async def test_f40_a_stream_reads_its_source_no_faster_than_it_is_read(sandbox: 
     assert next(taken) <= 1 + 2 * 5 + 1
 
 
-async def test_f40_a_long_stream_takes_no_memory(sandbox: Sandbox, connect: Connect) -> None:
+async def test_F40_a_long_stream_takes_no_memory(sandbox: Sandbox, connect: Connect) -> None:
     """20,000 outcomes of an endless source pass through in a few megabytes."""
     client = connect(sandbox)
     await client.publish_many([sandbox.draft() for _ in range(20)])
@@ -232,7 +232,7 @@ async def test_a_stream_is_used_inside_its_block_and_once(sandbox: Sandbox, conn
             await stream.__aenter__()
 
 
-async def test_f36_a_run_ends_when_its_client_is_closed(sandbox: Sandbox, connect: Connect) -> None:
+async def test_F36_a_run_ends_when_its_client_is_closed(sandbox: Sandbox, connect: Connect) -> None:
     """What was sent is in doubt, what was not is not sent, and the run says why it stopped."""
     client = connect(sandbox, daily_limit=20)
     sandbox.fault(Fault.STALL, times=2)

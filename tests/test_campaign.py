@@ -77,7 +77,7 @@ class JumpingClock(VirtualClock):
 
 
 @pytest.mark.parametrize("jump", [8 * 3600.0, -8 * 3600.0, DAY, -DAY])
-async def test_f30_a_wait_follows_the_wall_clock_wherever_it_jumps(jump: float) -> None:
+async def test_F30_a_wait_follows_the_wall_clock_wherever_it_jumps(jump: float) -> None:
     """A suspended machine goes on within a minute of the time; one whose clock is set back lets nobody in early."""
     clock = JumpingClock(jump)
     ledger = ledger_on(MemoryLedger(), clock, limit=1)
@@ -91,7 +91,7 @@ async def test_f30_a_wait_follows_the_wall_clock_wherever_it_jumps(jump: float) 
         assert clock.up <= max(660.0, DAY - jump + 60)
 
 
-async def test_f17_two_processes_with_one_draft_are_charged_once(sandbox: Sandbox, tmp_path: Path) -> None:
+async def test_F17_two_processes_with_one_draft_are_charged_once(sandbox: Sandbox, tmp_path: Path) -> None:
     """Both succeed: for one it is published, for the other it may have been so already."""
     job_id, ledger = sandbox.draft(), str(tmp_path / "quota.sqlite3")
     both = [await command.start("publish", job_id, "--json", "--ledger", ledger, sandbox=sandbox) for _ in range(2)]
@@ -104,7 +104,7 @@ async def test_f17_two_processes_with_one_draft_are_charged_once(sandbox: Sandbo
         assert (await client.quota()).used == 1
 
 
-async def test_f17_a_draft_that_comes_twice_in_a_run_has_one_outcome(sandbox: Sandbox, connect: Connect) -> None:
+async def test_F17_a_draft_that_comes_twice_in_a_run_has_one_outcome(sandbox: Sandbox, connect: Connect) -> None:
     """And one request, and one slot."""
     job_id = sandbox.draft()
     client = connect(sandbox)
@@ -132,7 +132,7 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 @pytest.mark.parametrize(("where", "requests"), [("before", 1), ("after", 2)])
-async def test_f22_f23_a_process_that_is_killed_leaves_a_slot_that_counts_and_is_used_again(
+async def test_F22_F23_a_process_that_is_killed_leaves_a_slot_that_counts_and_is_used_again(
     sandbox: Sandbox, connect: Connect, tmp_path: Path, where: str, requests: int
 ) -> None:
     """Killed before its request or after the answer, its slot is held; whoever tries the job again goes in it."""
@@ -154,7 +154,7 @@ async def test_f22_f23_a_process_that_is_killed_leaves_a_slot_that_counts_and_is
 
 
 @pytest.mark.parametrize("bulk", [True, False])
-async def test_f21_a_sibling_that_fails_cancels_and_leaves_nothing_behind(
+async def test_F21_a_sibling_that_fails_cancels_and_leaves_nothing_behind(
     sandbox: Sandbox, connect: Connect, bulk: bool
 ) -> None:
     """In a task group the failure is what is raised, as it is, and no task of the library's goes on."""
@@ -183,7 +183,7 @@ async def test_f21_a_sibling_that_fails_cancels_and_leaves_nothing_behind(
 
 
 @pytest.mark.parametrize("bulk", [True, False])
-async def test_f21_the_callers_own_timeout_is_a_timeout(sandbox: Sandbox, connect: Connect, bulk: bool) -> None:
+async def test_F21_the_callers_own_timeout_is_a_timeout(sandbox: Sandbox, connect: Connect, bulk: bool) -> None:
     """`asyncio.timeout` around a publish or a run ends it, and is told as what it is."""
     sandbox.fault(Fault.STALL)
     client, job_id = connect(sandbox), sandbox.draft()
@@ -194,7 +194,7 @@ async def test_f21_the_callers_own_timeout_is_a_timeout(sandbox: Sandbox, connec
 
 
 @pytest.mark.parametrize("journal", [True, False])
-async def test_f36_a_client_that_is_never_closed_is_a_warning_and_no_more(
+async def test_F36_a_client_that_is_never_closed_is_a_warning_and_no_more(
     sandbox: Sandbox, tmp_path: Path, journal: bool
 ) -> None:
     """The interpreter ends with 0; nothing but ResourceWarnings is said, and no task is left."""
@@ -215,7 +215,7 @@ async def test_f36_a_client_that_is_never_closed_is_a_warning_and_no_more(
     assert "Traceback" not in ended.stderr
 
 
-async def test_f36_a_client_that_is_closed_twice_is_closed(sandbox: Sandbox, connect: Connect) -> None:
+async def test_F36_a_client_that_is_closed_twice_is_closed(sandbox: Sandbox, connect: Connect) -> None:
     """The second time there is nothing left to do."""
     client = connect(sandbox)
     await client.publish(sandbox.draft())
@@ -224,7 +224,7 @@ async def test_f36_a_client_that_is_closed_twice_is_closed(sandbox: Sandbox, con
     await client.aclose()
 
 
-async def test_f40_a_slow_consumer_slows_the_source(sandbox: Sandbox, connect: Connect) -> None:
+async def test_F40_a_slow_consumer_slows_the_source(sandbox: Sandbox, connect: Connect) -> None:
     """Nothing piles up: what was taken from the source and not yet consumed is never more than twice the workers."""
     client, taken, consumed, ahead = connect(sandbox, daily_limit=3), 0, 0, []
 

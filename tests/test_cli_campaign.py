@@ -44,7 +44,7 @@ def journal(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_f38_a_campaign_that_is_stopped_ends_in_good_order(journal: Path, number: signal.Signals) -> None:
+async def test_F38_a_campaign_that_is_stopped_ends_in_good_order(journal: Path, number: signal.Signals) -> None:
     """What is being sent is answered and written down, nothing more is taken, and it says how to go on."""
     may_answer = asyncio.Event()
 
@@ -178,7 +178,7 @@ SEEDS = range(int(os.environ.get("KILL_SEEDS", "5")))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_f22_f23_a_campaign_that_is_killed_at_will_loses_nothing(
+async def test_F22_F23_a_campaign_that_is_killed_at_will_loses_nothing(
     sandbox: Sandbox, journal: Path, tmp_path: Path, seed: int
 ) -> None:
     """Resumed until it is done, each draft has one final line, is live, was published once, and charged once."""

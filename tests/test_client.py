@@ -51,7 +51,7 @@ async def test_a_client_that_never_sent_anything_has_nothing_to_close() -> None:
         assert (await client.quota()).used == 0
 
 
-def test_f37_a_client_belongs_to_one_event_loop() -> None:
+def test_F37_a_client_belongs_to_one_event_loop() -> None:
     """In a second loop the client says so, instead of failing somewhere in the first."""
     client = AsyncOpenTrain("ot_pat_x")
     asyncio.run(client.quota())

@@ -46,7 +46,7 @@ async def test_closing_while_a_slot_is_settled_takes_no_result_away(
     assert store.log.jobs[job_id].kind == "spent"
 
 
-async def test_f36_closing_twice_at_once_loses_no_outcome(sandbox: Sandbox, connect: Connect) -> None:
+async def test_F36_closing_twice_at_once_loses_no_outcome(sandbox: Sandbox, connect: Connect) -> None:
     """Two who close one client at once do not end the workers of a run."""
     client = connect(sandbox, daily_limit=20)
     sandbox.fault(Fault.STALL, times=3)

@@ -205,7 +205,7 @@ async def test_what_stopped_a_run_is_not_final_for_its_drafts(sandbox: Sandbox, 
     assert len((await client.publish_many(ids, journal=path)).published) == 3
 
 
-async def test_f24_a_torn_last_line_is_left_out(sandbox: Sandbox, connect: Connect, path: Path) -> None:
+async def test_F24_a_torn_last_line_is_left_out(sandbox: Sandbox, connect: Connect, path: Path) -> None:
     """Wherever it was cut; a run cuts it off and writes on, and its draft is settled by asking again."""
     ids = [sandbox.draft() for _ in range(2)]
     client = connect(sandbox)
@@ -313,7 +313,7 @@ def test_a_device_is_no_journal_to_read(special: str) -> None:
         Journal.open(special)
 
 
-async def test_f24_a_run_that_was_killed_as_it_began_leaves_a_journal(
+async def test_F24_a_run_that_was_killed_as_it_began_leaves_a_journal(
     sandbox: Sandbox, connect: Connect, path: Path
 ) -> None:
     """The byte with which the disk is tried, and never taken back, is no line; nor is it for who reads meanwhile."""
@@ -365,7 +365,7 @@ async def test_what_cannot_be_a_journal_is_refused_before_anything_is_sent(
     assert sandbox.requests == []
 
 
-async def test_f25_a_second_run_on_a_journal_is_refused_and_told_whose_it_is(
+async def test_F25_a_second_run_on_a_journal_is_refused_and_told_whose_it_is(
     sandbox: Sandbox, connect: Connect, path: Path
 ) -> None:
     """In this process or another one; when the first run has ended the journal is free."""
@@ -426,7 +426,7 @@ def test_a_platform_without_such_locks_has_no_journal(path: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize("room", [0, 700])
-async def test_f24_a_full_disk_stops_a_run_before_more_is_sent(
+async def test_F24_a_full_disk_stops_a_run_before_more_is_sent(
     sandbox: Sandbox, connect: Connect, path: Path, room: int
 ) -> None:
     """Full at the beginning, nothing is sent; full in the middle, no draft is begun after that. The report is true."""
@@ -452,7 +452,7 @@ async def test_f24_a_full_disk_stops_a_run_before_more_is_sent(
     assert len(sandbox.live) == 9
 
 
-async def test_f24_a_file_that_may_not_be_written_is_found_out_before_anything_is_sent(
+async def test_F24_a_file_that_may_not_be_written_is_found_out_before_anything_is_sent(
     sandbox: Sandbox, connect: Connect, path: Path
 ) -> None:
     """The run raises what is wrong, and no request arrives."""

@@ -105,7 +105,7 @@ def ids(count: int) -> list[str]:
 
 @pytest.mark.parametrize("fail", [status("503 no"), reset], ids=["503", "reset"])
 @pytest.mark.parametrize(("seconds", "most"), [(5.0, 30), (30.0, 45)])
-async def test_f11_a_run_outlasts_an_outage_behind_one_probe(
+async def test_F11_a_run_outlasts_an_outage_behind_one_probe(
     clock: VirtualClock, fail: Fail, seconds: float, most: int
 ) -> None:
     """Every draft is published, and hardly more requests meet the outage than were under way when it began."""
@@ -117,7 +117,7 @@ async def test_f11_a_run_outlasts_an_outage_behind_one_probe(
     assert 20 <= len(service.met) <= most
 
 
-async def test_f43_a_run_comes_back_by_a_ramp(clock: VirtualClock) -> None:
+async def test_F43_a_run_comes_back_by_a_ramp(clock: VirtualClock) -> None:
     """After an outage there is one request under way, then two, and never many more than were answered since."""
     service = Service(clock, after=50, seconds=30.0, fail=status("503 no"))
     async with facing(service, clock) as (_server, client):

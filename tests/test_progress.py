@@ -76,7 +76,7 @@ async def test_what_stands_against_a_run_is_told(sandbox: Sandbox, connect: Conn
     assert len(told) == count
 
 
-async def test_f39_a_callback_that_fails_or_dawdles_changes_nothing(
+async def test_F39_a_callback_that_fails_or_dawdles_changes_nothing(
     sandbox: Sandbox, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What it raises is logged once; while it takes its time the run goes on without it."""
@@ -105,7 +105,7 @@ async def test_f39_a_callback_that_fails_or_dawdles_changes_nothing(
     ]  # fmt: skip
 
 
-async def test_f39_a_slow_callback_stretches_no_deadline(sandbox: Sandbox, connect: Connect) -> None:
+async def test_F39_a_slow_callback_stretches_no_deadline(sandbox: Sandbox, connect: Connect) -> None:
     """The next draft's begins with its first send, whatever time the callback for the last one took."""
     ids = [sandbox.draft() for _ in range(2)]
     sandbox.fault(Fault.STATUS, job_id=ids[1], times=2)

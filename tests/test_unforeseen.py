@@ -45,7 +45,7 @@ async def test_a_fault_of_ours_ends_a_run(sandbox: Sandbox, connect: Connect) ->
     assert "0 drafts" in raised.value.__notes__[0]
 
 
-async def test_f17_an_id_that_is_under_way_twice_in_a_stream_is_one_request(sandbox: Sandbox, connect: Connect) -> None:
+async def test_F17_an_id_that_is_under_way_twice_in_a_stream_is_one_request(sandbox: Sandbox, connect: Connect) -> None:
     """Two of the same at once share a publish, and have an outcome each."""
     job_id = sandbox.draft()
     async with connect(sandbox).publish_stream([job_id, job_id], concurrency=2) as outcomes:
