@@ -1,6 +1,6 @@
 """The three stores under every order of events that Hypothesis can think of: time, crashes, cancellations, clocks.
 
-2,000 steps a store; LEDGER_STEPS in the environment asks for more.
+2,000 steps a store; LEDGER_STEPS in the environment asks for more, and LEDGER_SEED for other ones.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import pytest
 from attrs import define, field
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
@@ -28,7 +28,10 @@ LEASE = 180.0
 DAY = 24 * 3600.0
 A_WRONG_CLOCK = 25 * 3600.0
 STEPS = int(os.environ.get("LEDGER_STEPS", "2000"))
+SEED = int(os.environ.get("LEDGER_SEED", "0"))
 STEPS_EACH = 50
+EXAMPLES_EACH = 400
+"""A long run begins anew that often with the next seed: what Hypothesis remembers of a run grows with it."""
 
 _FOUND_LIVE: Mapping[Before, Settlement] = {
     "spent": "unsent", "new": "released", "held": "confirmed", "unknown": "confirmed",
@@ -49,6 +52,7 @@ class World:
     """True time."""
     stores: list[LedgerStore] = field(factory=list)
     accounts: Iterator[int] = field(factory=itertools.count)
+    steps: int = 0
 
     def close(self) -> None:
         for store in self.stores:
@@ -78,6 +82,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
+        self.world.steps -= 1  # what holds is looked at before the first step too
         self.host = VirtualClock(self.world.clock.time)
         self.account = f"account_{next(self.world.accounts)}"
         self.server = TrueServer(LIMIT)
@@ -188,6 +193,7 @@ class StoreMachine(RuleBasedStateMachine):
     @invariant()
     def nothing_that_was_charged_is_forgotten(self) -> None:
         """Whoever asks, at least as many are counted as the server charged in the last 24 hours."""
+        self.world.steps += 1
         assert self.used() >= sum(self.now < at + DAY for at in self.server.charges)
 
     def used(self) -> int:
@@ -225,15 +231,17 @@ def _opener(
 
 def test_no_store_lets_more_than_the_limit_through(world: World) -> None:
     """Of drafts that are new, none but a probe is ever refused, and nothing that was charged is forgotten."""
-
-    class Machine(StoreMachine):
-        pass
-
-    Machine.world = world
-    run_state_machine_as_test(
-        Machine,
-        settings=settings(
-            max_examples=max(1, STEPS // STEPS_EACH), stateful_step_count=STEPS_EACH, deadline=None, derandomize=True,
-            database=None, suppress_health_check=list(HealthCheck),
-        ),
+    how = settings(
+        max_examples=min(EXAMPLES_EACH, 1 + STEPS // (STEPS_EACH - 10)), stateful_step_count=STEPS_EACH, deadline=None,
+        database=None, suppress_health_check=list(HealthCheck),
     )  # fmt: skip
+    seeds = itertools.count(SEED)
+    while world.steps < STEPS:
+
+        @seed(next(seeds))
+        class Machine(StoreMachine):
+            pass
+
+        Machine.world = world
+        run_state_machine_as_test(Machine, settings=how)
+    print(f"{world.steps:,} steps, with the seeds from {SEED} to {next(seeds) - 1}")  # noqa: T201 (shown by -rP)
