@@ -93,7 +93,8 @@ def unmeasured() -> dict[str, str]:
 
 _ALONE = """
 import importlib, os, sys, traceback
-import aiohttp, attrs, cattrs, click, rich.console, rich.progress, rich.table, tenacity  # not ours, and slow
+import aiohttp.web, click, rich.console, rich.progress, rich.table  # not ours, and slow
+import opentrain_async  # as whoever imports a module of it has done by then
 failed = []
 for name in sys.argv[1:]:
     if not (child := os.fork()):
