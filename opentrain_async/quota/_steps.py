@@ -61,8 +61,8 @@ class Steps:
         """Those on another account's log in the same store."""
         return Steps(self._store, account, self._clock, self._on_settled)
 
-    async def run(self, step: Step[T], seconds: float = _STEP_SECONDS) -> T:
-        """Run a step, within these seconds, after what was put off.
+    async def run(self, step: Step[T], seconds: float | None = None) -> T:
+        """Run a step, within these seconds or those before a draft is sent, after what was put off.
 
         Whoever is cancelled meanwhile leaves it to be carried through. Unless it is known to have been run, what was
         put off is put off again: to end a reservation twice is harmless.
@@ -71,6 +71,7 @@ class Steps:
             return step(self.log, self._clock.now())
         before, self._put_off = self._put_off, []
         self._carriers += 1
+        seconds = _STEP_SECONDS if seconds is None else seconds
         bound, times_cancelled = _Bound(), _times_cancelled()
         self._alarm.set(bound, seconds)
         try:
