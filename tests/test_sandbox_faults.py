@@ -158,3 +158,12 @@ def test_a_fault_of_an_unknown_operation_is_a_mistake() -> None:
     """The error names the operations there are."""
     with pytest.raises(ValueError, match="no such operation: 'pubish'; there are capabilities, close_job"):
         Sandbox().fault(Fault.HTML, on="pubish")
+
+
+async def test_a_service_recovers(sandbox: Sandbox) -> None:
+    """Faults that were planned for long are called off; those that are planned afterwards count the calls on."""
+    sandbox.fault(Fault.STATUS, times=10**9)
+    assert [(await strike(sandbox, sandbox.draft()))[0] for _ in range(2)] == [503, 503]
+    sandbox.recover()
+    sandbox.fault(Fault.STATUS, call=4)
+    assert [(await strike(sandbox, sandbox.draft()))[0] for _ in range(2)] == [200, 503]

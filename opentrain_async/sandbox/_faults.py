@@ -69,6 +69,10 @@ class FaultPlan:
         """Plan a fault."""
         self._planned.append(fault)
 
+    def clear(self) -> None:
+        """Plan no faults; the calls stay counted."""
+        self._planned.clear()
+
     def on_call(self, operation: str, job_id: str | None) -> PlannedFault | None:
         """Count a call; returns the fault that strikes it, if any."""
         counted = {(operation, job_id), (operation, None)}

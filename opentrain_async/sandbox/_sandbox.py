@@ -237,6 +237,10 @@ class Sandbox:
         calls = range(call, call + times)
         self._faults.add(PlannedFault(kind, on, job_id, calls, published, status, retry_after))
 
+    def recover(self) -> None:
+        """Call off all faults that were planned: whatever is asked for from now on goes well."""
+        self._faults.clear()
+
     def advance(self, *, hours: float = 0, seconds: float = 0) -> None:
         """Skip time: the quota's window, and every clock that is this sandbox's."""
         self.clock.advance(hours * 3600 + seconds)
