@@ -120,6 +120,16 @@ async def test_who_polls_too_soon_is_slowed_down(sandbox: Sandbox) -> None:
     assert error(await poll(sandbox, claim_token)) == (400, "authorization_pending")
 
 
+async def test_for_how_long_an_account_can_be_claimed_is_for_the_test_to_say() -> None:
+    """A month, say, where the service's pages say a day."""
+    async with Sandbox(claimable_for=30 * 86_400) as sandbox:
+        claim_token = (await register(sandbox))["claim_token"]
+        sandbox.advance(hours=29 * 24)
+        assert (await start(sandbox, claim_token))[0] == 200
+        sandbox.advance(hours=24)
+        assert error(await start(sandbox, claim_token)) == (400, "invalid_request")
+
+
 async def test_a_poll_before_any_claim_waits(sandbox: Sandbox) -> None:
     """Nobody can have approved it yet."""
     claim_token = (await register(sandbox))["claim_token"]

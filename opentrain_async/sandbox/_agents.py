@@ -16,7 +16,6 @@ TOKEN = "/api/agent/oauth/token"  # noqa: S105 - a path
 REVOKE = "/api/agent/oauth/revoke"
 PAGE = "/claim"
 GRANT = "urn:opentrain:agent-auth:grant-type:claim"
-_CLAIMABLE_SECONDS = 24 * 3600.0
 _ATTEMPT_SECONDS = 1800
 _SLOWER_SECONDS = 5
 _HOUR = 3600.0
@@ -63,6 +62,7 @@ class Agents:
         registry: The accounts.
         interval: The seconds that have to lie between two polls, to begin with.
         limit: How many accounts can be made in any hour; `None` is any number.
+        claimable_for: The seconds for which one that was made can be claimed.
         enabled: Agents can make and claim accounts.
         origin: The address of the sandbox.
     """
@@ -70,6 +70,7 @@ class Agents:
     registry: Registry
     interval: float
     limit: int | None
+    claimable_for: float
     enabled: bool = True
     origin: str = ""
     _registered_at: list[float] = Factory(list[float])
@@ -84,7 +85,7 @@ class Agents:
         account = self.registry.add_account(claimed=False)
         access_token = self.registry.mint(account, label=agent)
         claim_token = f"ot_clm_{secrets.token_hex(16)}"
-        claim = Claim(account, agent, call.now + _CLAIMABLE_SECONDS, self.interval)
+        claim = Claim(account, agent, call.now + self.claimable_for, self.interval)
         self._claims[claim_token] = claim
         return {
             "identity_type": "anonymous",

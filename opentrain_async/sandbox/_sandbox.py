@@ -33,6 +33,7 @@ class Sandbox:
         dialect: How answers show what a draft needs, on which the service's pages differ.
         registrations: How many accounts agents may make in any hour; `None` is any number.
         claim_interval: The seconds that have to lie between two polls for the token of a claimed account.
+        claimable_for: The seconds for which an account that an agent has made can be claimed.
 
     Raises:
         UnknownRouteError: At the end of the block, if something was asked for that the sandbox does not serve.
@@ -46,12 +47,13 @@ class Sandbox:
         dialect: Dialect = Dialect.REFERENCE,
         registrations: int | None = None,
         claim_interval: float = 5,
+        claimable_for: float = 24 * 3600.0,
     ) -> None:
         self.clock = SandboxClock()
         self.requests: list[RequestSeen] = []
         self._port = port
         self._service = Service(dialect=dialect)
-        self._agents = Agents(self._service.registry, claim_interval, registrations)
+        self._agents = Agents(self._service.registry, claim_interval, registrations, claimable_for)
         self._operations = {operation.name for operation in operations(self._service, self._agents)}
         self._faults = FaultPlan.empty()
         self._strays: list[str] = []
