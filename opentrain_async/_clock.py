@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 _LATEST = datetime.max.replace(tzinfo=UTC)
@@ -40,9 +40,14 @@ class SystemClock:
 
 
 def instant(epoch_seconds: float) -> datetime:
-    """The aware UTC datetime of an epoch time; one beyond the calendar's end becomes that end."""
+    """The aware UTC datetime of an epoch time, never before it; one beyond the calendar's end becomes that end.
+
+    Not the nearest one: who comes back at the time that he was told would be a fraction of a microsecond early, and
+    be told the same again.
+    """
     try:
-        return datetime.fromtimestamp(epoch_seconds, UTC)
+        at = datetime.fromtimestamp(epoch_seconds, UTC)
+        return at if at.timestamp() >= epoch_seconds else at + timedelta.resolution
     except (OverflowError, ValueError, OSError):
         return _LATEST
 

@@ -1,6 +1,8 @@
 """The rule of the quota, step by step."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from opentrain_async._clock import instant
 from opentrain_async.quota import QuotaSlot
@@ -16,6 +18,16 @@ def test_a_place_comes_back_when_its_window_is_over_and_not_before() -> None:
     account.publish(20)
     assert account.ask("more", T0 + WINDOW - 0.5) == Denied(T0 + WINDOW, 0.5, 20, 20)
     assert isinstance(account.ask("more", T0 + WINDOW), Reservation)
+
+
+@given(st.floats(T0, T0 + 10 * WINDOW))
+def test_who_comes_back_at_the_time_that_was_told_is_let_in(now: float) -> None:
+    """Whatever a date makes of it, which has no fractions of a microsecond."""
+    account = Account(cap=1)
+    account.publish(1, now)
+    told = account.log.snapshot(now, 1).next_slot_at
+    assert told is not None
+    assert isinstance(account.ask("more", told.timestamp()), Reservation)
 
 
 def test_held_places_make_a_caller_wait_and_spent_ones_turn_it_away() -> None:
