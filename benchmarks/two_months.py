@@ -1,0 +1,63 @@
+"""Two months of an account in a minute: eight processes on one ledger, and everything that can befall them.
+
+    python benchmarks/two_months.py [--days 60] [--seed 0] [--elsewhere 1.0] [--out benchmarks/results]
+
+An account is registered, and claimed in the middle. Drafts come at any time, to any of eight processes: four publish
+each as it comes, four in runs with a journal; they share a ledger in a file. Processes are killed, often in the middle
+of a publish; the service is down for hours, throttles, and loses answers. That is lived through twice, on virtual time
+but over real sockets and files: by nobody but these processes, and with somebody who publishes by other means too, as
+often as `--elsewhere` says, in publishes a day. The figures of each day and a picture go to the folder `--out`.
+
+It exits with 1 if a draft was lost or something was said of one that was not so; or if, with nobody else, a publish was
+sent to be refused although what the ledger knew had ruled it out, or a slot was left unused though a draft waited.
+"""
+
+import argparse
+import logging
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from _two_months.audit import Audit
+from _two_months.table import table
+from _two_months.world import Story, live_through
+
+
+def main() -> None:
+    """Live through both, and write down what was seen."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--days", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--elsewhere", type=float, default=1.0)
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results"))
+    args = parser.parse_args()
+    logging.getLogger("opentrain_async").setLevel(logging.CRITICAL)  # it has much to say of what befalls it
+    with tempfile.TemporaryDirectory() as nobody:
+        os.environ["XDG_CONFIG_HOME"] = nobody  # and none of the credentials of this machine
+        lived = {
+            "Nobody else publishes": lived_through(Story(args.days, args.seed)),
+            "Somebody publishes by other means too": lived_through(Story(args.days, args.seed, args.elsewhere)),
+        }
+    args.out.mkdir(exist_ok=True)
+    written = table(lived, f"python benchmarks/two_months.py --days {args.days} --seed {args.seed}")
+    (args.out / "two_months.md").write_text(written)
+    from _two_months.picture import draw
+
+    draw(lived, args.out / "two_months.png")
+    print(written[: written.index("\n## ")])
+    alone, with_others = (audit.in_all for audit in lived.values())
+    sys.exit(bool(alone.is_at_fault or alone.is_wasteful or with_others.is_at_fault))
+
+
+def lived_through(story: Story) -> Audit:
+    """What was seen, with how long it took on stderr."""
+    began = time.perf_counter()
+    audit = live_through(story)
+    print(f"{story.days} days in {time.perf_counter() - began:.0f} s", file=sys.stderr)
+    return audit
+
+
+if __name__ == "__main__":
+    main()
