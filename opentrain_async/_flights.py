@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from ._clock import Clock
+from ._ending import ended
 from ._flight import Flight
 from ._patience import GivenUpError, Patience
 from .errors import ClientClosedError, Effect, QuotaExceededError
@@ -137,7 +138,7 @@ class Flights:
         finally:
             if flight.leave(ending) and flight.task is not None and not flight.task.done():
                 self._call_off(flight, GivenUpError())
-                await asyncio.wait({flight.task})
+                await ended(flight.task)
         if isinstance(told, PublishResult):
             return told
         raise told

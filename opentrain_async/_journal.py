@@ -11,6 +11,7 @@ from typing import TypeVar
 from . import _checks, _journal_file
 from ._answers import is_final
 from ._clock import Clock, instant
+from ._ending import ended
 from ._journal_file import JournalFile
 from ._journal_lines import line_of
 from .errors import JournalError
@@ -136,7 +137,7 @@ class JournalWriter:
             file, self._file = self._file, None
             closing = self._in_thread(file.close)
             self._thread.shutdown(wait=False)
-            await asyncio.wait({closing})
+            await ended(closing)
 
     async def _append(self) -> None:
         """Write what has come; the one thread keeps the order, also when somebody is cancelled meanwhile."""

@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from ._bulk import Run
+from ._ending import ended
 from .errors import OpenTrainError
 from .outcomes import PublishOutcome
 
@@ -40,12 +41,10 @@ class PublishStream:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._pump is not None and not self._pump.done():
-            self._pump.cancel()
-            await asyncio.wait({self._pump})
-            while not self._outcomes.empty():
-                self._outcomes.get_nowait()
-            self._outcomes.put_nowait(None)
+        try:
+            if self._pump is not None and not self._pump.done():
+                await self._leave(self._pump)
+        finally:
             await self._run.end()  # of one that had no time to begin
 
     def earlier(self, job_id: str) -> PublishOutcome | None:
@@ -74,6 +73,16 @@ class PublishStream:
             if self._failure is not None:
                 raise self._failure
         raise StopAsyncIteration
+
+    async def _leave(self, pump: "asyncio.Task[None]") -> None:
+        """Cancel what is under way, and wait until it is settled."""
+        pump.cancel()
+        try:
+            await ended(pump)
+        finally:
+            while not self._outcomes.empty():
+                self._outcomes.get_nowait()
+            self._outcomes.put_nowait(None)
 
     async def _run_through(self) -> None:
         try:

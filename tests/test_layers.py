@@ -11,7 +11,8 @@ import opentrain_async
 ROOT = Path(opentrain_async.__file__).parent
 # fmt: off
 LAYERS = [
-    {"_text", "_secret", "_fields", "_backoff", "_clock", "_closable", "_version", "models", "errors", "outcomes"},
+    {"_text", "_secret", "_fields", "_backoff", "_clock", "_closable", "_ending", "_version", "models", "errors",
+     "outcomes"},
     {"_checks", "_job_id", "_alarm", "_retry_after", "_line", "_patience"},
     {"_json", "_codec", "_validation", "_description", "_credentials", "_settings", "_wire", "_transport", "_retry",
      "_budget", "_pause", "_outage", "_answers", "_source", "_callback", "_progress"},
