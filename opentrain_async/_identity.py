@@ -4,6 +4,8 @@ import asyncio
 import copy
 from collections.abc import Awaitable, Callable
 
+from ._ending import ended
+from ._source import is_cancelled_by_its_caller
 from .errors import ClientClosedError, OpenTrainError
 from .models import Identity
 
@@ -37,15 +39,16 @@ class KnownIdentity:
             return await asyncio.shield(asking)
         except OpenTrainError as error:
             raise copy.copy(error) from error.__cause__
-        except asyncio.CancelledError:
-            if asking.cancelled():
+        except asyncio.CancelledError as error:
+            if asking.cancelled() and not is_cancelled_by_its_caller(error):
                 raise ClientClosedError("the client was closed meanwhile") from None
             raise
         finally:
             self._waiting -= 1
             if not self._waiting and not asking.done():
-                asking.cancel()
                 self._asking = None
+                asking.cancel()
+                await ended(asking)
 
     def forget(self) -> None:
         """Ask anew when it is needed again; what is being asked just now is new enough."""
