@@ -51,6 +51,7 @@ class Steps:
         self._carriers = 0
         self._catching_up: set[asyncio.Task[None]] = set()
         self._is_due = False
+        self._is_late = False
 
     def use(self, account: str) -> None:
         """Go on with another account's log."""
@@ -78,12 +79,16 @@ class Steps:
             wanted = _after(before, step) if before else step
             running = asyncio.ensure_future(self._store.run(self.account, wanted, self._clock.now()))
             bound.running = running
-            return await running
+            result = await running
         except BaseException as error:
             self._put_off[:0] = before
             if isinstance(error, asyncio.CancelledError) and bound.is_over and _times_cancelled() == times_cancelled:
+                self._is_late = True
                 raise TimeoutError(f"no answer within {seconds:g} s") from None
             raise
+        else:
+            self._is_late = False
+            return result
         finally:
             self._alarm.unset(bound)
             self._carriers -= 1
@@ -99,12 +104,25 @@ class Steps:
         try:
             return await self.run(step, _SETTLE_SECONDS)
         except asyncio.CancelledError:
-            with suppress(Exception):  # steps do not overtake each other: when this one has been run, so has that
-                await self.run(_nothing, _SETTLE_SECONDS)
+            with suppress(Exception):
+                await self._run_again(step)
             raise
         except Exception:
             _logger.log(level, "the quota ledger could not settle a reservation; its lease runs out", exc_info=True)
             return None
+
+    async def _run_again(self, step: Step[T]) -> None:
+        """Run a step of which, as its caller was cancelled, nobody knows whether the store has begun it.
+
+        The store's own work may have been cancelled together with its callers, and takes what it had in hand with it.
+        """
+        times_cancelled = _times_cancelled()
+        try:
+            await self.run(step, _SETTLE_SECONDS)
+        except asyncio.CancelledError:
+            if _times_cancelled() != times_cancelled:
+                raise
+            await self.run(step, _SETTLE_SECONDS)
 
     def put_off(self, step: Step[object]) -> None:
         """Run a step that ends a reservation along with whatever is run next, at the latest in a moment."""
@@ -114,8 +132,11 @@ class Steps:
             asyncio.get_running_loop().call_later(_PUT_OFF_SECONDS, self._catch_up)
 
     async def settled(self) -> None:
-        """Wait until what was put off has been run, or has failed, which is logged; cancellation as in `finish`."""
-        if self._put_off or self._carriers:
+        """Wait until what was put off has been run, or has failed, which is logged; cancellation as in `finish`.
+
+        Whoever has been cancelled and found the store not to answer has waited for that already.
+        """
+        if (self._put_off or self._carriers) and not (self._is_late and _times_cancelled()):
             await self.finish(_nothing)
 
     def _catch_up(self) -> None:
