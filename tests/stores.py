@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -23,6 +23,7 @@ class SlowStore:
         self.go_on = asyncio.Event()
         self.begun = 0
         self._stops_at = stops_at
+        self._tasks: set[asyncio.Task[Any]] = set()
         if goes_on:
             self.go_on.set()
 
@@ -35,7 +36,13 @@ class SlowStore:
         self.begun += 1
         if self.begun == self._stops_at:
             self.go_on.clear()
-        return await asyncio.shield(asyncio.create_task(carry_through()))
+        task = asyncio.create_task(carry_through())
+        self._tasks.add(task)
+        return await asyncio.shield(task)
+
+    def is_at(self, task: "asyncio.Task[Any]") -> bool:
+        """Whether it is this store's own, in which it carries a step through."""
+        return task in self._tasks
 
 
 class BrokenStore:

@@ -1,6 +1,7 @@
 """Time for tests."""
 
 import asyncio
+from collections.abc import Callable
 
 
 class VirtualClock:
@@ -39,3 +40,23 @@ class GatedClock(VirtualClock):
         self.slept.append(seconds)
         await self.gate.wait()
         self.time += seconds
+
+
+class LoopTime:
+    """The time of the running event loop, which can be moved ahead: its timers are due then, without a wait."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        real, self._skipped = loop.time, 0.0
+        loop.time = lambda: real() + self._skipped  # type: ignore[method-assign]
+
+    async def passed_until(self, fact: Callable[[], object]) -> float:
+        """Let time pass until something is so; returns how many seconds had to."""
+        since = self._skipped
+        while True:
+            for _ in range(20):
+                await asyncio.sleep(0)
+            if fact():
+                return self._skipped - since
+            assert self._skipped - since < 60, "it never is so"
+            self._skipped += 0.125

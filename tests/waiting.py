@@ -40,4 +40,6 @@ def tasks_but_of_servers() -> "set[asyncio.Task[Any]]":
 
 def _is_of_a_server(task: "asyncio.Task[Any]") -> bool:
     coroutine = task.get_coro()
-    return isinstance(coroutine, CoroutineType) and "web_protocol" in coroutine.cr_code.co_filename
+    if not isinstance(coroutine, CoroutineType):
+        return False
+    return "web_protocol" in coroutine.cr_code.co_filename or coroutine.cr_code.co_name == "_accept_connection2"
