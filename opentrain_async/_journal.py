@@ -85,6 +85,7 @@ class JournalWriter:
         self._came = 0
         self._written = 0
         self._turn = asyncio.Lock()
+        self._closing: list[asyncio.Future[None]] = []
 
     async def open(self) -> None:
         """Take hold of the file.
@@ -125,19 +126,19 @@ class JournalWriter:
             self._written = came
 
     async def close(self) -> None:
-        """Have everything on the disk, and let another run have the file; closing twice is harmless."""
-        if self._file is None:
-            return
+        """Have everything on the disk, and let another run have the file; whoever closes again waits for that too."""
         try:
-            if self._lines:  # of workers that were cancelled
+            if self._file is not None and self._lines:  # of workers that were cancelled
                 await self._append()
         except JournalError as error:
             _logger.warning("what was cancelled last is not in the journal: %s", error)
         finally:
-            file, self._file = self._file, None
-            closing = self._in_thread(file.close)
-            self._thread.shutdown(wait=False)
-            await ended(closing)
+            if self._file is not None:
+                file, self._file = self._file, None
+                self._closing.append(self._in_thread(file.close))
+                self._thread.shutdown(wait=False)
+            for closing in self._closing:
+                await ended(closing)
 
     async def _append(self) -> None:
         """Write what has come; the one thread keeps the order, also when somebody is cancelled meanwhile."""
