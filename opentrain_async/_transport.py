@@ -8,8 +8,9 @@ import ssl
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
+from weakref import WeakSet
 
 import aiohttp
 from aiohttp.client import ClientTimeout
@@ -45,12 +46,20 @@ class AiohttpError(Exception):
 
 
 class _Watch:
-    """Over one attempt: when its time is up its connection is aborted, whatever is being waited for."""
+    """Over one attempt: when its time is up its connection is aborted, whatever is being waited for.
 
-    __slots__ = ("_alarm", "_connection", "_seconds", "is_overdue")
+    Attributes:
+        is_overdue: Its time is up.
+        has_lost: Its connection was lost.
+        follows_a_loss: The last attempt that was made in this context has lost its connection.
+    """
 
-    def __init__(self, alarm: Alarm, seconds: float) -> None:
+    __slots__ = ("_alarm", "_connection", "_seconds", "follows_a_loss", "has_lost", "is_overdue")
+
+    def __init__(self, alarm: Alarm, seconds: float, *, follows_a_loss: bool = False) -> None:
         self.is_overdue = False
+        self.has_lost = False
+        self.follows_a_loss = follows_a_loss
         self._alarm = alarm
         self._seconds = seconds
         self._connection: aiohttp.connector.Connection | None = None
@@ -67,15 +76,36 @@ class _Watch:
 
 
 class _Connector(aiohttp.TCPConnector):
-    """A pool that tells an attempt's watch when it has its connection: from then on its timeout runs."""
+    """A pool that tells an attempt's watch when it has its connection: from then on its timeout runs.
+
+    It hands out no kept connection on which the server has said something since its last answer, such as that answer
+    once more: aiohttp would take that for the answer to the next request, and so one draft's for another's. And none
+    after a loss: those that were kept are as old as the one that was lost, so the retry would only lose the next.
+    """
+
+    @cached_property
+    def _used(self) -> WeakSet[object]:
+        """Those that have served a request, as long as they live."""
+        return WeakSet()
 
     async def connect(
         self, req: aiohttp.ClientRequest, traces: list[aiohttp.tracing.Trace], timeout: ClientTimeout
     ) -> aiohttp.connector.Connection:
+        watch = _current.get()
         connection = await super().connect(req, traces, timeout)
-        if (watch := _current.get()) is not None:
+        while not self._is_fit(connection, watch):
+            connection.close()  # which frees its place: nothing is waited for now but the making of another one
+            connection = await super().connect(req, traces, timeout)
+        if watch is not None:
             watch.begin(connection)
         return connection
+
+    def _is_fit(self, connection: aiohttp.connector.Connection, watch: _Watch | None) -> bool:
+        protocol = connection.protocol
+        if protocol is None or protocol not in self._used:
+            self._used.add(protocol)
+            return True
+        return not (protocol.should_close or (watch is not None and watch.follows_a_loss))
 
 
 class _Socket(socket.socket):
@@ -194,7 +224,9 @@ class Transport:
 
     async def _send(self, request: Request, seconds: float) -> Reply:
         token = self.token
-        watch = _Watch(self._alarm, min(self._timeout, seconds))
+        earlier = _current.get()
+        follows_a_loss = earlier is not None and earlier.has_lost
+        watch = _Watch(self._alarm, min(self._timeout, seconds), follows_a_loss=follows_a_loss)
         _current.set(watch)
         response: aiohttp.ClientResponse | None = None
         failure: OpenTrainError | None = None
@@ -219,6 +251,7 @@ class Transport:
         except Exception as error:
             failure = _translated(TimeoutError("time is up") if watch.is_overdue else error)
             flaw = f"cut off: {failure.__cause__}"
+            watch.has_lost = isinstance(failure, ConnectionLostError)
         except BaseException:
             if response is not None:
                 response.close()
