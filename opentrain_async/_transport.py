@@ -5,7 +5,7 @@ import math
 import platform
 import socket
 import ssl
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from functools import cached_property, partial
@@ -13,6 +13,7 @@ from typing import Any
 from weakref import WeakSet
 
 import aiohttp
+from aiohttp.abc import ResolveResult
 from aiohttp.client import ClientTimeout
 from multidict import CIMultiDict
 from yarl import URL
@@ -50,14 +51,16 @@ class _Watch:
 
     Attributes:
         is_overdue: Its time is up.
+        is_resolving: The host's name is being looked up for it.
         has_lost: Its connection was lost.
         follows_a_loss: The last attempt that was made in this context has lost its connection.
     """
 
-    __slots__ = ("_alarm", "_connection", "_seconds", "follows_a_loss", "has_lost", "is_overdue")
+    __slots__ = ("_alarm", "_connection", "_seconds", "follows_a_loss", "has_lost", "is_overdue", "is_resolving")
 
     def __init__(self, alarm: Alarm, seconds: float, *, follows_a_loss: bool = False) -> None:
         self.is_overdue = False
+        self.is_resolving = False
         self.has_lost = False
         self.follows_a_loss = follows_a_loss
         self._alarm = alarm
@@ -99,6 +102,18 @@ class _Connector(aiohttp.TCPConnector):
         if watch is not None:
             watch.begin(connection)
         return connection
+
+    async def _resolve_host(
+        self, host: str, port: int, traces: Sequence[aiohttp.tracing.Trace] | None = None
+    ) -> list[ResolveResult]:
+        """Have the watch know meanwhile: when time is up aiohttp does not say what it was that took so long."""
+        watch = _current.get()
+        if watch is None:
+            return await super()._resolve_host(host, port, traces)
+        watch.is_resolving = True
+        found = await super()._resolve_host(host, port, traces)
+        watch.is_resolving = False
+        return found
 
     def _is_fit(self, connection: aiohttp.connector.Connection, watch: _Watch | None) -> bool:
         protocol = connection.protocol
@@ -249,7 +264,8 @@ class Transport:
                     flaw = f"over {BODY_CAP // 1024} KiB"
                     break
         except Exception as error:
-            failure = _translated(TimeoutError("time is up") if watch.is_overdue else error)
+            ended_by = TimeoutError("time is up") if watch.is_overdue else error
+            failure = _translated(ended_by, is_resolving=watch.is_resolving)
             flaw = f"cut off: {failure.__cause__}"
             watch.has_lost = isinstance(failure, ConnectionLostError)
         except BaseException:
@@ -334,17 +350,23 @@ def _bearer(token: Secret) -> Secret:
     return Secret(f"Bearer {token}")
 
 
-def _translated(error: Exception) -> OpenTrainError:
-    """The error of ours that says what one of aiohttp's means. Its cause is a copy, without frames."""
-    translated = _class_for(error)
+def _translated(error: Exception, *, is_resolving: bool = False) -> OpenTrainError:
+    """The error of ours that says what one of aiohttp's means. Its cause is a copy, without frames.
+
+    Args:
+        error: What aiohttp raised.
+        is_resolving: The host's name was being looked up just then.
+    """
+    translated = _class_for(error, is_resolving=is_resolving)
     translated.__cause__ = AiohttpError(f"{type(error).__name__}: {error}")
     return translated
 
 
-def _class_for(error: Exception) -> OpenTrainError:
+def _class_for(error: Exception, *, is_resolving: bool) -> OpenTrainError:
     match error:
         case aiohttp.ConnectionTimeoutError():
-            return ConnectError("no connection in time")
+            what_took_long = ": the host's name was not resolved (DNS)" if is_resolving else ""
+            return ConnectError(f"no connection in time{what_took_long}")
         case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch() | ssl.SSLCertVerificationError():
             return TLSError(f"the TLS handshake failed: {error}")
         case aiohttp.ClientConnectorDNSError():
