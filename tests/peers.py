@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import socket
 import ssl
 import struct
@@ -9,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from enum import Enum, auto
 from pathlib import Path
+from typing import TypeVar
 
 from attrs import frozen
 
@@ -53,12 +55,13 @@ class Then(Enum):
 
 @frozen
 class Call:
-    """A request as it arrived: the how-manieth, over which connection, its head, and where to answer."""
+    """A request as it arrived: the how-manieth, over which connection, its head and body, and where to answer."""
 
     number: int
     connection: int
     head: bytes
     writer: asyncio.StreamWriter
+    body: bytes = b""
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -68,10 +71,11 @@ class Call:
 
 
 Behaviour = Callable[[Call], Awaitable[None]]
+P = TypeVar("P", bound="Peer")
 
 
 class Peer:
-    """A server that reads the heads of requests and leaves the rest to a behaviour.
+    """A server that reads requests and leaves the rest to a behaviour.
 
     Attributes:
         port: The loopback port.
@@ -80,12 +84,14 @@ class Peer:
         connections: How many connections it accepted.
     """
 
-    def __init__(self, behave: Behaviour) -> None:
+    def __init__(self, behave: Behaviour, *, tls: ssl.SSLContext | None = None) -> None:
         self.calls: list[Call] = []
         self.connections = 0
         self.port = 0
         self.url = ""
         self._behave = behave
+        self._tls = tls
+        self._server: asyncio.Server | None = None
         self._arrival = asyncio.Event()
         self._serving: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
@@ -95,8 +101,25 @@ class Peer:
             while len(self.calls) < count:
                 await self._arrival.wait()
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection."""
+    async def start(self) -> None:
+        """Listen: on a free port, and after a stop on the same one again."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=self._tls)
+        self.port = self._server.sockets[0].getsockname()[1]
+        self.url = f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
+
+    async def stop(self) -> None:
+        """Break all connections off, and refuse new ones."""
+        assert self._server is not None
+        self._server.close()
+        for task, writer in self._serving.items():
+            writer.transport.abort()
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
+        self._serving.clear()
+        await asyncio.sleep(0)
+        await self._server.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._serving[task] = writer
@@ -104,35 +127,36 @@ class Peer:
         connection = self.connections
         with suppress(asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError, ssl.SSLError):
             while not writer.is_closing():
-                head = await reader.readuntil(b"\r\n\r\n")
-                self.calls.append(Call(len(self.calls) + 1, connection, head, writer))
+                head, body = await read_message(reader)
+                self.calls.append(Call(len(self.calls) + 1, connection, head, writer, body))
                 self._arrival.set()
                 self._arrival = asyncio.Event()
                 await self._behave(self.calls[-1])
         writer.close()
 
-    async def end(self) -> None:
-        """Break all connections off."""
-        for task, writer in self._serving.items():
-            writer.transport.abort()
-            task.cancel()
-        await asyncio.gather(*self._serving, return_exceptions=True)
-        await asyncio.sleep(0)
+
+async def read_message(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+    """A request or an answer, its head and its body; one of a length that is not said has none."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    said = re.search(rb"(?i)\r\ncontent-length: *([0-9]+)", head)
+    return head, await reader.readexactly(int(said[1])) if said else b""
+
+
+@asynccontextmanager
+async def serving(server: P) -> AsyncIterator[P]:
+    """That peer, running."""
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
 
 
 @asynccontextmanager
 async def peer(behave: Behaviour, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[Peer]:
     """A running peer."""
-    running = Peer(behave)
-    server = await asyncio.start_server(running.serve, "127.0.0.1", 0, ssl=tls)
-    running.port = server.sockets[0].getsockname()[1]
-    running.url = f"{'https' if tls else 'http'}://127.0.0.1:{running.port}"
-    try:
+    async with serving(Peer(behave, tls=tls)) as running:
         yield running
-    finally:
-        server.close()
-        await running.end()
-        await server.wait_closed()
 
 
 @frozen
@@ -237,15 +261,28 @@ async def leave(writer: asyncio.StreamWriter, how: Then) -> None:
             await asyncio.Event().wait()
 
 
+async def drip(writer: asyncio.StreamWriter, data: bytes, pace: float = 0.01) -> None:
+    """Write byte by byte, with so many seconds between two."""
+    for byte in data:
+        writer.write(bytes([byte]))
+        await writer.drain()
+        await asyncio.sleep(pace)
+
+
+async def flood(writer: asyncio.StreamWriter, piece: bytes) -> None:
+    """Write the same for ever."""
+    while True:
+        writer.write(piece)
+        await writer.drain()
+        await asyncio.sleep(0)
+
+
 def drips(data: bytes, *, head: bytes = b"") -> Behaviour:
     """Answer with a head at once, and then with one byte each ten milliseconds."""
 
     async def behave(call: Call) -> None:
         call.writer.write(head)
-        for byte in data:
-            call.writer.write(bytes([byte]))
-            await call.writer.drain()
-            await asyncio.sleep(0.01)
+        await drip(call.writer, data)
 
     return behave
 
@@ -255,9 +292,6 @@ def floods(head: bytes, piece: bytes) -> Behaviour:
 
     async def behave(call: Call) -> None:
         call.writer.write(head)
-        while True:
-            call.writer.write(piece)
-            await call.writer.drain()
-            await asyncio.sleep(0)
+        await flood(call.writer, piece)
 
     return behave
