@@ -89,6 +89,13 @@ def is_bare_denial(error: OpenTrainError | None) -> bool:
     return isinstance(error, PermissionDeniedError) and not error.required_scopes and "reason" not in error.details
 
 
+def unfamiliar_reason(error: OpenTrainError) -> str | None:
+    """The reason of a 403 for one that this library does not know; `None` of any other error."""
+    if not isinstance(error, PermissionDeniedError) or isinstance(error, ModerationBlockedError):
+        return None
+    return None if error.required_scopes or "reason" not in error.details else str(error.details["reason"])
+
+
 def outcome_of(error: OpenTrainError) -> OutcomeStatus:
     """What became of a draft whose publish ended with this error."""
     return UNKNOWN if error.effect == "unknown" else rule_on(error).outcome

@@ -6,7 +6,17 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from contextlib import nullcontext
 from datetime import datetime
 
-from ._answers import ALREADY_PUBLISHED, DEFERRED, NOT_SENT, PUBLISHED, UNKNOWN, is_bare_denial, outcome_of, rule_on
+from ._answers import (
+    ALREADY_PUBLISHED,
+    DEFERRED,
+    NOT_SENT,
+    PUBLISHED,
+    UNKNOWN,
+    is_bare_denial,
+    outcome_of,
+    rule_on,
+    unfamiliar_reason,
+)
 from ._callback import Callback
 from ._clock import Clock, instant
 from ._flights import Flights
@@ -16,7 +26,7 @@ from ._patience import GivenUpError, Patience
 from ._progress import Progress
 from ._retry_after import asked_by
 from ._source import Source
-from ._text import shown
+from ._text import one_line, shown
 from .errors import JournalError, OpenTrainError, QuotaExceededError
 from .outcomes import OutcomeStatus, PublishOutcome, PublishReport
 
@@ -69,6 +79,7 @@ class Run:
         self._concurrency = concurrency
         self._patience = patience
         self._last_was_bare_denial = False
+        self._unfamiliar_reasons: set[str] = set()
         self._has_let_go = False
 
     @property
@@ -174,6 +185,7 @@ class Run:
         error = error.with_traceback(None)
         status = outcome_of(error)
         self._stop_if_hopeless(error, status)
+        self._warn_of_what_is_new(error)
         retry_at = _retry_at(error, self._clock.now())
         return PublishOutcome(_named(item), status, error=error, attempts=attempts, retry_at=retry_at)
 
@@ -185,6 +197,13 @@ class Run:
             self._last_was_bare_denial = is_bare
         if is_second or rule_on(error).stops_run:
             self._give_up(error)
+
+    def _warn_of_what_is_new(self, error: OpenTrainError) -> None:
+        """Say once of each reason that nobody knows whether it is this draft's or will be every other's."""
+        reason = unfamiliar_reason(error)
+        if reason is not None and reason not in self._unfamiliar_reasons:
+            self._unfamiliar_reasons.add(reason)
+            _logger.warning("403 for a reason that is new here (%s), the run goes on: %s", one_line(reason), error)
 
     async def _write_down(self, outcome: PublishOutcome, journal: JournalWriter) -> None:
         """Have an outcome in the journal; where that fails nothing more is sent."""

@@ -178,18 +178,25 @@ class QuotaLedger:
         window: float | None,
         retry_after: float | None,
     ) -> Denied | None:
-        """Take in the server's refusal and end the reservation.
+        """Take in the server's refusal and end the reservation; a limit below the one that was counted on is logged.
 
         Returns:
             When the next slot leaves the window; `None` if the store failed, which is logged.
         """
 
-        def step(log: AccountLog, now: float) -> Denied:
-            return log.refused(
+        def step(log: AccountLog, now: float) -> tuple[int | None, Denied]:
+            counted_on = log.snapshot(now, self._cap).limit
+            return counted_on, log.refused(
                 reservation, how, now, limit=limit, window=window, retry_after=retry_after, cap=self._cap
             )
 
-        return await self._finish(reservation.id, step)
+        ended = await self._finish(reservation.id, step)
+        if ended is None:
+            return None
+        counted_on, denied = ended
+        if limit is not None and counted_on is not None and limit < counted_on:
+            _logger.warning("the account's publish limit is %d and not %d: so says the server", limit, counted_on)
+        return denied
 
     async def snapshot(self) -> QuotaSnapshot:
         """The quota as it stands now.
