@@ -4,7 +4,7 @@ So what a fault leaves behind is not made up: the sandbox can be asked what is l
 """
 
 import asyncio
-import gzip
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import cache, partial
@@ -174,7 +174,8 @@ async def bombed(call: Call, reply: bytes) -> None:
 
 @cache
 def _bomb() -> bytes:
-    return gzip.compress(bytes(32 * MIB), 1)
+    packing = zlib.compressobj(wbits=31)
+    return b"".join([packing.compress(bytes(MIB)) for _ in range(64)]) + packing.flush()
 
 
 async def endless(call: Call, reply: bytes) -> None:

@@ -106,7 +106,7 @@ async def test_a_run_that_stops_leaves_the_drafts_of_another_run_alone(
     assert (await alone).newly_published
 
 
-async def test_a_missing_scope_stops_the_run(sandbox: Sandbox, connect: Connect) -> None:
+async def test_F15_a_missing_scope_stops_the_run(sandbox: Sandbox, connect: Connect) -> None:
     """A 403 that names the scope would come for every draft."""
     client = connect(sandbox, token=sandbox.add_account(scopes=["jobs:read"]))
     report = await client.publish_many([f"job_{number}" for number in range(5)], concurrency=1)
@@ -116,7 +116,7 @@ async def test_a_missing_scope_stops_the_run(sandbox: Sandbox, connect: Connect)
 
 
 @pytest.mark.parametrize(("calls", "stops"), [([1, 2], True), ([1, 3], False)])
-async def test_two_bare_403s_in_a_row_stop_the_run(
+async def test_F15_two_bare_403s_in_a_row_stop_the_run(
     sandbox: Sandbox, connect: Connect, calls: list[int], stops: bool
 ) -> None:
     """One 403 without a reason is the draft's; a second one in a row is the account's."""

@@ -127,7 +127,7 @@ def test_the_text_of_a_wrong_shape_keeps_the_values_to_itself() -> None:
 
 
 @pytest.mark.parametrize("extra", [{"cost": 1}, {"raw": [1]}, {"newlyPublished": "yes"}, {"sideEffects": {"x": 2}}])
-def test_what_is_unknown_is_kept_and_means_nothing(extra: dict[str, object]) -> None:
+def test_F41_what_is_unknown_is_kept_and_means_nothing(extra: dict[str, object]) -> None:
     """A key that the service adds later changes nothing but `raw`, whatever it is called."""
     payload = {"jobId": "job_1", "alreadyPublished": False}
     read = result_of(payload | extra)
@@ -156,7 +156,7 @@ def test_anything_else_around_it_is_no_json(body: bytes) -> None:
         _json.decode(body)
 
 
-def test_a_status_that_is_new_passes() -> None:
+def test_F41_a_status_that_is_new_passes() -> None:
     """Values that the service adds to its enumerations are strings as they are."""
     assert result_of(LIVE | {"status": "SCHEDULED"}).status == "SCHEDULED"
 
@@ -285,7 +285,7 @@ def test_a_count_that_is_no_whole_number_is_no_count(value: object) -> None:
     assert (read.missing_field_count, read.issue_count) == (None, None)
 
 
-def test_a_200_that_says_it_is_not_ok_is_no_result() -> None:
+def test_F03_a_200_that_says_it_is_not_ok_is_no_result() -> None:
     """What contradicts itself is not taken for a publish."""
     with pytest.raises(_json.WrongShapeError, match="ok is false"):
         result_of({**LIVE, "ok": False})

@@ -129,7 +129,7 @@ def test_a_copy_of_an_error_is_independent(kind: type[OpenTrainError]) -> None:
 
 
 @pytest.mark.parametrize("kind", CLASSES)
-def test_an_error_shows_itself_in_one_printable_line(kind: type[OpenTrainError]) -> None:
+def test_F42_an_error_shows_itself_in_one_printable_line(kind: type[OpenTrainError]) -> None:
     """Whatever the server wrote, it moves no cursor, forges no line of a log and floods none."""
     error = full(kind)
     for shown in (str(error), repr(error)):
@@ -142,7 +142,7 @@ def test_an_error_shows_itself_in_one_printable_line(kind: type[OpenTrainError])
 
 
 @given(st.sampled_from(CLASSES), st.text(max_size=350))
-def test_any_text_is_shown_in_one_printable_line(kind: type[OpenTrainError], text: str) -> None:
+def test_F42_any_text_is_shown_in_one_printable_line(kind: type[OpenTrainError], text: str) -> None:
     """Also in a job id, a request id or the name of a field."""
     error = full(kind, text)
     assert (str(error) + repr(error)).isprintable()

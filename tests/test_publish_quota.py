@@ -33,7 +33,7 @@ async def test_of_fifty_drafts_at_once_twenty_go_live(sandbox: Sandbox, connect:
         assert (outcome.error.source, outcome.attempts) == ("ledger", 0)
 
 
-async def test_an_unclaimed_account_is_found_out_by_one_refusal(unclaimed: Sandbox, connect: Connect) -> None:
+async def test_F05_F07_an_unclaimed_account_is_found_out_by_one_refusal(unclaimed: Sandbox, connect: Connect) -> None:
     """Of 30 drafts 3 go live at the cost of one 429, and the same day costs no other request."""
     client = connect(unclaimed)
     report = await client.publish_many([unclaimed.draft() for _ in range(30)], concurrency=30)
@@ -63,7 +63,7 @@ async def test_drafts_that_cannot_be_published_use_up_no_quota(
     assert len(report.rejected) + len(report.deferred) == 50
 
 
-async def test_a_day_used_up_elsewhere_costs_one_request(sandbox: Sandbox, connect: Connect) -> None:
+async def test_F08_a_day_used_up_elsewhere_costs_one_request(sandbox: Sandbox, connect: Connect) -> None:
     """After the first refusal the other 39 drafts are not sent."""
     sandbox.publish_elsewhere(20)
     report = await connect(sandbox).publish_many([sandbox.draft() for _ in range(40)], concurrency=1)
@@ -72,7 +72,9 @@ async def test_a_day_used_up_elsewhere_costs_one_request(sandbox: Sandbox, conne
     assert [outcome.attempts for outcome in report.deferred].count(1) == 1
 
 
-async def test_three_lost_publishes_do_not_lock_an_unclaimed_account_out(unclaimed: Sandbox, connect: Connect) -> None:
+async def test_F04_F09_three_lost_publishes_do_not_lock_an_unclaimed_account_out(
+    unclaimed: Sandbox, connect: Connect
+) -> None:
     """When the service is back, drafts go, although three slots are in doubt."""
     client = connect(unclaimed, retry=AT_ONCE)
     for _ in range(3):
@@ -140,7 +142,7 @@ async def test_each_caller_of_one_publish_has_its_own_patience(unclaimed: Sandbo
     assert len(unclaimed.requests) == 4
 
 
-async def test_the_servers_refusal_is_waited_out_under_max_wait(unclaimed: Sandbox, connect: Connect) -> None:
+async def test_F05_the_servers_refusal_is_waited_out_under_max_wait(unclaimed: Sandbox, connect: Connect) -> None:
     """A 429 of the quota sends a patient draft back to wait for its slot, not to try again."""
     unclaimed.publish_elsewhere(3)
     client = connect(unclaimed)
@@ -174,7 +176,7 @@ async def test_a_refusal_after_a_lost_reply_leaves_the_draft_in_doubt(unclaimed:
     assert (await client.quota()).used == 3
 
 
-async def test_a_throttle_pauses_the_whole_client_and_not_the_day(sandbox: Sandbox, connect: Connect) -> None:
+async def test_F06_a_throttle_pauses_the_whole_client_and_not_the_day(sandbox: Sandbox, connect: Connect) -> None:
     """Nobody comes back before Retry-After is over, and the day's limit is untouched."""
     ids = [sandbox.draft() for _ in range(6)]
     sandbox.fault(Fault.STATUS, job_id=ids[0], status=429, retry_after="7")
@@ -195,7 +197,7 @@ async def test_a_throttle_pauses_the_whole_client_and_not_the_day(sandbox: Sandb
     assert (quota.used, quota.limit_source) == (6, "documented")
 
 
-async def test_a_throttle_that_asks_for_too_much_surfaces_at_once(sandbox: Sandbox, connect: Connect) -> None:
+async def test_F10_a_throttle_that_asks_for_too_much_surfaces_at_once(sandbox: Sandbox, connect: Connect) -> None:
     """Retry-After beyond the policy's bound is the caller's to wait for: DEFERRED, with the time."""
     job_id = sandbox.draft()
     sandbox.fault(Fault.STATUS, job_id=job_id, status=429, retry_after="86400")

@@ -51,7 +51,7 @@ async def test_a_job_that_was_live_before_uses_up_nothing(sandbox: Sandbox, conn
 
 
 @pytest.mark.parametrize("limit", [None, 20])
-async def test_lost_replies_are_found_out_by_asking_again(
+async def test_F02_lost_replies_are_found_out_by_asking_again(
     sandbox: Sandbox, connect: Connect, limit: int | None
 ) -> None:
     """12 replies lost in three ways after the job went live: 12 published, 12 charged, none twice."""
@@ -63,20 +63,6 @@ async def test_lost_replies_are_found_out_by_asking_again(
     assert [outcome.attempts for outcome in report.published] == [2] * 12
     assert (await client.quota()).used == 12
     assert len(sandbox.live) == 12
-
-
-async def test_what_stays_in_doubt_is_unknown_and_settled_by_trying_again(sandbox: Sandbox, connect: Connect) -> None:
-    """With all four replies lost the draft is UNKNOWN; the next try finds it live, in the same slot."""
-    job_id = sandbox.draft()
-    sandbox.fault(Fault.CLOSE, job_id=job_id, published=True, times=4)
-    client = connect(sandbox, retry=AT_ONCE)
-    (outcome,) = (await client.publish_many([job_id])).outcomes
-    assert (outcome.status, outcome.attempts) == (OutcomeStatus.UNKNOWN, 4)
-    assert (await client.quota()).doubtful == 1
-    result = await client.publish(job_id)
-    assert result.newly_published
-    quota = await client.quota()
-    assert (quota.used, quota.doubtful) == (1, 0)
 
 
 async def test_doubt_is_not_taken_away_by_a_later_401(sandbox: Sandbox, connect: Connect) -> None:
@@ -128,7 +114,7 @@ async def test_an_incomplete_draft_settles_an_earlier_doubt(sandbox: Sandbox, co
         ({"token": "other"}, NotFoundError),
     ],
 )
-async def test_a_refused_draft_uses_up_nothing(
+async def test_F13_F15_F16_a_refused_draft_uses_up_nothing(
     sandbox: Sandbox, connect: Connect, draft: dict[str, object], error: type[OpenTrainError]
 ) -> None:
     """What the server refuses is said by its class, asked once, and gives its slot back."""

@@ -86,7 +86,7 @@ async def test_what_will_not_change_is_not_tried_again(clock: VirtualClock, firs
     assert len(trial.began) == len(endings)
 
 
-async def test_a_lost_connection_is_tried_again_at_once_and_once(clock: VirtualClock) -> None:
+async def test_F01_a_lost_connection_is_tried_again_at_once_and_once(clock: VirtualClock) -> None:
     """The first retry after a loss does not wait and does not widen the backoff; the second one waits."""
     lost = [ConnectionLostError("lost", effect="unknown") for _ in range(2)]
     retrier = Retrier(RetryPolicy(base_delay=1.0), clock)
@@ -104,7 +104,7 @@ async def test_no_delay_outlasts_the_deadline(clock: VirtualClock) -> None:
 
 
 @pytest.mark.parametrize(("asked", "attempts"), [(60.0, 2), (60.5, 1)])
-async def test_a_server_that_asks_for_too_much_is_not_waited_for(
+async def test_F10_a_server_that_asks_for_too_much_is_not_waited_for(
     clock: VirtualClock, asked: float, attempts: int
 ) -> None:
     """Up to the policy's bound a Retry-After is waited out; beyond it the error surfaces."""
@@ -119,7 +119,7 @@ async def test_a_server_that_asks_for_too_much_is_not_waited_for(
     assert len(trial.began) == attempts
 
 
-async def test_a_throttle_holds_everyone_and_the_deadline(clock: VirtualClock) -> None:
+async def test_F06_a_throttle_holds_everyone_and_the_deadline(clock: VirtualClock) -> None:
     """A pause is no part of any deadline, and whoever comes meanwhile waits for its end."""
     retrier = Retrier(RetryPolicy(base_delay=0.0, max_delay=0.0, deadline=10.0), clock)
     throttled = Trial(clock, [RateLimitedError("slow", retry_after=50.0), None])
@@ -134,7 +134,7 @@ async def test_a_throttle_holds_everyone_and_the_deadline(clock: VirtualClock) -
     assert late.left == [10.0]
 
 
-async def test_a_longer_pause_stands(clock: VirtualClock) -> None:
+async def test_F06_a_longer_pause_stands(clock: VirtualClock) -> None:
     """A pause ends when the longest of those asked for is over, also if it is asked for meanwhile."""
     pause = Pause(clock, 0.0)
     await pause.over(clock.sleep)
@@ -147,7 +147,7 @@ async def test_a_longer_pause_stands(clock: VirtualClock) -> None:
     assert pause.until <= clock.monotonic()
 
 
-async def test_a_throttle_without_a_time_is_backed_off_from(clock: VirtualClock) -> None:
+async def test_F06_a_throttle_without_a_time_is_backed_off_from(clock: VirtualClock) -> None:
     """Without a usable Retry-After only the request itself waits, by its jitter."""
     retrier = Retrier(RetryPolicy(base_delay=1.0), clock)
     assert await Trial(clock, [RateLimitedError("slow"), None]).run(retrier) == "done"

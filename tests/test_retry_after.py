@@ -70,7 +70,7 @@ def test_seconds_are_seconds(value: str, seconds: float) -> None:
         "Fri, 31 Dec 2026 23:59:59 +9999", "2027-01-15T08:00:00Z",
     ],
 )  # fmt: skip
-def test_what_makes_no_sense_is_no_wait(value: str) -> None:
+def test_F10_what_makes_no_sense_is_no_wait(value: str) -> None:
     """Zero, negative, endless and unreadable values are as good as none."""
     assert waits(value) is None
 
@@ -89,7 +89,7 @@ def test_a_date_without_a_readable_date_header_is_measured_against_the_clock_her
 
 
 @pytest.mark.parametrize("ago", [0.0, 1.0, 86400.0, 1e9])
-def test_a_date_that_has_passed_is_no_wait(ago: float) -> None:
+def test_F10_a_date_that_has_passed_is_no_wait(ago: float) -> None:
     """Neither is the very moment of the answer."""
     assert waits(http_date(NOW - ago), http_date(NOW)) is None
 
@@ -105,7 +105,7 @@ def test_a_date_that_has_passed_is_no_wait(ago: float) -> None:
         ("Fri, 31 Dec 9999 23:59:59 GMT", 253402300799.0 - NOW),
     ],
 )
-def test_every_form_of_an_http_date_is_read(value: str, seconds: float) -> None:
+def test_F10_every_form_of_an_http_date_is_read(value: str, seconds: float) -> None:
     """The three of RFC 9110, with the zone as GMT whether it is said or not, and those of e-mail."""
     assert datetime(2027, 1, 15, 8, tzinfo=UTC).timestamp() == NOW
     assert waits(value) == seconds
@@ -123,7 +123,7 @@ def test_every_form_of_an_http_date_is_read(value: str, seconds: float) -> None:
         (["5", http_date(NOW + 60)], 60.0),
     ],
 )
-def test_of_several_headers_the_longest_sensible_one_counts(values: list[str], seconds: float | None) -> None:
+def test_F10_of_several_headers_the_longest_sensible_one_counts(values: list[str], seconds: float | None) -> None:
     """Waiting longer than one of them asked harms nobody, and coming too early does."""
     assert seconds_to_wait(values, None, NOW) == seconds
 

@@ -13,7 +13,7 @@ from opentrain_async._alarm import Alarm
 from opentrain_async._transport import _Connector, _Socket, _Watch
 from opentrain_async.errors import ClientClosedError, ConnectionLostError, UnexpectedResponseError
 
-from .peers import AT_ONCE, TOKEN, Call, Then, answer, client_of, leave, live, peer, sends
+from .peers import AT_ONCE, TOKEN, Then, answer, client_of, live, peer, sends
 
 
 async def test_a_publish_is_one_post_with_the_token_and_no_body() -> None:
@@ -65,23 +65,6 @@ async def test_a_connection_that_the_server_closed_when_idle_is_replaced() -> No
         assert server.connections == 2
 
 
-@pytest.mark.parametrize("how", [Then.CLOSE, Then.RESET])
-async def test_a_connection_closed_just_as_it_is_used_again_costs_one_retry(how: Then) -> None:
-    """The request meets the closing of its kept connection, and is sent again over a fresh one."""
-
-    async def behave(call: Call) -> None:
-        if call.number == 2:
-            await leave(call.writer, how)
-        else:
-            call.writer.write(answer(live("job_1" if call.number == 1 else "job_2", already=call.number > 1)))
-
-    async with peer(behave) as server, client_of(server.url, retry=AT_ONCE) as client:
-        await client.publish("job_1")
-        second = await client.publish("job_2")
-        assert [call.connection for call in server.calls] == [1, 1, 2]
-    assert (second.already_published, second.newly_published) == (True, True)
-
-
 async def test_a_lost_connection_is_not_retried_where_the_policy_has_one_attempt() -> None:
     """Nothing below the policy repeats a request on its own account."""
     async with peer(sends(then=Then.CLOSE)) as server:
@@ -92,7 +75,7 @@ async def test_a_lost_connection_is_not_retried_where_the_policy_has_one_attempt
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"])
-async def test_a_redirect_is_not_followed(status: str) -> None:
+async def test_F34_a_redirect_is_not_followed(status: str) -> None:
     """Another server never gets the token, and the error names it without what the query may hold."""
     async with peer(sends(answer(live("job_1")))) as other:
         moved = answer(b"", status=status, headers=f"Location: {other.url}/secret/path?token=hush\r\n")

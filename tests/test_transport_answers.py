@@ -68,7 +68,7 @@ async def test_a_connection_that_ends_without_a_readable_head_leaves_doubt(case:
 
 
 @pytest.mark.parametrize("case", IN_THE_BODY)
-async def test_a_200_that_is_no_publish_result_leaves_doubt(case: str) -> None:
+async def test_F03_a_200_that_is_no_publish_result_leaves_doubt(case: str) -> None:
     """Somebody answered 200, and nobody said that the job is live."""
     async with peer(IN_THE_BODY[case]) as server, client_of(server.url) as client:
         with pytest.raises(UnexpectedResponseError) as caught:
@@ -77,7 +77,7 @@ async def test_a_200_that_is_no_publish_result_leaves_doubt(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", TOO_LARGE)
-async def test_a_body_over_the_cap_is_given_up_in_bounded_memory(case: str) -> None:
+async def test_F35_a_body_over_the_cap_is_given_up_in_bounded_memory(case: str) -> None:
     """Nothing past the cap is read or inflated, however much a server has to send."""
     async with peer(TOO_LARGE[case]) as server, client_of(server.url) as client:
         tracemalloc.start()
@@ -89,7 +89,7 @@ async def test_a_body_over_the_cap_is_given_up_in_bounded_memory(case: str) -> N
         assert peak < 16 * MIB
 
 
-async def test_a_body_of_exactly_the_cap_is_read() -> None:
+async def test_F35_a_body_of_exactly_the_cap_is_read() -> None:
     """The cap is the first size that is still read."""
     body = b'{"jobId": "job_1", "alreadyPublished": false}'
     async with peer(sends(answer(body.ljust(MIB)))) as server, client_of(server.url) as client:

@@ -33,7 +33,7 @@ async def test_a_refused_connection_changed_nothing() -> None:
     assert "no connection" in caught.value.message
 
 
-async def test_a_name_that_does_not_resolve_is_told_from_a_host_that_is_down() -> None:
+async def test_F32_a_name_that_does_not_resolve_is_told_from_a_host_that_is_down() -> None:
     """A name too long for DNS fails in the resolver, without a look at the network, and the error says DNS."""
     name = ".".join(["a" * 60] * 5) + ".invalid"
     async with client_of(f"https://{name}") as client:
@@ -42,7 +42,7 @@ async def test_a_name_that_does_not_resolve_is_told_from_a_host_that_is_down() -
     assert caught.value.effect == "none"
 
 
-async def test_a_resolver_that_fails_is_reported_as_dns() -> None:
+async def test_F32_a_resolver_that_fails_is_reported_as_dns() -> None:
     """Whatever resolver a borrowed session has, its failure is a ConnectError that says DNS."""
     connector = aiohttp.TCPConnector(resolver=NamelessResolver())
     async with aiohttp.ClientSession(connector=connector) as session, client_of("https://a.test", session=session) as c:
@@ -59,7 +59,7 @@ async def test_a_name_that_cannot_be_encoded_changed_nothing() -> None:
     assert caught.value.effect == "none"
 
 
-async def test_garbage_instead_of_tls_is_a_tls_error_and_shows_no_token() -> None:
+async def test_F33_garbage_instead_of_tls_is_a_tls_error_and_shows_no_token() -> None:
     """A server that answers the handshake with something else never sees the token."""
     async with (
         stranger(b"220 mail.example ESMTP ready\r\n") as server,
@@ -92,7 +92,7 @@ async def test_a_handshake_that_stalls_is_bounded_by_the_connect_timeout() -> No
         assert caught.value.effect == "none"
 
 
-async def test_a_self_signed_certificate_is_refused_before_the_token_is_sent(tmp_path: Path) -> None:
+async def test_F33_a_self_signed_certificate_is_refused_before_the_token_is_sent(tmp_path: Path) -> None:
     """A server that nobody vouches for gets neither the request nor the token, and is not asked twice."""
     async with peer(sends(answer(live("job_1"))), tls=server_tls(tmp_path)) as server:
         async with client_of(server.url) as client:

@@ -47,7 +47,7 @@ async def test_a_chunked_body_that_never_ends_is_an_answer_cut_off() -> None:
 
 
 @pytest.mark.parametrize("data", [b"HTTP/1.1 200 OK\r\nX-Slow: " + b"x" * 500, b"HTTP/1.1 102 Wait\r\n\r\n" * 50])
-async def test_a_drip_of_headers_does_not_extend_the_timeout(data: bytes) -> None:
+async def test_F35_a_drip_of_headers_does_not_extend_the_timeout(data: bytes) -> None:
     """Each byte that comes in proves that the server lives, and yet the attempt ends on time."""
     async with peer(drips(data)) as server, client_of(server.url, timeout=0.05) as client:
         with pytest.raises(RequestTimeoutError) as caught:
@@ -55,7 +55,7 @@ async def test_a_drip_of_headers_does_not_extend_the_timeout(data: bytes) -> Non
         assert caught.value.effect == "unknown"
 
 
-async def test_a_drip_of_a_body_does_not_extend_the_timeout() -> None:
+async def test_F35_a_drip_of_a_body_does_not_extend_the_timeout() -> None:
     """The timeout is for the whole attempt, not for the gap between two bytes."""
     drip = drips(b" " * 1000, head=answer(b"", length=1000))
     async with peer(drip) as server, client_of(server.url, timeout=0.05) as client:

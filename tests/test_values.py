@@ -128,7 +128,7 @@ def test_text_from_elsewhere_is_one_line(text: object, shown: str) -> None:
 
 
 @given(st.text(max_size=400))
-def test_any_text_is_one_printable_line(text: str) -> None:
+def test_F42_any_text_is_one_printable_line(text: str) -> None:
     """No text moves a terminal's cursor, begins a line of a log, or cannot be encoded."""
     shown = one_line(text)
     assert shown.isprintable()

@@ -122,7 +122,7 @@ def test_a_request_id_is_kept_where_there_is_one() -> None:
 
 @pytest.mark.parametrize("name", BODIES)
 @pytest.mark.parametrize("status", CLASSES)
-def test_a_status_has_its_class_whatever_the_body(status: int, name: str) -> None:
+def test_F41_a_status_has_its_class_whatever_the_body(status: int, name: str) -> None:
     """Pages of a gateway, cut JSON and worse change neither the class nor what is known of the effect."""
     error = error_of(reply(status, BODIES[name]))
     assert (type(error), error.effect, error.job_id) == (*CLASSES[status], "job_1")
