@@ -125,11 +125,10 @@ async def test_F07_a_lower_limit_is_adopted_and_logged_once(
     quota = await client.quota()
     assert (quota.limit, quota.limit_source, quota.used, quota.remaining) == (3, "server", 3, 0)
     assert caplog.text.count("limit is 3 and not 20") == 1
-    unclaimed.advance(hours=24)
-    unclaimed.publish_elsewhere(3)
-    await client.publish_many([unclaimed.draft()])
+    unclaimed.take_down(report.published[0].job_id)
+    await client.publish_many([report.published[0].job_id])
     assert unclaimed.refusals == 2
-    assert caplog.text.count("limit is 3 and not") == 1
+    assert caplog.text.count("publish limit is") == 1
 
 
 async def test_F08_a_day_used_up_by_others_is_met_once_an_hour(
