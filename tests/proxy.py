@@ -174,8 +174,8 @@ async def bombed(call: Call, reply: bytes) -> None:
 
 @cache
 def _bomb() -> bytes:
-    packing = zlib.compressobj(wbits=31)
-    return b"".join([packing.compress(bytes(MIB)) for _ in range(64)]) + packing.flush()
+    packing = zlib.compressobj(1, wbits=31)
+    return b"".join([packing.compress(bytes(MIB)) for _ in range(24)]) + packing.flush()
 
 
 async def endless(call: Call, reply: bytes) -> None:
