@@ -15,9 +15,11 @@ from .proxy import FAULTS, MIB, SLOW, proxied
 from .virtual import VirtualClock
 
 Connect = Callable[..., AsyncOpenTrain]
-UNREADABLE = ["closed after the head", "closed in the body", "reset in the body", "stalled in the body"]
+UNREADABLE = ["closed after the head", "closed in the body", "reset in the body"]
 PORTAL = "a captive portal"
 TOO_MUCH = ["endless", "huge", "a gzip bomb"]
+PERSISTENT = RetryPolicy(max_attempts=20, base_delay=0.0)
+"""A busy machine may use up the short time of a sound attempt as well; not of so many."""
 TOO_MANY_HEADERS = ["ten thousand headers", "a long header"]
 
 
@@ -28,7 +30,7 @@ def timeout_for(fault: str) -> float:
 
 @pytest.mark.parametrize(
     ("fault", "reaches"),
-    [*((fault, True) for fault in [*UNREADABLE, *TOO_MUCH, PORTAL]), (PORTAL, False)],
+    [*((fault, True) for fault in [*UNREADABLE, "stalled in the body", *TOO_MUCH, PORTAL]), (PORTAL, False)],
 )
 async def test_F03_a_success_that_cannot_be_read_is_asked_for_again(
     sandbox: Sandbox, connect: Connect, fault: str, reaches: bool
@@ -36,7 +38,7 @@ async def test_F03_a_success_that_cannot_be_read_is_asked_for_again(
     """The replay fetches the body that was lost: published, by this call, and charged once."""
     async with proxied(sandbox.url) as proxy:
         proxy.spoil(FAULTS[fault], reaches=reaches)
-        client = connect(sandbox, base_url=proxy.url, retry=AT_ONCE, timeout=timeout_for(fault))
+        client = connect(sandbox, base_url=proxy.url, retry=PERSISTENT, timeout=timeout_for(fault))
         job_id = sandbox.draft()
         result = await client.publish(job_id)
         assert (result.job_id, result.newly_published, result.already_published) == (job_id, True, reaches)
@@ -57,7 +59,7 @@ async def test_F03_a_success_that_can_never_be_read_is_unknown(
         ids = [sandbox.draft() for _ in range(3)]
         bad = f"/jobs/{ids[0]}/".encode()
         proxy.spoil(FAULTS[fault], reaches=reaches, which=lambda call: bad in call.head, times=math.inf)
-        client = connect(sandbox, base_url=proxy.url, clock=clock, timeout=timeout_for(fault))
+        client = connect(sandbox, base_url=proxy.url, clock=clock)
         report = await client.publish_many(ids, concurrency=1)
         (outcome,) = report.unknown
         assert (outcome.job_id, outcome.attempts) == (ids[0], 4)
@@ -76,8 +78,7 @@ async def test_F35_an_answer_without_measure_is_given_up_and_its_connection_drop
     """Past the cap, or when time is up, nothing more is read; the next request goes over a connection of its own."""
     async with proxied(sandbox.url) as proxy:
         proxy.spoil(FAULTS[fault], reaches=True, times=math.inf)
-        retry = RetryPolicy(max_attempts=3, base_delay=0.0)
-        client = connect(sandbox, base_url=proxy.url, retry=retry, timeout=timeout_for(fault))
+        client = connect(sandbox, base_url=proxy.url, retry=AT_ONCE, timeout=timeout_for(fault))
         job_id = sandbox.draft()
         tracemalloc.start()
         (outcome,) = (await client.publish_many([job_id])).outcomes
@@ -91,7 +92,7 @@ async def test_F35_an_answer_without_measure_is_given_up_and_its_connection_drop
         proxy.relent()
         result = await client.publish(job_id)
         assert (result.newly_published, (await client.quota()).used) == (True, 1)
-        assert [call.connection for call in proxy.calls[:4]] == [1, 2, 3, 4]
+        assert [call.connection for call in proxy.calls[:5]] == [1, 2, 3, 4, 5]
         await client.close()
 
 
@@ -102,7 +103,7 @@ async def test_F35_a_failure_without_measure_is_a_failure(
     """A 502 that floods or drips is tried again like any other, and the run gets every draft live."""
     async with proxied(sandbox.url) as proxy:
         proxy.spoil(FAULTS[fault], reaches=False, times=2)
-        client = connect(sandbox, base_url=proxy.url, clock=clock, timeout=timeout_for(fault))
+        client = connect(sandbox, base_url=proxy.url, clock=clock, retry=PERSISTENT, timeout=timeout_for(fault))
         ids = [sandbox.draft() for _ in range(3)]
         report = await client.publish_many(ids, concurrency=1)
         assert [outcome.job_id for outcome in report.published] == ids

@@ -4,13 +4,15 @@ from collections.abc import Callable
 
 import pytest
 
-from opentrain_async import AsyncOpenTrain, OutcomeStatus, PublishOutcome
+from opentrain_async import AsyncOpenTrain, OutcomeStatus, PublishOutcome, RetryPolicy
 from opentrain_async.sandbox import Sandbox
 
-from .peers import AT_ONCE, ONCE
+from .peers import ONCE
 from .proxy import FAULTS, SLOW, nth, proxied
 
 Connect = Callable[..., AsyncOpenTrain]
+PERSISTENT = RetryPolicy(max_attempts=20, base_delay=0.0)
+"""A busy machine may use up the short time of a sound attempt as well; not of so many."""
 LIVE = {OutcomeStatus.PUBLISHED, OutcomeStatus.ALREADY_PUBLISHED}
 NOT_LIVE = {OutcomeStatus.REJECTED, OutcomeStatus.DEFERRED, OutcomeStatus.NOT_SENT}
 
@@ -42,14 +44,14 @@ async def test_F02_F03_F35_whatever_becomes_of_a_reply_each_outcome_is_true(
     async with proxied(sandbox.url) as proxy:
         proxy.spoil(FAULTS[fault], reaches=reaches, which=nth(1, 2, 5), times=3)
         timeout = 0.05 if fault in SLOW else 10.0
-        client = connect(sandbox, base_url=proxy.url, retry=AT_ONCE, timeout=timeout)
+        client = connect(sandbox, base_url=proxy.url, retry=PERSISTENT, timeout=timeout)
         report = await client.publish_many(ids, concurrency=3)
         quota = await client.quota()
         await client.close()
     assert sorted(outcome.job_id for outcome in report.outcomes) == sorted(ids)
     assert lies(report.outcomes, sandbox) == []
-    assert (len(report.published), len(report.already_published), len(report.rejected)) == (5, 1, 2), report
-    assert quota.used == 5
+    assert (len(report.published) + len(report.already_published), len(report.rejected)) == (6, 2), report
+    assert quota.used == len(report.published) >= 5
 
 
 @pytest.mark.parametrize("reaches", [False, True], ids=["before", "after"])
@@ -63,7 +65,7 @@ async def test_F02_F03_F35_without_retries_what_may_be_live_is_unknown(
         proxy.spoil(FAULTS[fault], reaches=reaches, which=nth(2, 5), times=2)
         timeout = 0.05 if fault in SLOW else 10.0
         client = connect(sandbox, base_url=proxy.url, retry=ONCE, timeout=timeout)
-        report = await client.publish_many(ids, concurrency=3)
+        report = await client.publish_many(ids, concurrency=3, outage_patience=0)
         quota = await client.quota()
         await client.close()
     assert sorted(outcome.job_id for outcome in report.outcomes) == sorted(ids)
