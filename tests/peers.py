@@ -82,6 +82,7 @@ class Peer:
         url: Its origin.
         calls: The requests that arrived.
         connections: How many connections it accepted.
+        hangs_up_on: How many it closes as soon as they are made, from now on.
     """
 
     def __init__(self, behave: Behaviour, *, tls: ssl.SSLContext | None = None) -> None:
@@ -89,6 +90,7 @@ class Peer:
         self.connections = 0
         self.port = 0
         self.url = ""
+        self.hangs_up_on = 0
         self._behave = behave
         self._tls = tls
         self._server: asyncio.Server | None = None
@@ -125,6 +127,10 @@ class Peer:
         self._serving[task] = writer
         self.connections += 1
         connection = self.connections
+        if self.hangs_up_on:
+            self.hangs_up_on -= 1
+            writer.close()
+            return
         with suppress(asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError, ssl.SSLError):
             while not writer.is_closing():
                 head, body = await read_message(reader)

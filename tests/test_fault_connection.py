@@ -112,6 +112,21 @@ async def test_an_answer_that_comes_once_more_is_not_the_next_drafts(
         await client.close()
 
 
+async def test_F02_a_connection_that_is_accepted_and_closed_at_once_costs_a_retry(
+    sandbox: Sandbox, connect: Connect, clock: VirtualClock
+) -> None:
+    """Whether the request was under way by then nobody knows: it is sent again, and each draft is published once."""
+    ids = [sandbox.draft() for _ in range(4)]
+    async with proxied(sandbox.url) as proxy:
+        proxy.hangs_up_on = 3
+        client = connect(sandbox, base_url=proxy.url, clock=clock)
+        report = await client.publish_many(ids, concurrency=2)
+        assert sorted(outcome.job_id for outcome in report.published) == ids
+        assert sum(outcome.attempts for outcome in report.outcomes) == len(ids) + 3
+        assert ((await client.quota()).used, len(sandbox.requests)) == (4, 4)
+        await client.close()
+
+
 async def test_one_bad_connection_among_many_is_one_drafts(sandbox: Sandbox, connect: Connect) -> None:
     """Whose draft it was is in doubt, and nobody else's is."""
     ids = [sandbox.draft() for _ in range(8)]
