@@ -63,7 +63,9 @@ async def test_F14_what_would_stop_every_draft_stops_the_run(sandbox: Sandbox, c
     assert len(sandbox.requests) == 4
 
 
-async def test_those_who_wait_for_a_slot_are_not_sent_once_the_run_stops(sandbox: Sandbox, connect: Connect) -> None:
+async def test_F14_those_who_wait_for_a_slot_are_not_sent_once_the_run_stops(
+    sandbox: Sandbox, connect: Connect
+) -> None:
     """A run that learns of a revoked token lets go of what was in line for the quota."""
     ids = [sandbox.draft() for _ in range(10)]
     sandbox.revoke()
@@ -146,7 +148,7 @@ async def test_what_the_source_raises_is_raised_when_the_rest_is_done(sandbox: S
             assert [outcome.status.value async for outcome in outcomes] == ["published"]
 
 
-async def test_a_callback_that_fails_harms_nothing(
+async def test_F39_a_callback_that_fails_harms_nothing(
     sandbox: Sandbox, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What `on_outcome` raises is logged once; it may be async."""
@@ -161,7 +163,7 @@ async def test_a_callback_that_fails_harms_nothing(
     assert caplog.text.count("on_outcome raised") == 1
 
 
-async def test_a_cancelled_run_leaves_nothing_behind(sandbox: Sandbox, connect: Connect) -> None:
+async def test_F19_a_cancelled_run_leaves_nothing_behind(sandbox: Sandbox, connect: Connect) -> None:
     """Its requests end, their slots count on, and the client is good."""
     before = asyncio.all_tasks()
     client = connect(sandbox, daily_limit=20)

@@ -60,7 +60,7 @@ def drafts(sandbox: Sandbox, token: str, count: int) -> list[str]:
 
 @pytest.mark.parametrize("account", [None, "auto", "acme"])
 @pytest.mark.parametrize("borrowed", [False, True])
-async def test_a_claim_lifts_the_limit_and_keeps_the_count(
+async def test_F44_a_claim_lifts_the_limit_and_keeps_the_count(
     sandbox: Sandbox, store: LedgerStore, account: str | None, borrowed: bool
 ) -> None:
     """Three before it, seventeen after it, and not one refusal by the server but that which taught the first limit."""
@@ -90,7 +90,7 @@ async def test_a_claim_lifts_the_limit_and_keeps_the_count(
         assert (await later.quota()).used == 20
 
 
-async def test_whoever_waits_for_the_window_goes_at_once(sandbox: Sandbox, store: LedgerStore) -> None:
+async def test_F44_whoever_waits_for_the_window_goes_at_once(sandbox: Sandbox, store: LedgerStore) -> None:
     """A claim makes room: who waits for the next day need not any more."""
     made = await register(sandbox)
     async with AsyncOpenTrain(ledger=store, clock=sandbox.clock) as client:
@@ -261,7 +261,7 @@ async def test_a_ledger_that_fails_does_not_lose_the_token(sandbox: Sandbox, cap
 
 
 @pytest.mark.parametrize("looks_first", [True, False])
-async def test_an_organisation_s_limit_is_forgotten_also_before_its_name_is_known(
+async def test_F44_an_organisation_s_limit_is_forgotten_also_before_its_name_is_known(
     looks_first: bool, sandbox: Sandbox, store: LedgerStore
 ) -> None:
     """A process that only claims does not know by what name the earlier ones have counted; it finds out."""

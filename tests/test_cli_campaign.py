@@ -75,7 +75,7 @@ async def test_F38_a_campaign_that_is_stopped_ends_in_good_order(journal: Path, 
     assert Counter(call.head.split(b" ")[1] for call in server.calls).most_common(1)[0][1] == 1
 
 
-async def test_a_campaign_waits_for_the_window_and_can_be_stopped_and_started(
+async def test_F38_a_campaign_waits_for_the_window_and_can_be_stopped_and_started(
     unclaimed: Sandbox, journal: Path, tmp_path: Path
 ) -> None:
     """Stopped while it waits it ends at once; started again it asks for nothing that cannot be had."""
@@ -112,7 +112,7 @@ async def test_a_second_signal_ends_a_campaign_at_once(
     assert len(Journal.open(journal)) == 0
 
 
-async def test_what_outlasts_the_grace_is_in_doubt_and_written_down(sandbox: Sandbox, journal: Path) -> None:
+async def test_F38_what_outlasts_the_grace_is_in_doubt_and_written_down(sandbox: Sandbox, journal: Path) -> None:
     """Each draft that was being sent has an outcome; the next run settles it."""
     stalled = sandbox.draft()
     sandbox.fault(Fault.STALL, job_id=stalled)
@@ -215,7 +215,7 @@ async def test_F22_F23_a_campaign_that_is_killed_at_will_loses_nothing(
     assert kills
 
 
-async def test_a_journal_that_is_another_runs_is_refused_with_3(sandbox: Sandbox, journal: Path) -> None:
+async def test_F25_a_journal_that_is_another_runs_is_refused_with_3(sandbox: Sandbox, journal: Path) -> None:
     """In one line, which names the process."""
     stalled = sandbox.draft()
     sandbox.fault(Fault.STALL, job_id=stalled)

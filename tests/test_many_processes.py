@@ -78,7 +78,9 @@ async def test_eight_processes_publish_what_one_may(sandbox: Sandbox, ledger: st
     assert (len(sandbox.live), len(sandbox.requests), sandbox.refusals) == (20, 20, 0)
 
 
-async def test_killed_in_mid_publish_their_slots_count_and_are_settled_later(sandbox: Sandbox, ledger: str) -> None:
+async def test_F22_F23_killed_in_mid_publish_their_slots_count_and_are_settled_later(
+    sandbox: Sandbox, ledger: str
+) -> None:
     """Two that hold all places are killed: nobody else gets one, and trying their drafts again settles them."""
     shares = shares_of(sandbox)
     for share, is_published in zip(shares[:2], (True, False), strict=True):
@@ -104,7 +106,7 @@ async def test_killed_in_mid_publish_their_slots_count_and_are_settled_later(san
     assert (len(sandbox.live), sandbox.refusals) == (20, 0)
 
 
-async def test_two_of_eight_killed_while_all_publish(sandbox: Sandbox, ledger: str) -> None:
+async def test_F22_F23_two_of_eight_killed_while_all_publish(sandbox: Sandbox, ledger: str) -> None:
     """The others take what is left and no more, and wait for none that is dead."""
     shares = shares_of(sandbox)
     for share in shares[:2]:

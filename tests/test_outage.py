@@ -117,7 +117,7 @@ async def test_F11_a_run_outlasts_an_outage_behind_one_probe(
     assert 20 <= len(service.met) <= most
 
 
-async def test_F43_a_run_comes_back_by_a_ramp(clock: VirtualClock) -> None:
+async def test_F11_F43_a_run_comes_back_by_a_ramp(clock: VirtualClock) -> None:
     """After an outage there is one request under way, then two, and never many more than were answered since."""
     service = Service(clock, after=50, seconds=30.0, fail=status("503 no"))
     async with facing(service, clock) as (_server, client):
@@ -127,7 +127,7 @@ async def test_F43_a_run_comes_back_by_a_ramp(clock: VirtualClock) -> None:
     assert max(service.since) > 1
 
 
-async def test_probes_come_after_growing_delays_with_jitter(clock: VirtualClock) -> None:
+async def test_F43_probes_come_after_growing_delays_with_jitter(clock: VirtualClock) -> None:
     """From half of the bound to all of it, which doubles up to the policy's largest."""
     service = Service(clock, after=0, seconds=60.0, fail=status("503 no"))
     async with facing(service, clock) as (_server, client):
@@ -205,7 +205,7 @@ async def test_one_draft_that_fails_is_no_outage(clock: VirtualClock) -> None:
     assert report.stopped_by is None
 
 
-async def test_a_run_that_stops_lets_go_of_what_it_holds(clock: VirtualClock) -> None:
+async def test_F14_a_run_that_stops_lets_go_of_what_it_holds(clock: VirtualClock) -> None:
     """A probe that shows the token to be revoked is the last request."""
     service = Service(clock, after=0, seconds=20.0, fail=status("503 no"))
 
@@ -220,7 +220,7 @@ async def test_a_run_that_stops_lets_go_of_what_it_holds(clock: VirtualClock) ->
     assert [len(report.unknown), len(report.not_sent)] == [8, 12]
 
 
-async def test_what_waits_to_be_tried_again_is_not_once_the_run_has_stopped(gated: GatedClock) -> None:
+async def test_F14_what_waits_to_be_tried_again_is_not_once_the_run_has_stopped(gated: GatedClock) -> None:
     """Neither after its backoff, nor after a pause: a token that was revoked meanwhile is not shown once more."""
 
     async def behave(call: Call) -> None:

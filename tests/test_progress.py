@@ -122,7 +122,7 @@ async def test_F39_a_slow_callback_stretches_no_deadline(sandbox: Sandbox, conne
     assert len(told) == 2
 
 
-async def test_a_callback_that_never_returns_does_not_keep_a_run(
+async def test_F39_a_callback_that_never_returns_does_not_keep_a_run(
     sandbox: Sandbox, connect: Connect, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The run ends without it, and says so."""

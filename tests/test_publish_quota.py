@@ -97,7 +97,7 @@ async def test_slots_are_free_again_after_a_day_and_not_a_minute_earlier(unclaim
     assert unclaimed.refusals == 0
 
 
-async def test_a_claim_is_noticed_a_day_later(unclaimed: Sandbox, connect: Connect) -> None:
+async def test_F44_a_claim_is_noticed_a_day_later(unclaimed: Sandbox, connect: Connect) -> None:
     """A limit of 3 is tried again when it is a day old."""
     client = connect(unclaimed)
     await client.publish_many([unclaimed.draft() for _ in range(4)])

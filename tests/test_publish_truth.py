@@ -65,7 +65,7 @@ async def test_F02_lost_replies_are_found_out_by_asking_again(
     assert len(sandbox.live) == 12
 
 
-async def test_doubt_is_not_taken_away_by_a_later_401(sandbox: Sandbox, connect: Connect) -> None:
+async def test_F14_doubt_is_not_taken_away_by_a_later_401(sandbox: Sandbox, connect: Connect) -> None:
     """After a lost reply a 401 proves nothing: the draft may be live, and its slot counts."""
     job_id = sandbox.draft()
     sandbox.fault(Fault.CLOSE, job_id=job_id, published=True)
@@ -138,7 +138,7 @@ async def test_a_job_taken_down_and_published_again_is_charged_twice(sandbox: Sa
     assert (await client.quota()).used == 2
 
 
-async def test_two_clients_on_one_ledger_are_charged_once_for_one_job(sandbox: Sandbox, connect: Connect) -> None:
+async def test_F17_two_clients_on_one_ledger_are_charged_once_for_one_job(sandbox: Sandbox, connect: Connect) -> None:
     """The same job published by two clients at once takes one slot."""
     ledger, job_id = MemoryLedger(), sandbox.draft()
     clients = [connect(sandbox, ledger=ledger) for _ in range(2)]
@@ -147,7 +147,7 @@ async def test_two_clients_on_one_ledger_are_charged_once_for_one_job(sandbox: S
     assert (await clients[0].quota()).used == 1
 
 
-async def test_one_id_at_once_is_one_request(sandbox: Sandbox, connect: Connect) -> None:
+async def test_F17_one_id_at_once_is_one_request(sandbox: Sandbox, connect: Connect) -> None:
     """However many await the publish of a draft, it is sent once."""
     client, job_id = connect(sandbox), sandbox.draft()
     results = await asyncio.gather(*(client.publish(job_id) for _ in range(5)))
@@ -176,7 +176,7 @@ async def test_a_publish_outlives_one_of_its_callers(sandbox: Sandbox, connect: 
     assert len(sandbox.requests) == 1
 
 
-async def test_a_publish_ends_with_its_last_caller(sandbox: Sandbox, connect: Connect) -> None:
+async def test_F19_a_publish_ends_with_its_last_caller(sandbox: Sandbox, connect: Connect) -> None:
     """Cancelled in mid-request: the slot goes on counting, the client is good, no task is left."""
     client, job_id = connect(sandbox), sandbox.draft()
     caller = await in_mid_request(client, sandbox, job_id)
@@ -188,7 +188,7 @@ async def test_a_publish_ends_with_its_last_caller(sandbox: Sandbox, connect: Co
     assert (await client.quota()).used == 1
 
 
-async def test_a_callers_own_timeout_stays_one(sandbox: Sandbox, connect: Connect) -> None:
+async def test_F21_a_callers_own_timeout_stays_one(sandbox: Sandbox, connect: Connect) -> None:
     """`asyncio.timeout` around a publish raises the plain TimeoutError."""
     client, job_id = connect(sandbox), sandbox.draft()
     sandbox.fault(Fault.STALL, job_id=job_id)
@@ -198,7 +198,7 @@ async def test_a_callers_own_timeout_stays_one(sandbox: Sandbox, connect: Connec
     assert type(raised.value) is TimeoutError
 
 
-async def test_closing_ends_what_is_under_way(sandbox: Sandbox, connect: Connect) -> None:
+async def test_F36_closing_ends_what_is_under_way(sandbox: Sandbox, connect: Connect) -> None:
     """Whoever waits is told that the client was closed, and that the draft may be live; closing twice is fine."""
     client, job_id = connect(sandbox), sandbox.draft()
     caller = await in_mid_request(client, sandbox, job_id)

@@ -162,7 +162,7 @@ class TestLearning:
         account.log.refused(account.settled("job_0", "unsent"), "unsent", T0, limit=20)
         assert account.log.snapshot(T0, 2).limit == 2
 
-    def test_a_limit_of_three_is_tried_again_after_a_day(self) -> None:
+    def test_F44_a_limit_of_three_is_tried_again_after_a_day(self) -> None:
         """The account may have been claimed since: the fourth draft goes, alone, and the next learn from it."""
         account = Account()
         account.publish(3)
@@ -172,7 +172,7 @@ class TestLearning:
         assert account.log.snapshot(later, None).limit == 20
 
     @pytest.mark.parametrize(("cap", "sent"), [(20, 4), (2, 2)])
-    def test_a_contradicted_limit_is_tried_again_with_care(self, cap: int, sent: int) -> None:
+    def test_F44_a_contradicted_limit_is_tried_again_with_care(self, cap: int, sent: int) -> None:
         """After the server refused at three, a configured twenty is explored one at a time the next day."""
         account = Account(cap)
         account.log.refused(account.reserve("a"), "released", T0, limit=3)

@@ -85,7 +85,7 @@ def test_what_was_not_sent_keeps_the_date_of_the_doubt() -> None:
     assert account.log.jobs["a"].at == T0
 
 
-def test_a_lease_that_runs_out_reads_as_unknown_from_then_on() -> None:
+def test_F22_a_lease_that_runs_out_reads_as_unknown_from_then_on() -> None:
     """A process that died in mid-publish leaves a slot that counts until a window after its lease."""
     account = Account(cap=1)
     account.reserve("a")
@@ -104,7 +104,7 @@ def test_a_late_settlement_still_finds_its_place() -> None:
     assert account.used(T0 + LEASE + 5) == 0
 
 
-def test_a_lapsed_slot_is_taken_over_as_doubtful() -> None:
+def test_F22_a_lapsed_slot_is_taken_over_as_doubtful() -> None:
     """Whoever tries the job of a dead process again inherits its doubt, dated when its lease ended."""
     account = Account(cap=1)
     dead = account.reserve("a")
@@ -115,7 +115,7 @@ def test_a_lapsed_slot_is_taken_over_as_doubtful() -> None:
 
 
 @pytest.mark.parametrize("first_is_fresh", [True, False])
-def test_two_clients_that_publish_one_job_at_once_are_charged_once(first_is_fresh: bool) -> None:
+def test_F17_two_clients_that_publish_one_job_at_once_are_charged_once(first_is_fresh: bool) -> None:
     """Whichever of the two answers comes first, one charge is counted, dated by the server's word."""
     account = Account(cap=5)
     first, second = account.reserve("a"), account.reserve("a")
@@ -159,7 +159,7 @@ def test_a_job_published_again_after_it_was_taken_down_is_charged_twice() -> Non
 
 
 @pytest.mark.parametrize("how", ["published", "confirmed", "unknown"])
-def test_what_the_storage_lost_is_counted_again(how: Settlement) -> None:
+def test_F27_what_the_storage_lost_is_counted_again(how: Settlement) -> None:
     """A settlement whose slot is gone, because the storage was emptied, makes a new one."""
     account = Account(cap=5)
     reservation = account.reserve("a")
@@ -168,7 +168,7 @@ def test_what_the_storage_lost_is_counted_again(how: Settlement) -> None:
     assert account.used() == 1
 
 
-def test_a_step_that_is_run_again_changes_nothing() -> None:
+def test_F28_a_step_that_is_run_again_changes_nothing() -> None:
     """A storage that lost the reply of its own write may run a step once more."""
     log = AccountLog()
     first = log.reserve("a", T0, reservation_id="r", lease=LEASE, cap=5)
@@ -182,7 +182,7 @@ def test_a_step_that_is_run_again_changes_nothing() -> None:
 DAY_AND_AN_HOUR = 25 * 3600.0
 
 
-def test_a_clock_that_is_set_right_locks_nobody_out_for_longer_than_a_window() -> None:
+def test_F31_a_clock_that_is_set_right_locks_nobody_out_for_longer_than_a_window() -> None:
     """What a clock that ran ahead has dated leaves a window after it was made, by the right clock."""
     account = Account(cap=2)
     account.publish(1, T0 + DAY_AND_AN_HOUR)
@@ -193,7 +193,7 @@ def test_a_clock_that_is_set_right_locks_nobody_out_for_longer_than_a_window() -
     assert account.used(T0 + WINDOW) == 0
 
 
-def test_a_clock_that_falls_behind_and_comes_back_makes_nothing_older_than_it_is() -> None:
+def test_F30_F31_a_clock_that_falls_behind_and_comes_back_makes_nothing_older_than_it_is() -> None:
     """Neither what was published before, nor what was published by the wrong clock, leaves early."""
     account = Account(cap=2)
     account.publish(1, T0)
@@ -225,7 +225,7 @@ def test_steps_that_are_late_do_not_make_time_run_faster() -> None:
     assert account.log.seen == T0 + 9.99
 
 
-def test_time_goes_on_while_the_clock_is_behind() -> None:
+def test_F30_time_goes_on_while_the_clock_is_behind() -> None:
     """A slot leaves after a window of a clock that runs right, though it shows the wrong time."""
     account = Account(cap=1)
     account.publish(1, T0)

@@ -59,7 +59,7 @@ async def test_what_succeeds_at_once_is_tried_once(clock: VirtualClock) -> None:
     assert (trial.left, clock.slept) == ([120.0], [])
 
 
-async def test_transient_failures_are_tried_again_with_growing_jitter(clock: VirtualClock) -> None:
+async def test_F43_transient_failures_are_tried_again_with_growing_jitter(clock: VirtualClock) -> None:
     """Each delay is drawn from nothing to twice the bound of the one before, up to the largest."""
     retrier = Retrier(RetryPolicy(max_attempts=9, base_delay=1.0, max_delay=5.0), clock)
     assert await Trial(clock, [failing() for _ in range(8)] + [None]).run(retrier) == "done"
@@ -155,7 +155,7 @@ async def test_F06_a_throttle_without_a_time_is_backed_off_from(clock: VirtualCl
     assert retrier.pause.until <= clock.monotonic()
 
 
-async def test_an_outage_is_not_multiplied(clock: VirtualClock) -> None:
+async def test_F11_an_outage_is_not_multiplied(clock: VirtualClock) -> None:
     """Of 200 calls that all fail, ten retries are made, and what the calls earn; not three each."""
     retrier = Retrier(RetryPolicy(), clock)
     made = 0

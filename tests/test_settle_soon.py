@@ -72,7 +72,7 @@ async def test_a_snapshot_knows_what_is_to_be_settled(clock: VirtualClock) -> No
     assert (await ledger.snapshot()).used == 0
 
 
-async def test_who_waits_for_a_settlement_is_cancelled_after_it(clock: VirtualClock) -> None:
+async def test_F20_who_waits_for_a_settlement_is_cancelled_after_it(clock: VirtualClock) -> None:
     """A cancellation is neither lost nor does it cut the settlement short; a second one does."""
     for cancellations in (1, 2):
         store = SlowStore()
@@ -104,7 +104,7 @@ async def test_a_slot_is_settled_before_its_outcome_is_told(sandbox: Sandbox, co
     assert told == ["spent"] * 4
 
 
-async def test_what_a_cancelled_step_took_along_is_settled_all_the_same(clock: VirtualClock) -> None:
+async def test_F20_what_a_cancelled_step_took_along_is_settled_all_the_same(clock: VirtualClock) -> None:
     """A step whose caller leaves before the store has begun it takes nothing with it."""
     store = SlowStore()
     ledger = ledger_on(store, clock, limit=2)
