@@ -4,7 +4,6 @@ import asyncio
 import json
 import logging
 import os
-import resource
 import stat
 import subprocess
 import sys
@@ -33,6 +32,7 @@ from opentrain_async.errors import (
 from opentrain_async.models import SideEffects
 from opentrain_async.sandbox import Fault, Sandbox
 
+from .disks import folder_for_everybody, full_disk, read_only
 from .peers import AT_ONCE
 from .test_errors import CLASSES, full
 from .virtual import VirtualClock
@@ -285,7 +285,7 @@ async def test_what_stands_in_the_place_of_the_lock_is_left_alone(
     assert sandbox.requests == []
 
 
-def test_a_torn_line_is_gone_before_the_disk_is_tried(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_F24_a_torn_line_is_gone_before_the_disk_is_tried(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed at any moment of its opening, a journal is one: with the byte behind it a torn line would be none."""
     good = line_of(PublishOutcome("job_1", OutcomeStatus.DEFERRED), AT, SERVICE)
     path.write_bytes(good + good[:50])
@@ -388,7 +388,7 @@ def _elsewhere(code: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([sys.executable, "-c", imports + code], capture_output=True, text=True, check=False)
 
 
-def test_a_run_that_was_killed_leaves_its_journal_free(path: Path) -> None:
+def test_F25_a_run_that_was_killed_leaves_its_journal_free(path: Path) -> None:
     """The lock goes with the process, whatever the file beside the journal says."""
     _elsewhere(f"JournalFile(Path({str(path)!r}), {SERVICE!r}); os.kill(os.getpid(), signal.SIGKILL)")
     assert path.with_name("run.jsonl.lock").exists()
@@ -431,16 +431,12 @@ async def test_F24_a_full_disk_stops_a_run_before_more_is_sent(
 ) -> None:
     """Full at the beginning, nothing is sent; full in the middle, no draft is begun after that. The report is true."""
     client, ids = connect(sandbox, daily_limit=20), [sandbox.draft() for _ in range(9)]
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
-    try:
+    with full_disk(room):
         if room:
             report = await client.publish_many(ids, concurrency=1, journal=path)
         else:
             with pytest.raises(JournalError, match="File too large"):
                 await client.publish_many(ids, concurrency=1, journal=path)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     if not room:
         assert sandbox.requests == []
         return
@@ -452,21 +448,20 @@ async def test_F24_a_full_disk_stops_a_run_before_more_is_sent(
     assert len(sandbox.live) == 9
 
 
+@pytest.mark.parametrize("begun", [True, False])
 async def test_F24_a_file_that_may_not_be_written_is_found_out_before_anything_is_sent(
-    sandbox: Sandbox, connect: Connect, path: Path
+    sandbox: Sandbox, connect: Connect, begun: bool
 ) -> None:
-    """The run raises what is wrong, and no request arrives."""
-    client, job_id, user = connect(sandbox), sandbox.draft(), os.geteuid()
-    path.write_text("")
-    path.parent.chmod(0o500)
-    try:
-        os.seteuid(user or 65534)  # nothing keeps root from writing
-        with pytest.raises(JournalError, match="Permission denied"):
+    """The run raises what is wrong, and no request arrives; whether there is a journal to go on with or not."""
+    client, job_id = connect(sandbox), sandbox.draft()
+    with folder_for_everybody() as folder:
+        path = folder / "run.jsonl"
+        if begun:
+            path.write_text("")
+        with read_only(folder), pytest.raises(JournalError, match="Permission denied"):
             await client.publish_many([job_id], journal=path)
-    finally:
-        os.seteuid(user)
-        path.parent.chmod(0o700)
-    assert sandbox.requests == []
+        assert sandbox.requests == []
+        assert len((await client.publish_many([job_id], journal=path)).published) == 1
 
 
 async def test_lines_that_come_while_others_are_written_follow_together(
@@ -545,15 +540,13 @@ async def test_a_stream_left_at_once_lets_its_journal_go(sandbox: Sandbox, conne
     JournalFile(path, SERVICE).close()
 
 
-async def test_what_cannot_be_written_at_the_end_is_logged(
+async def test_F24_what_cannot_be_written_at_the_end_is_logged(
     path: Path, clock: VirtualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A cancelled run stays a cancelled run."""
     writer = JournalWriter(path, SERVICE, clock)
     await writer.open()
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
-    try:
+    with full_disk():
         writing = [asyncio.create_task(writer.write(PublishOutcome(name, OutcomeStatus.UNKNOWN))) for name in "abc"]
         await asyncio.sleep(0)
         for task in writing:
@@ -561,7 +554,5 @@ async def test_what_cannot_be_written_at_the_end_is_logged(
         await asyncio.wait(writing)
         with caplog.at_level(logging.WARNING, "opentrain_async"):
             await writer.close()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert "is not in the journal" in caplog.text
     JournalFile(path, SERVICE).close()
