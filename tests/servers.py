@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import redis
@@ -81,12 +81,16 @@ class Lossy:
 
     Args:
         port: The server's.
+
+    Attributes:
+        port: The port of the server to which the next connections go.
+        losses: How many answers were lost.
     """
 
     def __init__(self, port: int) -> None:
         self.url = ""
         self.losses = 0
-        self._port = port
+        self.port = port
         self._lose: list[bytes] = []
 
     def lose_answer_to(self, command: str, times: int = 1) -> None:
@@ -105,8 +109,8 @@ class Lossy:
             await server.wait_closed()
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._port)
-        try:
+        server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self.port)
+        with suppress(ConnectionError):
             while command := await reader.read(65536):
                 server_writer.write(command)
                 answer = await server_reader.read(65536)
@@ -114,7 +118,8 @@ class Lossy:
                     del self._lose[0]
                     self.losses += 1
                     break
+                if not answer:
+                    break
                 writer.write(answer)
-        finally:
-            server_writer.close()
-            writer.close()
+        server_writer.close()
+        writer.close()

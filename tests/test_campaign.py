@@ -15,8 +15,6 @@ from opentrain_async import AsyncOpenTrain, MemoryLedger, OutcomeStatus, SQLiteL
 from opentrain_async.sandbox import Fault, Sandbox
 
 from . import command
-from .stores import ledger_on, publish
-from .virtual import VirtualClock
 from .waiting import until
 
 Connect = Callable[..., AsyncOpenTrain]
@@ -56,39 +54,6 @@ async def test_a_campaign_of_45_drafts_takes_three_days(
     assert days == {0: 20, 1: 20, 2: 5}
     assert sandbox.refusals == 0
     assert max(clock.slept) <= 60
-
-
-class JumpingClock(VirtualClock):
-    """A clock whose wall time jumps once, in a sleep, by so many seconds more than were slept: as in a suspend."""
-
-    def __init__(self, jump: float) -> None:
-        super().__init__()
-        self._jump = jump
-        self.up = 0.0
-
-    def monotonic(self) -> float:
-        return self.up
-
-    async def sleep(self, seconds: float) -> None:
-        self.up += seconds
-        if self.up > 600:
-            self.time, self._jump = self.time + self._jump, 0.0
-        await super().sleep(seconds)
-
-
-@pytest.mark.parametrize("jump", [8 * 3600.0, -8 * 3600.0, DAY, -DAY])
-async def test_F30_a_wait_follows_the_wall_clock_wherever_it_jumps(jump: float) -> None:
-    """A suspended machine goes on within a minute of the time; one whose clock is set back lets nobody in early."""
-    clock = JumpingClock(jump)
-    ledger = ledger_on(MemoryLedger(), clock, limit=1)
-    await publish(ledger, "job_1")
-    reservation = await ledger.reserve("job_2", lambda _: None)
-    assert reservation.job == "job_2"
-    assert clock.up <= DAY + 60
-    if jump < 0:
-        assert clock.up >= DAY - 60
-    else:
-        assert clock.up <= max(660.0, DAY - jump + 60)
 
 
 async def test_F17_two_processes_with_one_draft_are_charged_once(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ async def after(event: asyncio.Event, job_id: str) -> AsyncIterator[str]:
 
 
 @pytest.mark.parametrize("bulk", [True, False])
-async def test_closing_while_a_slot_is_settled_takes_no_result_away(
+async def test_F36_closing_while_a_slot_is_settled_takes_no_result_away(
     sandbox: Sandbox, connect: Connect, bulk: bool
 ) -> None:
     """A publish whose answer is known is reported as it was, and closing waits until its slot is settled."""
@@ -57,7 +57,7 @@ async def test_F36_closing_twice_at_once_loses_no_outcome(sandbox: Sandbox, conn
     assert (len(report.unknown), len(report.not_sent)) == (3, 2)
 
 
-async def test_a_cancelled_close_closes_the_session_all_the_same(sandbox: Sandbox, connect: Connect) -> None:
+async def test_F36_a_cancelled_close_closes_the_session_all_the_same(sandbox: Sandbox, connect: Connect) -> None:
     """Whoever loses patience with a close leaves no connection open."""
     store, job_id = SlowStore(), sandbox.draft()
     client = connect(sandbox, ledger=store)
@@ -74,7 +74,7 @@ async def test_a_cancelled_close_closes_the_session_all_the_same(sandbox: Sandbo
         await call
 
 
-async def test_a_settlement_is_not_cut_short_by_a_cancellation(sandbox: Sandbox, connect: Connect) -> None:
+async def test_F19_a_settlement_is_not_cut_short_by_a_cancellation(sandbox: Sandbox, connect: Connect) -> None:
     """A caller that is cancelled while its slot is settled waits for that, and the slot is right."""
     store, job_id = SlowStore(stops_at=TO_SETTLE), sandbox.draft()
     client = connect(sandbox, ledger=store)
@@ -184,11 +184,11 @@ async def test_a_cancelled_run_cancels_its_source(sandbox: Sandbox, connect: Con
     assert run.cancelled()
 
 
-async def test_a_reservation_that_comes_too_late_is_given_back(
+async def test_F20_a_reservation_that_comes_too_late_is_given_back(
     clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A store that is too slow for the caller leaves no slot held for nobody."""
-    monkeypatch.setattr(_steps, "_STEP_SECONDS", 0.01)
+    monkeypatch.setattr(_steps.Steps.run, "__defaults__", (0.01,))
     store = SlowStore(goes_on=False)
     ledger = ledger_on(store, clock)
     reserving = asyncio.create_task(ledger.reserve("a", lambda _: None))
@@ -199,7 +199,7 @@ async def test_a_reservation_that_comes_too_late_is_given_back(
     assert (await ledger.snapshot()).used == 0
 
 
-async def test_whoever_was_behind_one_that_left_looks_again(clock: VirtualClock) -> None:
+async def test_F18_whoever_was_behind_one_that_left_looks_again(clock: VirtualClock) -> None:
     """A caller that was told of one ahead, who has left by then, does not wait to be called by it."""
     store = SlowStore()
     ledger = ledger_on(store, clock)
@@ -223,7 +223,7 @@ async def test_a_stream_that_was_left_is_over(sandbox: Sandbox, connect: Connect
     assert [outcome async for outcome in outcomes] == []
 
 
-async def test_nothing_is_attempted_after_the_deadline(sandbox: Sandbox, connect: Connect) -> None:
+async def test_F30_nothing_is_attempted_after_the_deadline(sandbox: Sandbox, connect: Connect) -> None:
     """A retry for which its delay left no time, as on a suspended machine, is not made."""
     client, job_id = connect(sandbox, retry=RetryPolicy(deadline=5.0)), sandbox.draft()
     sandbox.fault(Fault.STATUS, job_id=job_id, retry_after="2")

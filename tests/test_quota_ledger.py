@@ -62,7 +62,7 @@ async def test_a_newcomer_does_not_overtake_the_line(clock: VirtualClock) -> Non
     assert (await newcomer).job == "newcomer"
 
 
-async def test_who_leaves_the_line_holds_nothing_and_wakes_the_next(clock: VirtualClock) -> None:
+async def test_F18_who_leaves_the_line_holds_nothing_and_wakes_the_next(clock: VirtualClock) -> None:
     """A cancelled waiter takes no place with it."""
     ledger = ledger_on(MemoryLedger(), clock)
     holder = await ledger.reserve("first", ignore)
@@ -74,6 +74,20 @@ async def test_who_leaves_the_line_holds_nothing_and_wakes_the_next(clock: Virtu
     await ledger.settle(holder, "released")
     assert (await second).job == "b"
     assert (await ledger.snapshot()).used == 1
+
+
+async def test_F18_who_is_cancelled_as_it_is_called_calls_the_next(clock: VirtualClock) -> None:
+    """The call for a place that it takes no more is not lost: nobody has to wait for a poll."""
+    ledger = ledger_on(MemoryLedger(), clock)
+    holder = await ledger.reserve("first", ignore)
+    first, second = (asyncio.create_task(ledger.reserve(job, ignore)) for job in ("a", "b"))
+    await settled()
+    await ledger.settle(holder, "released")
+    first.cancel()
+    await settled()
+    assert first.cancelled()
+    assert (await second).job == "b"
+    assert (clock.slept, ledger._line.length) == ([], 0)
 
 
 async def test_everyone_in_line_learns_that_the_window_is_full(clock: VirtualClock) -> None:
@@ -97,7 +111,7 @@ async def test_everyone_in_line_learns_that_the_window_is_full(clock: VirtualClo
     await asyncio.wait(tasks)
 
 
-async def test_waiting_for_the_window_looks_at_the_clock_each_minute(clock: VirtualClock) -> None:
+async def test_F30_waiting_for_the_window_looks_at_the_clock_each_minute(clock: VirtualClock) -> None:
     """A wait of a day is slept in pieces, so that a clock that jumps is noticed."""
     ledger = ledger_on(MemoryLedger(), clock)
     await ledger.settle(await ledger.reserve("first", ignore), "published")
@@ -146,7 +160,7 @@ async def test_a_place_that_others_hold_after_weeks_of_waiting_is_polled_for(clo
     assert (await waiting).job == "ours"
 
 
-async def test_what_is_reserved_for_a_cancelled_caller_is_given_back(clock: VirtualClock) -> None:
+async def test_F20_what_is_reserved_for_a_cancelled_caller_is_given_back(clock: VirtualClock) -> None:
     """A store that carries its step through leaves no place held for nobody."""
     store = SlowStore(goes_on=False)
     ledger = ledger_on(store, clock)

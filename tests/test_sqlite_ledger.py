@@ -7,22 +7,17 @@ import stat
 import subprocess
 import sys
 import threading
-import warnings
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from opentrain_async import AsyncOpenTrain, SQLiteLedger
-from opentrain_async._clock import SystemClock
+from opentrain_async import SQLiteLedger
 from opentrain_async.errors import ConfigurationError, QuotaLedgerError
-from opentrain_async.quota import QuotaLedger, _sqlite_file
-from opentrain_async.sandbox import Sandbox
 
 from . import stores
 from .stores import publish
-from .virtual import VirtualClock
 
 WINDOW = 24 * 3600.0
 ledger_on = partial(stores.ledger_on, limit=2)
@@ -85,13 +80,13 @@ async def test_what_was_published_is_known_after_a_restart(path: Path) -> None:
 
 async def test_a_ledger_that_nobody_closes_leaves_no_thread(path: Path) -> None:
     """With the object its thread goes, and its connection, without a warning."""
+    before = set(threading.enumerate())
     store = SQLiteLedger(path)
     await publish(ledger_on(store), "a")
-    threads = [thread for thread in threading.enumerate() if thread.name.startswith("opentrain-quota")]
+    (thread,) = set(threading.enumerate()) - before
     del store
-    for thread in threads:
-        await asyncio.to_thread(thread.join, 10)
-        assert not thread.is_alive()
+    await asyncio.to_thread(thread.join, 10)
+    assert not thread.is_alive()
 
 
 @pytest.mark.parametrize(
@@ -133,45 +128,6 @@ async def test_a_log_of_a_newer_version_is_refused(path: Path, store: SQLiteLedg
     other.close()
 
 
-async def test_a_file_that_is_locked_too_long_is_an_error_with_nothing_sent(
-    path: Path, store: SQLiteLedger, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whoever waits is told within the bound; once the lock is gone all is well again."""
-    monkeypatch.setattr(_sqlite_file, "_BUSY_SECONDS", 0.02)
-    await publish(ledger_on(store), "a")
-    await store.close()
-    other = sqlite3.connect(path, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    async with AsyncOpenTrain(sandbox.token, base_url=sandbox.url, ledger=store) as client:
-        report = await client.publish_many([sandbox.draft() for _ in range(3)])
-        assert len(report.not_sent) == 3
-        assert "database is locked" in str(report.stopped_by)
-        assert sandbox.requests == []
-        other.execute("ROLLBACK")
-        other.close()
-        assert (await client.publish(sandbox.draft())).newly_published
-
-
-@pytest.mark.parametrize("lock", ["BEGIN EXCLUSIVE", "BEGIN; CREATE TABLE x (y); ROLLBACK; BEGIN IMMEDIATE"])
-async def test_a_file_in_the_making_is_waited_for(
-    path: Path, store: SQLiteLedger, monkeypatch: pytest.MonkeyPatch, lock: str
-) -> None:
-    """Of several that are the first to use a file one makes it; a file that stays locked is an error."""
-    path.parent.mkdir(parents=True)
-    other = sqlite3.connect(path, isolation_level=None)
-    for statement in lock.split("; "):
-        other.execute(statement)
-    monkeypatch.setattr(_sqlite_file, "_BUSY_SECONDS", 0.02)
-    with pytest.raises(QuotaLedgerError, match="locked"):
-        await ledger_on(store).snapshot()
-    monkeypatch.setattr(_sqlite_file, "_BUSY_SECONDS", 10.0)
-    waiting = asyncio.create_task(ledger_on(store).snapshot())
-    await asyncio.sleep(0.03)
-    other.execute("ROLLBACK")
-    other.close()
-    assert (await waiting).used == 0
-
-
 async def test_processes_that_make_the_file_at_once_make_one(path: Path) -> None:
     """Nobody takes a file that another one is making for something else, and none fails."""
     stores = [SQLiteLedger(path) for _ in range(8)]
@@ -180,103 +136,6 @@ async def test_processes_that_make_the_file_at_once_make_one(path: Path) -> None
     for store in stores:
         await store.close()
 
-
-async def test_a_folder_that_cannot_be_written_is_an_error_with_nothing_sent(tmp_path: Path, sandbox: Sandbox) -> None:
-    """As in a container whose disk is read-only; the error names the file."""
-    (tmp_path / "file").write_text("")
-    store = SQLiteLedger(tmp_path / "file" / "quota.sqlite3")
-    async with AsyncOpenTrain(sandbox.token, base_url=sandbox.url, ledger=store) as client:
-        with pytest.raises(QuotaLedgerError, match=r"quota\.sqlite3"):
-            await client.publish(sandbox.draft())
-    assert sandbox.requests == []
-
-
-async def test_a_disk_that_is_full_is_an_error_and_what_was_kept_stays(path: Path, store: SQLiteLedger) -> None:
-    """SQLite's own limit on the pages of a file stands in for the disk's."""
-    await publish(ledger_on(store), "a")
-    worker = store._worker
-    worker._files[0]._connection.execute("PRAGMA max_page_count = 1")
-    with pytest.raises(QuotaLedgerError, match="full"):
-        await QuotaLedger(store, "x" * 9000, SystemClock(), daily_limit=2, lease=1.0).snapshot()
-    assert (await ledger_on(store).snapshot()).used == 1
-
-
-async def test_a_cancelled_step_is_whole_or_has_not_been(path: Path) -> None:
-    """However early its caller leaves, each reservation is given back, and the next transaction begins."""
-    async with SQLiteLedger(path) as store:
-        ledger = ledger_on(store, limit=1)
-        for number in range(20):
-            caller = asyncio.create_task(ledger.reserve(f"job_{number}", lambda _: None))
-            for _ in range(number % 4):
-                await asyncio.sleep(0)
-            caller.cancel()
-            await asyncio.wait({caller})
-            if not caller.cancelled():
-                await ledger.settle(caller.result(), "unsent")
-        assert (await ledger.snapshot()).used == 0
-
-
-async def test_a_clock_that_falls_behind_and_comes_back_lets_nobody_in_early(store: SQLiteLedger) -> None:
-    """25 hours behind and back: no publish more than the limit in a window of true time."""
-    clock = VirtualClock()
-    ledger = ledger_on(store, clock)
-    turned_away: list[str] = []
-
-    async def is_denied(job: str) -> bool:
-        with pytest.raises(LookupError):
-            await ledger.reserve(job, _raise)
-        turned_away.append(job)
-        return True
-
-    await publish(ledger, "a")
-    clock.time -= 25 * 3600
-    await publish(ledger, "b")
-    assert await is_denied("c")
-    clock.time += 25 * 3600 + 60
-    assert await is_denied("d")
-    clock.time += WINDOW - 61
-    assert await is_denied("e")
-    clock.time += 61
-    await publish(ledger, "f")
-
-
-def _raise(denied: object) -> None:
-    raise LookupError(denied)
-
-
-_FORK = """
-import asyncio, os, sys
-from opentrain_async import SQLiteLedger
-from opentrain_async.quota import QuotaLedger
-from opentrain_async._clock import SystemClock
-
-store = SQLiteLedger(sys.argv[1])
-ledger = QuotaLedger(store, "account", SystemClock(), daily_limit=20, lease=180.0)
-
-async def publish(*jobs):
-    for job in jobs:
-        await ledger.settle(await ledger.reserve(job, print), "published")
-
-async def charged_by():
-    return await store.run("account", lambda log, _: {slot.charged_by for slot in log.jobs.values()}, 0.0)
-
-asyncio.run(publish("before"))
-tell_parent, tell_child = os.pipe(), os.pipe()
-if os.fork() == 0:
-    asyncio.run(publish("child 1"))
-    os.write(tell_parent[1], b"x")
-    os.read(tell_child[0], 1)
-    asyncio.run(publish("child 2"))
-    sys.exit()
-asyncio.run(publish("parent"))
-os.read(tell_parent[0], 1)
-asyncio.run(store.close())
-os.write(tell_child[1], b"x")
-os.wait()
-snapshot = asyncio.run(ledger.snapshot())
-print(*sorted(slot.job_id for slot in snapshot.slots), sep=", ")
-print(len(asyncio.run(charged_by())))
-"""
 
 _LOOK = """
 import asyncio, sys
@@ -296,36 +155,6 @@ def in_a_process(script: str, path: Path) -> str:
     finished = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30, env=environment)
     assert finished.stderr == ""
     return finished.stdout
-
-
-def test_a_forked_child_opens_the_file_anew(path: Path) -> None:
-    """Parent and child go on side by side, also when one of them closes it; their reservations have their own ids."""
-    assert in_a_process(_FORK, path) == "before, child 1, child 2, parent\n4\n"
-
-
-async def test_another_process_has_a_worker_of_its_own(store: SQLiteLedger) -> None:
-    """What a child does first, seen from inside: it leaves the parent's worker alone."""
-    await publish(ledger_on(store), "a")
-    parents = store._worker
-    parents.process = -1
-    await publish(ledger_on(store), "b")
-    assert store._worker is not parents
-    assert (await ledger_on(store).snapshot()).used == 2
-    parents.close()
-
-
-async def test_forking_waits_for_a_transaction_and_closes_the_file(store: SQLiteLedger) -> None:
-    """No file is open across a fork; afterwards the parent opens it again."""
-    await publish(ledger_on(store), "a")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of a fork with threads
-        child = os.fork()
-    if child == 0:
-        os._exit(len(store._worker._files))
-    _, status = await asyncio.to_thread(os.waitpid, child, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
-    await publish(ledger_on(store), "b")
-    assert (await ledger_on(store).snapshot()).used == 2
 
 
 async def test_several_ledgers_of_a_process_share_a_file_with_other_processes(path: Path) -> None:
@@ -395,7 +224,7 @@ async def test_a_step_begun_while_the_ledger_is_closed_is_run(store: SQLiteLedge
         await closing
 
 
-async def test_one_ledger_serves_several_event_loops(store: SQLiteLedger) -> None:
+async def test_F37_one_ledger_serves_several_event_loops(store: SQLiteLedger) -> None:
     """As of a service with a loop in each of its threads."""
 
     def publish_in_a_loop_of_its_own(job: str) -> None:
