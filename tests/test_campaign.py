@@ -2,8 +2,10 @@
 
 import asyncio
 import math
+import shutil
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +17,8 @@ from opentrain_async import AsyncOpenTrain, MemoryLedger, OutcomeStatus, SQLiteL
 from opentrain_async.sandbox import Fault, Sandbox
 
 from . import command
-from .waiting import until
+from .virtual import VirtualClock
+from .waiting import cancelled, tasks_but_of_servers, until
 
 Connect = Callable[..., AsyncOpenTrain]
 DAY = 24 * 3600.0
@@ -106,6 +109,7 @@ async def test_F22_F23_a_process_that_is_killed_leaves_a_slot_that_counts_and_is
         sys.executable, "-c", _KILLED, ledger, job_id, where, env=command.environment(sandbox)
     )
     assert await process.wait() == -9
+    await ages_out(sandbox, job_id, Path(shutil.copytree(tmp_path, tmp_path / "copy")) / "quota.sqlite3")
     async with SQLiteLedger(ledger) as store:
         client = connect(sandbox, ledger=store, daily_limit=20)
         quota = await client.quota()
@@ -118,6 +122,20 @@ async def test_F22_F23_a_process_that_is_killed_leaves_a_slot_that_counts_and_is
     assert len(sandbox.requests) == requests
 
 
+async def ages_out(sandbox: Sandbox, job_id: str, ledger: Path) -> None:
+    """The slot of a draft that nobody tries again leaves a window after its lease, and not before."""
+    clock = VirtualClock(time.time())
+    async with SQLiteLedger(ledger) as store, AsyncOpenTrain(sandbox.token, ledger=store, clock=clock) as client:
+        (slot,) = (await client.quota()).slots
+        assert slot.job_id == job_id
+        lease = slot.frees_at.timestamp() - DAY - clock.time
+        assert 0 < lease <= 180
+        clock.time = slot.frees_at.timestamp() - 1
+        assert [slot.state for slot in (await client.quota()).slots] == ["unknown"]
+        clock.time += 1
+        assert (await client.quota()).used == 0
+
+
 @pytest.mark.parametrize("bulk", [True, False])
 async def test_F21_a_sibling_that_fails_cancels_and_leaves_nothing_behind(
     sandbox: Sandbox, connect: Connect, bulk: bool
@@ -125,7 +143,7 @@ async def test_F21_a_sibling_that_fails_cancels_and_leaves_nothing_behind(
     """In a task group the failure is what is raised, as it is, and no task of the library's goes on."""
     sandbox.fault(Fault.STALL, times=5)
     client, ids = connect(sandbox, daily_limit=20), [sandbox.draft() for _ in range(5)]
-    before = asyncio.all_tasks()
+    before = tasks_but_of_servers()
 
     async def fail() -> None:
         await until(lambda: sandbox.requests)
@@ -143,8 +161,43 @@ async def test_F21_a_sibling_that_fails_cancels_and_leaves_nothing_behind(
         await together()
     assert [type(error) for error in raised.value.exceptions] == [LookupError]
     await asyncio.sleep(0)
-    assert {task for task in asyncio.all_tasks() - before if "publish" in repr(task)} == set()
+    assert tasks_but_of_servers() == before
     assert all(slot.state == "unknown" for slot in (await client.quota()).slots)
+
+
+async def test_F21_what_a_gather_leaves_running_ends_with_its_client(sandbox: Sandbox, connect: Connect) -> None:
+    """A gather that fails leaves its other awaitables alone; the block of the client does not."""
+    sandbox.fault(Fault.STALL)
+    before, client = tasks_but_of_servers(), connect(sandbox)
+
+    async def fail() -> None:
+        await until(lambda: sandbox.requests)
+        raise LookupError("a sibling")
+
+    with pytest.raises(LookupError):
+        async with client:
+            await asyncio.gather(client.publish(sandbox.draft()), fail())
+    await until(lambda: tasks_but_of_servers() == before)
+
+
+@pytest.mark.parametrize("bulk", [True, False])
+async def test_F21_a_cancellation_is_nothing_else(sandbox: Sandbox, connect: Connect, bulk: bool) -> None:
+    """What the caller sees inside is a plain CancelledError, which no error of the library's has caused."""
+    sandbox.fault(Fault.STALL)
+    client, before, seen = connect(sandbox), tasks_but_of_servers(), list[BaseException]()
+
+    async def publishing() -> None:
+        try:
+            await (client.publish_many([sandbox.draft()]) if bulk else client.publish(sandbox.draft()))
+        except BaseException as error:
+            seen.append(error)
+            raise
+
+    call = asyncio.create_task(publishing())
+    await until(lambda: sandbox.requests)
+    await cancelled(call)
+    assert [(type(error), error.__cause__) for error in seen] == [(asyncio.CancelledError, None)]
+    assert tasks_but_of_servers() == before
 
 
 @pytest.mark.parametrize("bulk", [True, False])
@@ -158,25 +211,45 @@ async def test_F21_the_callers_own_timeout_is_a_timeout(sandbox: Sandbox, connec
     assert [slot.state for slot in (await client.quota()).slots] == ["unknown"]
 
 
-@pytest.mark.parametrize("journal", [True, False])
+_NEVER_CLOSED = """
+import asyncio, gc, sys
+from opentrain_async import AsyncOpenTrain
+
+clients = []
+
+async def main(job_id, journal):
+    clients.append(AsyncOpenTrain())
+    print(await clients[0].publish_many([job_id], journal=journal or None))
+    assert len(asyncio.all_tasks()) == 1
+
+async def forget():
+    clients.clear()
+    gc.collect()
+    await asyncio.sleep(0)
+    assert len(asyncio.all_tasks()) == 1
+
+asyncio.run(main(*sys.argv[2:]))
+if sys.argv[1] == "in a second loop":
+    asyncio.run(forget())
+clients.clear()
+gc.collect()
+"""
+
+
+@pytest.mark.parametrize(("collected", "journal"), [("in no loop", "run.jsonl"), ("in a second loop", "")])
 async def test_F36_a_client_that_is_never_closed_is_a_warning_and_no_more(
-    sandbox: Sandbox, tmp_path: Path, journal: bool
+    sandbox: Sandbox, tmp_path: Path, collected: str, journal: str
 ) -> None:
-    """The interpreter ends with 0; nothing but ResourceWarnings is said, and no task is left."""
-    code = (
-        "import asyncio\nfrom opentrain_async import AsyncOpenTrain\n"
-        "async def main():\n"
-        f"    report = await AsyncOpenTrain().publish_many([{sandbox.draft()!r}], "
-        f"journal={str(tmp_path / 'run.jsonl') if journal else None!r})\n"
-        "    print(report)\n"
-        "    assert len(asyncio.all_tasks()) == 1\n"
-        "asyncio.run(main())\nimport gc; gc.collect()"
-    )
+    """The interpreter ends with 0; nothing but ResourceWarnings is said, and no task is left or begun."""
+    arguments = [collected, sandbox.draft(), journal and str(tmp_path / journal)]
     ended = await asyncio.to_thread(
-        subprocess.run, [sys.executable, "-W", "ignore::ResourceWarning", "-c", code],
+        subprocess.run, [sys.executable, "-X", "dev", "-c", _NEVER_CLOSED, *arguments],
         env=command.environment(sandbox), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (ended.returncode, ended.stdout) == (0, "1 draft: 1 published\n")
+    said = {line for line in ended.stderr.splitlines() if "Warning: " in line or "Error" in line or "Task" in line}
+    assert said
+    assert {line for line in said if "ResourceWarning: " not in line} == set()
     assert "Traceback" not in ended.stderr
 
 

@@ -22,6 +22,7 @@ from opentrain_async import (
     OutcomeStatus,
     PublishOutcome,
     PublishProgress,
+    SQLiteLedger,
 )
 from opentrain_async._command_line import watching
 from opentrain_async._command_line.campaign import Campaign, Orders
@@ -30,7 +31,7 @@ from opentrain_async.sandbox import Fault, Sandbox
 
 from . import command
 from .command import end, interrupt, start
-from .peers import TOKEN, Call, answer, live, peer, unused_port
+from .peers import TOKEN, Call, answer, client_of, live, peer, unused_port
 from .waiting import until
 
 PUBLISHED, ALREADY = OutcomeStatus.PUBLISHED, OutcomeStatus.ALREADY_PUBLISHED
@@ -69,6 +70,10 @@ async def test_F38_a_campaign_that_is_stopped_ends_in_good_order(journal: Path, 
         assert {(outcome.job_id, outcome.status) for outcome in Journal.open(journal)} == {
             ("job_0", PUBLISHED), ("job_1", PUBLISHED),
         }  # fmt: skip
+        async with SQLiteLedger() as ledger, client_of(server.url, ledger=ledger) as client:
+            assert {(slot.job_id, slot.state) for slot in (await client.quota()).slots} == {
+                ("job_0", "spent"), ("job_1", "spent"),
+            }  # fmt: skip
         finished = await end(await start(*arguments, env=env))
     assert finished.status == 0
     assert finished.out.endswith("9 drafts: 9 published\n")

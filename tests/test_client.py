@@ -12,6 +12,8 @@ from opentrain_async import AsyncOpenTrain, MemoryLedger
 from opentrain_async.errors import ConfigurationError
 from opentrain_async.sandbox import Sandbox
 
+from .peers import Call, answer, client_of, live, peer, sends
+
 Connect = Callable[..., AsyncOpenTrain]
 
 
@@ -57,6 +59,39 @@ def test_F37_a_client_belongs_to_one_event_loop() -> None:
     asyncio.run(client.quota())
     with pytest.raises(ConfigurationError, match="another event loop"):
         asyncio.run(client.quota())
+
+
+async def test_F37_a_client_in_use_can_not_be_used_from_another_thread() -> None:
+    """The thread's loop is told whose client it is; what was under way in the first loop is not disturbed."""
+    may_answer = asyncio.Event()
+
+    async def behave(call: Call) -> None:
+        await may_answer.wait()
+        call.writer.write(answer(live("job_1")))
+
+    async with peer(behave) as server, client_of(server.url) as client:
+        publishing = asyncio.create_task(client.publish("job_1"))
+        await server.arrived(1)
+        with pytest.raises(ConfigurationError, match="another event loop"):
+            await asyncio.to_thread(asyncio.run, client.publish("job_1"))
+        may_answer.set()
+        assert (await publishing).newly_published
+    assert len(server.calls) == 1
+
+
+async def test_F37_a_client_whose_loop_is_gone_says_so_and_can_be_closed() -> None:
+    """Never that the loop is closed: that would be about aiohttp's sockets, and not about what to do."""
+    async with peer(sends(answer(live("job_1"), headers="Connection: close\r\n"))) as server:
+        client = client_of(server.url)
+        await asyncio.to_thread(asyncio.run, client.publish("job_1"))
+        for call in (lambda: client.publish("job_1"), lambda: client.publish_many(["job_1"]), client.whoami):
+            with pytest.raises(ConfigurationError, match="another event loop"):
+                await call()
+        with pytest.raises(ConfigurationError, match="another event loop"):
+            client.publish_stream(["job_1"])
+        await client.close()
+        await client.close()
+    assert len(server.calls) == 1
 
 
 async def test_clients_of_one_account_share_its_quota_in_one_ledger(sandbox: Sandbox, connect: Connect) -> None:

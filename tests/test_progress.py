@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -13,7 +14,7 @@ from opentrain_async._progress import Obstacle, Progress
 from opentrain_async.errors import ConfigurationError, QuotaExceededError
 from opentrain_async.sandbox import Fault, Sandbox
 
-from .peers import AT_ONCE, Call, answer, client_of, peer
+from .peers import AT_ONCE, Call, answer, client_of, live, peer
 from .virtual import VirtualClock
 from .waiting import until
 
@@ -120,6 +121,23 @@ async def test_F39_a_slow_callback_stretches_no_deadline(sandbox: Sandbox, conne
     report = await client.publish_many(ids, concurrency=1, on_outcome=dawdle)
     assert [outcome.attempts for outcome in report.published] == [1, 3]
     assert len(told) == 2
+
+
+async def test_F39_a_callback_that_blocks_the_loop_changes_no_outcome() -> None:
+    """The request beside it is given up as late, is made again, and is known to be the same draft."""
+    calls: Counter[str] = Counter()
+
+    async def behave(call: Call) -> None:
+        job_id = call.head.decode().split("/jobs/")[1].split("/")[0]
+        calls[job_id] += 1
+        if calls["job_2"] != 1 or job_id == "job_1":
+            call.writer.write(answer(live(job_id, already=calls[job_id] > 1)))
+
+    async with peer(behave) as server, client_of(server.url, timeout=0.04, retry=AT_ONCE, daily_limit=2) as client:
+        report = await client.publish_many(["job_1", "job_2"], on_outcome=lambda _: time.sleep(0.05))
+        assert (await client.quota()).used == 2
+    assert [outcome.status for outcome in report.outcomes] == [PUBLISHED] * 2
+    assert calls["job_2"] >= 2
 
 
 async def test_F39_a_callback_that_never_returns_does_not_keep_a_run(

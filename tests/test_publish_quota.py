@@ -98,13 +98,25 @@ async def test_slots_are_free_again_after_a_day_and_not_a_minute_earlier(unclaim
 
 
 async def test_F44_a_claim_is_noticed_a_day_later(unclaimed: Sandbox, connect: Connect) -> None:
-    """A limit of 3 is tried again when it is a day old."""
+    """A limit of 3 is tried again when it is a day old, no sooner; a snapshot says where it is from, and since when."""
     client = connect(unclaimed)
+    began = instant(unclaimed.clock.now())
     await client.publish_many([unclaimed.draft() for _ in range(4)])
     unclaimed.claim()
-    unclaimed.advance(hours=24, seconds=1)
+    quota = await client.quota()
+    assert (quota.limit, quota.limit_source) == (3, "server")
+    assert quota.limit_learned_at is not None
+    assert quota.at is not None
+    assert timedelta(0) <= quota.limit_learned_at - began < timedelta(minutes=1)
+    unclaimed.advance(hours=24, seconds=-60)
+    assert len((await client.publish_many([unclaimed.draft()])).deferred) == 1
+    assert timedelta(hours=23) < ((await client.quota()).at or began) - quota.limit_learned_at < timedelta(hours=24)
+    unclaimed.advance(seconds=61)
+    assert (await client.quota()).limit is None
     report = await client.publish_many([unclaimed.draft() for _ in range(25)])
     assert (len(report.published), unclaimed.refusals) == (20, 1)
+    quota = await client.quota()
+    assert (quota.limit, quota.limit_source) == (20, "documented")
 
 
 async def test_who_waits_for_the_window_is_published_when_it_frees(unclaimed: Sandbox, connect: Connect) -> None:
