@@ -132,7 +132,7 @@ async def ages_out(sandbox: Sandbox, job_id: str, ledger: Path) -> None:
         assert 0 < lease <= 180
         clock.time = slot.frees_at.timestamp() - 1
         assert [slot.state for slot in (await client.quota()).slots] == ["unknown"]
-        clock.time += 1
+        clock.time += 1.001
         assert (await client.quota()).used == 0
 
 

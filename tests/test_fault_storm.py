@@ -26,7 +26,7 @@ async def test_F11_a_run_outlasts_an_outage_behind_one_probe(
     assert len(report.published) == 200, report
     assert sorted(service.live) == sorted(ids(200))
     assert 20 <= len(service.met) <= most
-    assert {at_once for since, at_once in zip(service.met, service.met_at_once, strict=True) if since > 2} == {1}
+    assert {at_once for since, at_once in zip(service.met, service.met_at_once, strict=True) if since > 2} <= {1}
 
 
 async def test_F11_F43_a_run_comes_back_by_a_ramp(clock: VirtualClock) -> None:
