@@ -243,7 +243,7 @@ async def test_F36_a_client_that_is_never_closed_is_a_warning_and_no_more(
     """The interpreter ends with 0; nothing but ResourceWarnings is said, and no task is left or begun."""
     arguments = [collected, sandbox.draft(), journal and str(tmp_path / journal)]
     ended = await asyncio.to_thread(
-        subprocess.run, [sys.executable, "-X", "dev", "-c", _NEVER_CLOSED, *arguments],
+        subprocess.run, [sys.executable, "-W", "always", "-c", _NEVER_CLOSED, *arguments],
         env=command.environment(sandbox), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (ended.returncode, ended.stdout) == (0, "1 draft: 1 published\n")
