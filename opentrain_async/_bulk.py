@@ -227,13 +227,17 @@ class Run:
 async def publish_many(run: Run, on_outcome: OnOutcome | None) -> PublishReport:
     """Run to the end and report."""
     outcomes: list[PublishOutcome] = []
-    emit: Emit = outcomes.append if on_outcome is None else _telling(outcomes, Callback("on_outcome", on_outcome))
+    callback = None if on_outcome is None else Callback("on_outcome", on_outcome)
+    emit: Emit = outcomes.append if callback is None else _telling(outcomes, callback)
     await run.begin()
     try:
         await run.through(emit, outcomes.append)
     except Exception as error:
         error.add_note(f"until then: {PublishReport(tuple(outcomes), run.stopped_by)}")
         raise
+    finally:
+        if callback is not None:
+            callback.sum_up()
     return PublishReport(tuple(outcomes), run.stopped_by)
 
 

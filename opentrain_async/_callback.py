@@ -14,7 +14,7 @@ _logger = logging.getLogger("opentrain_async")
 
 
 class Callback(Generic[T]):
-    """A caller's function, async or not: what it raises is logged, once, and changes nothing.
+    """A caller's function, async or not: what it raises is counted, and logged once, and changes nothing.
 
     Args:
         name: What the caller knows it by.
@@ -24,7 +24,7 @@ class Callback(Generic[T]):
     def __init__(self, name: str, function: Callable[[T], object]) -> None:
         self._name = name
         self._function = function
-        self._has_failed = False
+        self._failures = 0
 
     async def tell(self, value: T) -> None:
         """Call it, and await what it returns if that can be awaited."""
@@ -35,6 +35,11 @@ class Callback(Generic[T]):
         except (Exception, asyncio.CancelledError) as error:
             if is_cancelled_by_its_caller(error):
                 raise
-            if not self._has_failed:
-                self._has_failed = True
+            self._failures += 1
+            if self._failures == 1:
                 _logger.exception("%s raised; the run goes on, and this is said once", self._name)
+
+    def sum_up(self) -> None:
+        """Say at the end how often it raised, where that was more than once."""
+        if self._failures > 1:
+            _logger.warning("%s raised %d times in all", self._name, self._failures)

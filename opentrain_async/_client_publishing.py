@@ -97,11 +97,11 @@ class Publishing(ClientCore):
                 written.
             preflight: Ask the service first what is switched on for the account and what the token may do: two
                 requests, before any draft is sent. Then what would refuse every draft is raised, once.
-            on_outcome: Called with each outcome as it comes, and awaited if it is async. What it raises is logged,
-                once, and changes nothing.
+            on_outcome: Called with each outcome as it comes, and awaited if it is async. What it raises is logged
+                once, counted, and changes nothing.
             on_progress: Called with a `PublishProgress` when something has changed, up to ten times a second, and at
                 the end; awaited if it is async. It runs beside the publishes and never slows one; what it raises is
-                logged, once.
+                logged once, and counted.
 
         Returns:
             The report. It is a value: nothing is raised for a draft unless you call `raise_for_failures`.

@@ -89,6 +89,7 @@ class Progress:
         finally:
             if ticker.cancel():
                 _logger.warning("on_progress has not returned; the run ends without it")
+            self._callback.sum_up()
 
     def begun(self) -> None:
         """A draft is under way."""
