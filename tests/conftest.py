@@ -4,12 +4,16 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
+from hypothesis import settings
 
 from opentrain_async import AsyncOpenTrain
 from opentrain_async.sandbox import Sandbox
 
 from .servers import KINDS_OF_REDIS, RedisServer
 from .virtual import VirtualClock
+
+settings.register_profile("of any machine", deadline=None)  # an example may take long where others compute as well
+settings.load_profile("of any machine")
 
 _HOW_TO_GET_ONE = "neither redis-server nor valkey-server is on PATH: 'apt-get install redis-server' brings one"
 
