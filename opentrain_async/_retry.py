@@ -198,7 +198,6 @@ class _Call(Generic[T]):
             sleep=self._sleep,
             wait=lambda _: self._delay,
             retry=self._may_go_on,
-            reraise=True,
         )
         try:
             return await controller(self._next_attempt)

@@ -5,7 +5,6 @@ page of error codes could not be read when this was written, so what an answer m
 body only refines it.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -244,7 +243,7 @@ def _positive(value: object) -> float | None:
     """A number above 0 that a float can hold, or `None`."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if 0 < value < 1e300 and math.isfinite(value) else None
+    return float(value) if 0 < value < 1e300 else None
 
 
 def _limit(value: object) -> int | None:

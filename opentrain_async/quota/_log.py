@@ -139,8 +139,6 @@ class AccountLog:
         self.seen = now
         slot = self.jobs.get(reservation.job)
         if slot is None:
-            if how in {"released", "unsent"}:
-                return
             slot = self.jobs[reservation.job] = Slot()
         slot.let_go(reservation.id)
         if how == "published":
