@@ -18,7 +18,6 @@ from opentrain_async.quota._log import AccountLog
 from opentrain_async.quota._store import Step
 from opentrain_async.sandbox import Fault, Sandbox
 
-from .account import T0, Account
 from .peers import AT_ONCE, ONCE, Call, Then, answer, client_of, leave, live, peer
 from .stores import BrokenStore, SlowStore, ledger_on, publish
 from .virtual import VirtualClock
@@ -393,37 +392,3 @@ async def test_who_is_cancelled_while_slots_are_carried_over_goes_on_under_the_n
     assert ledger.account == "new"
     store.go_on.set()
     assert (await ledger.snapshot()).used == 0
-
-
-def test_a_log_that_takes_over_forgets_the_limit_and_keeps_the_window() -> None:
-    """The server's window stands; its limit was that of an account that nobody had claimed."""
-    before, after = Account(), Account()
-    before.publish(2)
-    refused = before.reserve("job_x")
-    before.log.refused(refused, "released", T0, limit=3, window=7200.0)
-    assert before.log.snapshot(T0, None).limit == 3
-    after.log.take_over(before.log, T0 + 60)
-    snapshot = after.log.snapshot(T0 + 60, None)
-    assert (snapshot.limit, snapshot.used, snapshot.doubtful, after.log.window) == (None, 3, 1, 7200.0)
-    assert after.used(T0 + 7201) == 0
-
-
-def test_a_log_takes_over_equal_slots_each_for_itself() -> None:
-    """Of what was used elsewhere nothing but its date is known, and that may be the same."""
-    before, after = Account(), AccountLog()
-    before.log.refused(before.reserve("a"), "released", T0, limit=3, window=86400.0)
-    assert before.used() == 3
-    for _ in range(2):
-        after.take_over(before.log, T0)
-        assert after.snapshot(T0, None).used == 3
-
-
-def test_a_log_whose_clock_was_set_back_takes_its_time_along() -> None:
-    """What was counted while the clock was ahead is as old as it was there."""
-    before, after = Account(), AccountLog()
-    before.publish(1, T0 + 5000)
-    before.settled("late", "published", T0)
-    after.take_over(before.log, T0 + 10)
-    for later in (10, 86_390, 91_390, 91_410, 200_000):
-        used = before.used(T0 + later)
-        assert after.snapshot(T0 + later, None).used == used == (2 if later < 91_400 else 0)

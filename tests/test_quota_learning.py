@@ -5,7 +5,7 @@ import pytest
 from opentrain_async.quota._log import PROBE_INTERVAL, WINDOW
 from opentrain_async.quota._slots import Busy, Denied, Reservation
 
-from .account import T0, Account
+from .account import LEASE, T0, Account
 
 
 class TestRefusals:
@@ -127,6 +127,18 @@ class TestProbes:
         account.log.settle(probe, "published", T0 + WINDOW + 1)
         assert set(account.log.jobs) == {"good"}
 
+    def test_an_accepted_probe_removes_the_oldest_doubt(self) -> None:
+        """Whatever the drafts are called; the publish of a process that died is one too, from the end of its lease."""
+        account = Account(cap=3)
+        account.reserve("dead", T0)
+        account.settled("zebra", "unknown", T0 + 1)
+        account.settled("aardvark", "unknown", T0 + 2)
+        later = T0 + LEASE + 3
+        assert account.log.snapshot(later, 3).doubtful == 3
+        for number, oldest_left in enumerate(["aardvark", "dead", "good_0"]):
+            account.settled(f"good_{number}", "published", later)
+            assert next(iter(account.log.snapshot(later, 3).slots)).job_id == oldest_left
+
 
 class TestLearning:
     """Nobody has to say whether the account is claimed."""
@@ -185,9 +197,10 @@ class TestLearning:
         assert isinstance(account.ask("next", later), Reservation if sent > cap or sent == 4 else Denied)
 
     def test_nothing_is_explored_within_an_hour_of_a_refusal(self) -> None:
-        """While the limit is unknown a refusal is heeded all the same."""
+        """While the limit is unknown a refusal is heeded all the same, and the oldest slot is the next to come back."""
         account = Account()
-        account.publish(3)
-        account.log.refused(account.reserve("a"), "released", T0)
+        for later in (0, 10, 20):
+            account.settled(f"job_{later}", "published", T0 + later)
+        account.log.refused(account.reserve("a", T0 + 30), "released", T0 + 30)
         assert account.ask("b", T0 + 60) == Denied(T0 + WINDOW, WINDOW - 60, None, 3)
-        assert isinstance(account.ask("b", T0 + PROBE_INTERVAL), Reservation)
+        assert isinstance(account.ask("b", T0 + 30 + PROBE_INTERVAL), Reservation)

@@ -272,3 +272,52 @@ def test_a_doubt_that_was_joined_and_cleared_leaves_when_it_was_to_leave() -> No
     account.log.settle(again, "confirmed", T0 + WINDOW - 58)
     assert isinstance(account.ask("b", T0 + WINDOW - 1), Denied)
     assert isinstance(account.ask("b", T0 + WINDOW), Reservation)
+
+
+def test_a_snapshot_says_since_when_the_limit_is_known_by_the_clock_of_who_asks() -> None:
+    """Also where that has been set back since."""
+    account = Account()
+    assert account.log.snapshot(T0, None).limit_learned_at is None
+    account.publish(4)
+    for later in (9, 30):
+        assert account.log.snapshot(T0 + later, None).limit_learned_at == instant(T0 + 9)
+    account.log.refused(account.reserve("a", T0 + 60), "released", T0 + 60, limit=5, window=7200.0)
+    snapshot = account.log.snapshot(T0 - 3000, None)
+    assert (snapshot.limit, snapshot.limit_source, snapshot.window) == (5, "server", 7200.0)
+    assert snapshot.limit_learned_at == snapshot.at == instant(T0 - 3000)
+    assert snapshot.slots[0].frees_at == instant(T0 - 3060 + 7200)
+
+
+def test_a_limit_that_was_told_was_not_learned() -> None:
+    """The lower one stands, and is nobody's but the caller's."""
+    account = Account(cap=2)
+    account.log.refused(account.reserve("a"), "released", T0, limit=20)
+    snapshot = account.log.snapshot(T0, 2)
+    assert (snapshot.limit, snapshot.limit_source, snapshot.limit_learned_at) == (2, "configured", None)
+
+
+def test_a_limit_that_is_tried_again_is_not_known() -> None:
+    """A day after an unclaimed account was refused, nothing is said about its limit or where that comes from."""
+    account = Account()
+    account.log.refused(account.reserve("a"), "released", T0, limit=3)
+    assert account.log.snapshot(T0 + WINDOW - 1, None).limit_source == "server"
+    snapshot = account.log.snapshot(T0 + WINDOW, None)
+    assert (snapshot.limit, snapshot.limit_source, snapshot.limit_learned_at) == (None, None, None)
+
+
+def test_who_joins_a_slot_that_is_held_finds_no_date() -> None:
+    """A step that is run again finds the same reservation, also there."""
+    log = AccountLog()
+    log.reserve("a", T0, reservation_id="first", lease=LEASE)
+    joined = log.reserve("a", T0 + 5, reservation_id="second", lease=LEASE)
+    assert joined == Reservation("second", "a", "held", None, T0 + 5, LEASE)
+    assert log.reserve("a", T0 + 6, reservation_id="second", lease=LEASE) == joined
+    assert len(log.jobs["a"].holders) == 2
+
+
+def test_a_lease_that_ends_now_has_ended() -> None:
+    """Whoever was taken for dead cannot have it begin anew."""
+    account = Account(cap=1)
+    held = account.reserve("a")
+    account.log.renew(held, T0 + LEASE)
+    assert account.log.snapshot(T0 + LEASE, 1).slots == (QuotaSlot("a", "unknown", instant(T0 + LEASE + WINDOW)),)
