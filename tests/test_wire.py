@@ -5,7 +5,7 @@ import json
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from opentrain_async._wire import Reply, read_publish, window_seconds
+from opentrain_async._wire import Reply, read_answer, read_publish, window_seconds
 from opentrain_async.errors import (
     APIError,
     AuthenticationError,
@@ -236,6 +236,16 @@ def test_a_400_with_an_empty_validation_is_about_gaps_nobody_names() -> None:
     assert "Fill in what is missing, then publish again." in str(error)
 
 
+def test_what_a_400_finds_wrong_is_listed() -> None:
+    """Item by item, with where it is."""
+    found = [{"path": ["title"], "message": "Required", "code": "invalid_type"}, "no issue"]
+    error = error_of(reply(400, {"details": {"issues": found}}))
+    assert isinstance(error, BadRequestError)
+    assert [(issue.path, issue.message, issue.code) for issue in error.issues] == [
+        (("title",), "Required", "invalid_type"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("location", "shown"),
     [
@@ -260,7 +270,7 @@ def test_a_redirect_says_where_to_and_no_secrets(location: str | None, shown: st
         ("24", 24.0), ("24.0", 24.0), ("1", 1.0), ("0.5", 0.5), ("1e-3", 0.001), ("1e6", 1e6), ("0", None),
         ("0.0", None), ("-0", None), ("-24", None), ("true", None), ("false", None), ('"24"', None), ("1e400", None),
         ("-1e400", None), ("NaN", None), ("Infinity", None), ("null", None), ("[24]", None), ("{}", None),
-        ("9" * 400, None), ("9" * 5000, None), ("1e301", None),
+        ("9" * 400, None), ("9" * 5000, None), ("9.9e299", 9.9e299), ("1e300", None),
     ],
 )  # fmt: skip
 def test_a_429_is_about_the_quota_if_it_names_a_window(hours: str, window: float | None) -> None:
@@ -271,6 +281,7 @@ def test_a_429_is_about_the_quota_if_it_names_a_window(hours: str, window: float
     if isinstance(error, QuotaExceededError):
         assert (error.window_hours, error.limit, error.source, error.retry_after) == (window, 20, "server", 90.0)
         assert (error.message, error.request_id, error.used, error.retry_at) == ("x", "r-1", None, None)
+        assert error.job_id == "job_1"
     else:
         assert (type(error), window) == (RateLimitedError, None)
 
@@ -297,3 +308,43 @@ def test_a_limit_is_a_whole_number_from_1_or_none(limit: str, read: int | None) 
 def test_a_window_longer_than_a_year_makes_no_sense(hours: float | None, seconds: float | None) -> None:
     """It is as good as none, and a leap year is a year."""
     assert window_seconds(hours) == seconds
+
+
+@pytest.mark.parametrize("status", [300, 302, 399])
+def test_a_redirect_has_its_status_and_changed_nothing(status: int) -> None:
+    """It is what the run is stopped by, so that it can be looked into."""
+    error = error_of(reply(status, LIVE, ("Location", "https://b.test/")))
+    assert isinstance(error, UnexpectedResponseError)
+    assert (error.status, error.job_id, error.effect) == (status, "job_1", "none")
+    assert error.message == f"redirected ({status}) to https://b.test; redirects are not followed"
+
+
+@pytest.mark.parametrize(
+    ("body", "message", "code"),
+    [
+        (
+            {"error": "invalid_grant", "error_description": "expired"},
+            "expired",
+            "invalid_grant",
+        ),
+        ({"error": "invalid_grant"}, "invalid_grant", "invalid_grant"),
+        ({"error": "invalid_grant", "error_description": ""}, "invalid_grant", "invalid_grant"),
+        ({"error": {"message": "no"}, "code": "NOT_FOUND"}, "the server answered 400", None),
+        ([], "the server answered 400", None),
+    ],
+)
+def test_an_error_of_oauth_has_a_code_and_a_description(body: object, message: str, code: str | None) -> None:
+    """What the API itself would say in other keys is not looked for."""
+    with pytest.raises(BadRequestError) as caught:
+        read_answer(reply(400, body), len, "a token", NOW, is_oauth=True)
+    assert (caught.value.message, caught.value.code, caught.value.request_id) == (message, code, None)
+    assert (caught.value.raw, dict(caught.value.details)) == (body, {})
+
+
+def test_a_429_names_a_window_of_the_quota_only_where_a_publish_was_asked_for() -> None:
+    """Anywhere else it is one of too much traffic, whatever its details say; the reading and its subject are told."""
+    body = {"error": "no", "details": {"limit": 3, "windowHours": 24}}
+    with pytest.raises(RateLimitedError) as caught:
+        read_answer(reply(429, body, ("Retry-After", "5")), len, "a page", NOW, "job_1")
+    assert (caught.value.retry_after, caught.value.details, caught.value.job_id) == (5.0, body["details"], "job_1")
+    assert read_answer(reply(200, b"four"), len, "a page", NOW) == 4
