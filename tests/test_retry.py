@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from opentrain_async import RetryPolicy
 from opentrain_async._answers import is_transient
 from opentrain_async._budget import RetryBudget
+from opentrain_async._flight import Flight
+from opentrain_async._patience import Patience
 from opentrain_async._pause import Pause
 from opentrain_async._retry import Retrier
 from opentrain_async.errors import (
@@ -23,6 +25,7 @@ from opentrain_async.errors import (
 )
 
 from .virtual import VirtualClock
+from .waiting import until
 
 
 def failing() -> ServerError:
@@ -103,6 +106,32 @@ async def test_no_delay_outlasts_the_deadline(clock: VirtualClock) -> None:
     assert trial.left == [10.0, 6.0, 2.0]
 
 
+async def test_an_attempt_is_begun_with_however_little_time_is_left(clock: VirtualClock) -> None:
+    """And is told how little; at the deadline itself nothing is, nor is that waited for."""
+    policy = RetryPolicy(max_attempts=9, base_delay=0.0, max_delay=0.0, deadline=10.0)
+    for takes, left in ((4.75, [10.0, 5.25, 0.5]), (5.0, [10.0, 5.0])):
+        clock.slept.clear()
+        trial = Trial(clock, [failing() for _ in range(9)], takes)
+        with pytest.raises(ServerError):
+            await trial.run(Retrier(policy, clock))
+        assert trial.left == left
+        assert len(clock.slept) == len(left) - 1
+
+
+async def test_a_delay_that_took_until_the_deadline_was_the_last(clock: VirtualClock) -> None:
+    """On a machine that was suspended meanwhile: the failure from before it surfaces."""
+    retrier = Retrier(RetryPolicy(deadline=10.0), clock)
+    clock.stands_still = True
+    trial = Trial(clock, [failing(), None])
+    call = asyncio.create_task(retrier.run("job_1", trial.attempt, is_transient, Flight("job_1", Patience(0.0))))
+    await until(lambda: clock.slept)
+    clock.time += 10.0
+    retrier.look_again()
+    with pytest.raises(ServerError):
+        await call
+    assert len(trial.began) == 1
+
+
 @pytest.mark.parametrize(("asked", "attempts"), [(60.0, 2), (60.5, 1)])
 async def test_F10_a_server_that_asks_for_too_much_is_not_waited_for(
     clock: VirtualClock, asked: float, attempts: int
@@ -155,6 +184,23 @@ async def test_F06_a_throttle_without_a_time_is_backed_off_from(clock: VirtualCl
     assert retrier.pause.until <= clock.monotonic()
 
 
+async def test_a_throttle_without_a_time_does_not_move_the_deadline(clock: VirtualClock) -> None:
+    """Nor is it longer than anybody waits, however little that is."""
+    policy = RetryPolicy(base_delay=0.0, max_delay=0.0, max_retry_after=0.0, deadline=10.0)
+    trial = Trial(clock, [RateLimitedError("slow"), failing(), None], takes=1.0)
+    assert await trial.run(Retrier(policy, clock)) == "done"
+    assert trial.left == [10.0, 9.0, 8.0]
+
+
+async def test_the_delays_do_grow(clock: VirtualClock) -> None:
+    """Of a hundred third retries one at least comes later than any second one may."""
+    for _ in range(100):
+        retrier = Retrier(RetryPolicy(base_delay=1.0), clock)
+        assert await Trial(clock, [failing(), failing(), failing(), None]).run(retrier) == "done"
+    delays = [max(clock.slept[number::3]) for number in range(3)]
+    assert 0.5 < delays[0] <= 1.0 < delays[1] <= 2.0 < delays[2] <= 4.0
+
+
 async def test_F11_an_outage_is_not_multiplied(clock: VirtualClock) -> None:
     """Of 200 calls that all fail, ten retries are made, and what the calls earn; not three each."""
     retrier = Retrier(RetryPolicy(), clock)
@@ -172,6 +218,14 @@ async def test_retries_that_succeed_cost_nothing(clock: VirtualClock) -> None:
     retrier = Retrier(RetryPolicy(), clock)
     for _ in range(100):
         assert await Trial(clock, [failing(), None]).run(retrier) == "done"
+
+
+async def test_retries_that_are_answered_cost_nothing(clock: VirtualClock) -> None:
+    """Also if the answer is a refusal: the service is there."""
+    retrier = Retrier(RetryPolicy(), clock)
+    for _ in range(100):
+        with pytest.raises(NotFoundError):
+            await Trial(clock, [failing(), NotFoundError("no", status=404)]).run(retrier)
 
 
 async def test_retries_that_the_server_timed_are_free(clock: VirtualClock) -> None:
@@ -219,9 +273,26 @@ async def test_a_cancelled_retry_gives_its_token_back(clock: VirtualClock) -> No
     ],
 )  # fmt: skip
 def test_a_policy_that_cannot_be_right_is_refused(values: dict[str, object]) -> None:
-    """A policy is checked when it is made."""
-    with pytest.raises(ConfigurationError):
+    """A policy is checked when it is made, and what is wrong is named."""
+    (name,) = values
+    with pytest.raises(ConfigurationError, match=rf"\b{name}\b"):
         RetryPolicy(**values)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"max_attempts": 1},
+        {"base_delay": 0.0, "max_delay": 0.0},
+        {"base_delay": 3.0, "max_delay": 3.0},
+        {"max_retry_after": 0.0},
+        {"deadline": 0.001},
+    ],
+)
+def test_a_policy_may_go_to_the_ends_of_its_ranges(values: dict[str, float]) -> None:
+    """Not to retry, not to wait, and to be in a hurry, are policies too."""
+    policy = RetryPolicy(**values)  # type: ignore[arg-type]
+    assert {name: getattr(policy, name) for name in values} == values
 
 
 @given(st.integers(1, 6), st.floats(0, 3), st.floats(0, 30), st.floats(0.1, 60), st.floats(0, 20))
@@ -237,3 +308,31 @@ def test_no_policy_begins_anything_after_its_deadline(
     assert len(trial.began) <= attempts
     assert all(left > 0 for left in trial.left)
     assert trial.began[-1] - trial.began[0] < deadline
+
+
+async def test_each_retry_is_in_the_log_before_it_is_waited_for(
+    clock: VirtualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After how long, after the how-manieth attempt of how many, and why."""
+    retrier = Retrier(RetryPolicy(max_attempts=3, base_delay=0.0, max_delay=0.0), clock)
+    errors = [failing(), ServerError("busy", status=503, retry_after=2.5)]
+    await Trial(clock, [*errors, None]).run(retrier)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"trying again in 0.00 s, after attempt 1 of 3: {errors[0]}",
+        f"trying again in 2.50 s, after attempt 2 of 3: {errors[1]}",
+    ]
+    assert {(record.name, record.levelname) for record in caplog.records} == {("opentrain_async", "WARNING")}
+
+
+async def test_a_retry_for_which_there_is_no_budget_is_in_the_log(
+    clock: VirtualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By the name of what is not tried again; and the failure surfaces."""
+    retrier = Retrier(RetryPolicy(), clock)
+    for _ in range(10):
+        assert await retrier.budget.draw()
+        retrier.budget.give_back(succeeded=False)
+    with pytest.raises(ServerError):
+        await Trial(clock, [failing(), None]).run(retrier)
+    assert [record.getMessage() for record in caplog.records] == ["job_1: not tried again, the retry budget is empty"]
+    assert clock.slept == []

@@ -1,0 +1,116 @@
+"""Trying again while the service is down or wants a pause: what one call keeps of its time, attempts and tokens."""
+
+import asyncio
+
+from opentrain_async import RetryPolicy
+from opentrain_async._answers import is_transient
+from opentrain_async._flight import Flight
+from opentrain_async._patience import Patience
+from opentrain_async._retry import Retrier
+from opentrain_async.errors import RateLimitedError, ServerError
+
+from .test_retry import Trial, failing
+from .virtual import GatedClock, VirtualClock
+from .waiting import until
+
+
+def held_on(clock: VirtualClock, job_id: str = "job_1") -> Flight:
+    """A draft of a run that can be held."""
+    return Flight(job_id, Patience(0.0, outage=900.0, since=clock.time))
+
+
+def fail_others(retrier: Retrier) -> None:
+    """Let an outage begin, by what became of other drafts."""
+    for number in range(3):
+        retrier.outage.failed(f"other_{number}", ServerError("no", status=503))
+
+
+async def test_a_retry_that_is_held_costs_no_token() -> None:
+    """Its token is back before it is made: it may be the probe, which nobody counts."""
+    clock = GatedClock()
+    retrier = Retrier(RetryPolicy(base_delay=5.0), clock)
+    trial = Trial(clock, [failing(), None])
+    call = asyncio.create_task(retrier.run("job_1", trial.attempt, is_transient, held_on(clock)))
+    await until(lambda: clock.slept)
+    fail_others(retrier)
+    clock.gate.set()
+    assert await call == "done"
+    draws = [asyncio.create_task(retrier.budget.draw()) for _ in range(10)]
+    await asyncio.sleep(0.01)
+    assert all(draw.done() for draw in draws)
+    assert all(await asyncio.gather(*draws))
+
+
+async def test_what_was_held_tells_of_the_next_outage(clock: VirtualClock) -> None:
+    """Drafts that were let go and fail again are news, though others have been answered meanwhile."""
+    retrier = Retrier(RetryPolicy(base_delay=1.0, max_delay=1.0), clock)
+    fail_others(retrier)
+    trials = [Trial(clock, [None]), *(Trial(clock, [failing(), None]) for _ in range(3))]
+    calls = [
+        asyncio.create_task(retrier.run(f"job_{number}", trial.attempt, is_transient, held_on(clock, f"job_{number}")))
+        for number, trial in enumerate(trials)
+    ]
+    assert await asyncio.gather(*calls) == ["done"] * 4
+    assert retrier.outage.over == 2
+
+
+async def test_what_fails_after_a_pause_tells_of_an_outage(clock: VirtualClock) -> None:
+    """Three drafts that had to wait before they were sent are as good as any."""
+    retrier = Retrier(RetryPolicy(base_delay=1.0, max_delay=1.0), clock)
+    retrier.pause.extend(5.0)
+    trials = [Trial(clock, [failing(), None]) for _ in range(3)]
+    calls = [
+        asyncio.create_task(retrier.run(f"job_{number}", trial.attempt, is_transient, held_on(clock, f"job_{number}")))
+        for number, trial in enumerate(trials)
+    ]
+    assert await asyncio.gather(*calls) == ["done"] * 3
+    assert retrier.outage.over == 1
+
+
+async def test_a_probe_has_the_whole_time_of_a_first_attempt(clock: VirtualClock) -> None:
+    """However much its draft had used before; and what it takes itself is not counted."""
+    retrier = Retrier(RetryPolicy(), clock)
+    trial = Trial(clock, [failing(), failing(), failing(), None], takes=50.0)
+
+    async def attempt(seconds: float) -> str:
+        if not trial.left:
+            fail_others(retrier)
+        return await trial.attempt(seconds)
+
+    assert await retrier.run("job_1", attempt, is_transient, held_on(clock)) == "done"
+    assert trial.left == [120.0] * 4
+
+
+async def test_a_draft_that_was_held_has_its_time_left(clock: VirtualClock) -> None:
+    """A hold is longer than any deadline: what goes on by the ramp and fails once more is tried again."""
+    retrier = Retrier(RetryPolicy(base_delay=60.0, max_delay=60.0), clock)
+    end, since, left = clock.time + 600.0, iter([None, failing(), None]), list[float]()
+
+    async def attempt(seconds: float) -> None:
+        left.append(seconds)
+        if (ending := failing() if clock.time < end else next(since)) is not None:
+            raise ending
+
+    fail_others(retrier)
+    calls = [retrier.run(job, attempt, is_transient, held_on(clock, job)) for job in ("job_1", "job_2")]
+    await asyncio.gather(*calls)
+    assert left[:-1] == [120.0] * (len(left) - 1)
+    assert 60.0 <= left[-1] < 120.0
+
+
+async def test_a_service_that_did_not_want_to_be_asked_is_asked_when_it_said(clock: VirtualClock) -> None:
+    """Not a moment later, also in an outage."""
+    retrier = Retrier(RetryPolicy(), clock)
+    fail_others(retrier)
+    retrier.pause.shut(RateLimitedError("slow", retry_after=100.0), 100.0)
+    clock.time += 100.0
+    assert await retrier.run("job_1", Trial(clock, [None]).attempt, is_transient, held_on(clock)) == "done"
+
+
+async def test_who_has_waited_is_forgotten(clock: VirtualClock) -> None:
+    """A client that runs for months keeps nothing of the delays that are over."""
+    retrier = Retrier(RetryPolicy(), clock)
+    trial = Trial(clock, [failing(), failing(), None])
+    assert await retrier.run("job_1", trial.attempt, is_transient, held_on(clock)) == "done"
+    assert len(clock.slept) == 2
+    assert not retrier.dozing
