@@ -1,10 +1,13 @@
 """What becomes of a draft's slot, by how its publish ended, and what is told of it."""
 
 import asyncio
+import logging
 import math
+from email.utils import format_datetime
 
 import pytest
 
+from opentrain_async import RetryPolicy
 from opentrain_async._clock import instant
 from opentrain_async._flight import Flight
 from opentrain_async._publishing import Publisher, _settlement_after, _settlement_of_one_found_live
@@ -188,3 +191,47 @@ async def test_a_lease_is_renewed_at_most_each_quarter_of_it(clock: VirtualClock
             await publisher._keep(flight)
             renewed.append((await client.quota()).slots[0].frees_at == instant(clock.time + 4 * quarter + WINDOW))
         assert renewed == [True, False, True, False, True]
+
+
+async def test_each_attempt_that_fails_is_in_the_log(clock: VirtualClock, caplog: pytest.LogCaptureFixture) -> None:
+    """For whoever wants to read all: of which draft, the how-manieth, and how it ended."""
+    caplog.set_level(logging.DEBUG, "opentrain_async")
+    policy = RetryPolicy(max_attempts=2, base_delay=0.0)
+    async with (
+        peer(sends(answer({}, status="503 no"))) as server,
+        client_of(server.url, clock=clock, retry=policy) as client,
+    ):
+        with pytest.raises(ServerError) as caught:
+            await client.publish("job_1")
+    told = [record.getMessage() for record in caplog.records if record.levelno == logging.DEBUG]
+    assert told == [f"publish job_1: attempt {number}: {caught.value}" for number in (1, 2)]
+
+
+async def test_a_date_to_wait_for_is_measured_by_the_clients_clock(clock: VirtualClock) -> None:
+    """Where the server does not say what time it is there."""
+    at = format_datetime(instant(clock.time + 60), usegmt=True)
+    busy = answer({}, status="503 no", headers=f"Retry-After: {at}\r\n")
+    async with peer(sends(busy)) as server, client_of(server.url, clock=clock) as client:
+        with pytest.raises(ServerError) as caught:
+            await client.publish("job_1")
+    assert caught.value.retry_after == 60.0
+
+
+async def test_a_service_that_is_gone_after_a_lost_reply_leaves_the_draft_in_doubt(clock: VirtualClock) -> None:
+    """What could not be sent again does not unsay what was sent: the slot counts, from the time of the loss."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        server.close()
+        writer.transport.abort()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    origin = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with client_of(origin, clock=clock, retry=AT_ONCE) as client:
+        for lost_at in [clock.time] * 2:
+            with pytest.raises(ConnectError) as caught:
+                await client.publish("job_1")
+            assert caught.value.effect == "unknown"
+            assert (await client.quota()).slots == (QuotaSlot("job_1", "unknown", instant(lost_at + WINDOW)),)
+            clock.time += 3600
+    await server.wait_closed()

@@ -321,3 +321,15 @@ def test_a_lease_that_ends_now_has_ended() -> None:
     held = account.reserve("a")
     account.log.renew(held, T0 + LEASE)
     assert account.log.snapshot(T0 + LEASE, 1).slots == (QuotaSlot("a", "unknown", instant(T0 + LEASE + WINDOW)),)
+
+
+def test_what_the_server_charges_twice_is_counted_twice() -> None:
+    """Also where the first charge was found and not dated, and where two who publish at once are both charged."""
+    account = Account(cap=5)
+    account.settled("found", "confirmed")
+    account.settled("found", "published", T0 + 60)
+    assert account.used(T0 + 60) == 2
+    for reservation in [account.reserve("both", T0 + 60) for _ in range(2)]:
+        account.log.settle(reservation, "published", T0 + 61)
+    assert account.used(T0 + 61) == 4
+    assert [slot.holders for slot in account.log.others] == [(), ()]
