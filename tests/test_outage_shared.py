@@ -6,12 +6,12 @@ import math
 import pytest
 
 from opentrain_async import MemoryLedger, OutcomeStatus, RetryPolicy
-from opentrain_async.errors import ConnectError, ServerError
+from opentrain_async.errors import ConnectError, NotFoundError, ServerError
 from opentrain_async.quota import AccountLog
 
 from .account import T0, Account
 from .peers import Call, client_of, peer, unused_port
-from .stores import BrokenStore
+from .stores import BrokenStore, SlowStore
 from .test_outage import Service, facing, ids, status
 from .virtual import VirtualClock
 from .waiting import until
@@ -181,3 +181,39 @@ async def test_doubt_that_was_inherited_keeps_its_date_where_nothing_is_sent(clo
                 after = set((await client.quota()).slots)
     assert after == before
     assert len(server.calls) == 3
+
+
+async def test_a_single_publish_of_a_draft_that_was_held_unsent_is_tried_at_once() -> None:
+    """Whoever joins it has the run's draft sent, in the slot that it has already."""
+    async with peer(down) as server, client_of(server.url, retry=SLOW, daily_limit=1) as client:
+        for number in range(3):
+            client._outage.failed(f"other_{number}", ServerError("no", status=503))
+        run = asyncio.create_task(client.publish_many(["job_1"]))
+        await until(lambda: "job_1" in client._flights._joinable and client._flights._joinable["job_1"].reservation)
+        await asyncio.sleep(0.01)
+        assert not server.calls
+        single = asyncio.create_task(client.publish("job_1"))
+        await asyncio.wait({single}, timeout=10)
+        assert [single.done(), run.done(), len(server.calls)] == [True, False, 1]
+        assert isinstance(single.exception(), ServerError)
+        run.cancel()
+        await asyncio.wait({run})
+
+
+async def test_a_refusal_that_came_before_the_client_was_closed_is_told() -> None:
+    """Its slot is still to be settled; what it was is known."""
+
+    async def refuse(call: Call) -> None:
+        await status("404 no")(call)
+
+    store = SlowStore(stops_at=2)
+    async with peer(refuse) as server, client_of(server.url, ledger=store) as client:
+        caller = asyncio.create_task(client.publish("job_1"))
+        await until(lambda: store.begun == 2)
+        closing = asyncio.create_task(client.close())
+        await asyncio.sleep(0.01)
+        store.go_on.set()
+        await closing
+        with pytest.raises(NotFoundError):
+            await caller
+    assert store.log.jobs == {}

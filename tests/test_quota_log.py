@@ -171,8 +171,8 @@ def test_F27_what_the_storage_lost_is_counted_again(how: Settlement) -> None:
 def test_F28_a_step_that_is_run_again_changes_nothing() -> None:
     """A storage that lost the reply of its own write may run a step once more."""
     log = AccountLog()
-    first = log.reserve("a", T0, reservation_id="r", lease=LEASE, cap=5)
-    assert log.reserve("a", T0, reservation_id="r", lease=LEASE, cap=5) == first
+    first = log.reserve("a", T0, reservation_id="r", lease=LEASE, cap=1)
+    assert log.reserve("a", T0, reservation_id="r", lease=LEASE, cap=1) == first
     assert isinstance(first, Reservation)
     log.settle(first, "released", T0)
     log.settle(first, "released", T0)
@@ -333,3 +333,20 @@ def test_what_the_server_charges_twice_is_counted_twice() -> None:
         account.log.settle(reservation, "published", T0 + 61)
     assert account.used(T0 + 61) == 4
     assert [slot.holders for slot in account.log.others] == [(), ()]
+
+
+def test_a_settlement_that_is_late_is_dated_by_the_logs_own_time() -> None:
+    """Another step read the clock later and was faster: time does not go back."""
+    account = Account(cap=5)
+    reservation = account.reserve("a")
+    account.used(T0 + 10)
+    account.log.settle(reservation, "published", T0 + 8)
+    assert (account.log.jobs["a"].at, account.log.seen) == (T0 + 10, T0 + 10)
+
+
+def test_a_settlement_lets_go_of_what_has_left_the_window() -> None:
+    """At the very moment at which it leaves."""
+    account = Account(cap=5)
+    account.publish(1)
+    account.log.settle(account.reserve("late", T0 + 1), "published", T0 + WINDOW)
+    assert set(account.log.jobs) == {"late"}

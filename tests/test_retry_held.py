@@ -105,6 +105,7 @@ async def test_a_service_that_did_not_want_to_be_asked_is_asked_when_it_said(clo
     retrier.pause.shut(RateLimitedError("slow", retry_after=100.0), 100.0)
     clock.time += 100.0
     assert await retrier.run("job_1", Trial(clock, [None]).attempt, is_transient, held_on(clock)) == "done"
+    assert clock.slept == []
 
 
 async def test_who_has_waited_is_forgotten(clock: VirtualClock) -> None:

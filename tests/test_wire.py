@@ -5,7 +5,7 @@ import json
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from opentrain_async._wire import Reply, read_answer, read_publish, window_seconds
+from opentrain_async._wire import Reply, Request, publish_request, read_answer, read_publish, window_seconds
 from opentrain_async.errors import (
     APIError,
     AuthenticationError,
@@ -78,6 +78,11 @@ def error_of(answer: Reply, job_id: str = "job_1") -> OpenTrainError:
     return caught.value
 
 
+def test_a_publish_is_a_post_without_a_body() -> None:
+    """To the place of the job below the API's."""
+    assert publish_request("job_1") == Request("POST", "/api/public/v1/jobs/job_1/publish", None, None)
+
+
 @pytest.mark.parametrize("status", [200, 201, 202, 299])
 def test_a_publish_result_is_one_under_any_success(status: int) -> None:
     """The page promises a 200, and its relatives are as good."""
@@ -109,8 +114,16 @@ def test_a_success_that_is_flawed_says_how(answer: Reply, text: str) -> None:
     error = error_of(answer)
     assert isinstance(error, UnexpectedResponseError)
     assert (error.effect, error.status) == ("unknown", 200)
+    assert error.job_id == "job_1"
+    assert error.message.startswith("answered 200 (no type) with something else than a publish result: ")
     assert text in error.message
-    assert "(no type)" in error.message
+
+
+def test_an_answer_about_another_job_is_none_about_this_one() -> None:
+    """It says so, and of which draft nobody knows now what has become of it."""
+    error = error_of(reply(200, LIVE | {"jobId": "job_2"}))
+    assert error.message.endswith(" a publish result: an answer about another job")
+    assert (error.job_id, error.effect) == ("job_1", "unknown")
 
 
 def test_a_request_id_is_kept_where_there_is_one() -> None:
