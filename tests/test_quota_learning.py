@@ -204,3 +204,20 @@ class TestLearning:
         account.log.refused(account.reserve("a", T0 + 30), "released", T0 + 30)
         assert account.ask("b", T0 + 60) == Denied(T0 + WINDOW, WINDOW - 60, None, 3)
         assert isinstance(account.ask("b", T0 + 30 + PROBE_INTERVAL), Reservation)
+
+    def test_a_claimed_accounts_limit_is_known_for_good(self) -> None:
+        """Only one that a claim may have lifted is tried again."""
+        account = Account()
+        account.log.refused(account.reserve("a"), "released", T0, limit=20)
+        assert account.log.snapshot(T0 + 3 * WINDOW, None).limit == 20
+
+    def test_the_lower_of_what_was_told_and_what_the_server_said_stands(self) -> None:
+        """But what was only inferred does not bound what was told."""
+        account = Account()
+        account.publish(4)
+        assert account.log.snapshot(T0, None).limit == 20
+        told = account.log.snapshot(T0, 50)
+        assert (told.limit, told.limit_source) == (50, "configured")
+        account.log.refused(account.reserve("a"), "released", T0, limit=30)
+        limits = [account.log.snapshot(T0, cap) for cap in (10, 50)]
+        assert [(known.limit, known.limit_source) for known in limits] == [(10, "configured"), (30, "server")]

@@ -350,3 +350,20 @@ def test_a_settlement_lets_go_of_what_has_left_the_window() -> None:
     account.publish(1)
     account.log.settle(account.reserve("late", T0 + 1), "published", T0 + WINDOW)
     assert set(account.log.jobs) == {"late"}
+
+
+@pytest.mark.parametrize("behind", [1.0, 59.0, 60.0, 61.0, DAY_AND_AN_HOUR])
+def test_whoever_asks_is_told_instants_of_its_own_clock(behind: float) -> None:
+    """However far that is behind the one that was read before."""
+    account = Account(cap=5)
+    account.publish(1)
+    snapshot = account.log.snapshot(T0 - behind, 5)
+    assert (snapshot.at, snapshot.next_slot_at) == (instant(T0 - behind), instant(T0 - behind + WINDOW))
+
+
+def test_a_step_that_is_a_minute_late_by_a_clock_that_was_set_back_sets_it_back_no_further() -> None:
+    """What comes next goes on from where the log's own time was."""
+    account = Account(cap=5)
+    for clock in (T0, T0 - 3600, T0 - 3660, T0 - 3500):
+        account.used(clock)
+    assert account.log.seen == T0 + 100

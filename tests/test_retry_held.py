@@ -1,6 +1,7 @@
 """Trying again while the service is down or wants a pause: what one call keeps of its time, attempts and tokens."""
 
 import asyncio
+from functools import partial
 
 from opentrain_async import RetryPolicy
 from opentrain_async._answers import is_transient
@@ -115,3 +116,36 @@ async def test_who_has_waited_is_forgotten(clock: VirtualClock) -> None:
     assert await retrier.run("job_1", trial.attempt, is_transient, held_on(clock)) == "done"
     assert len(clock.slept) == 2
     assert not retrier.dozing
+
+
+async def test_a_pause_as_long_as_is_waited_for_is_waited_for_by_all(clock: VirtualClock) -> None:
+    """A draft that comes meanwhile is sent when it is over, and not refused."""
+    retrier = Retrier(RetryPolicy(max_retry_after=60.0), clock)
+    retrier.heed(RateLimitedError("slow", retry_after=60.0))
+    began = clock.time
+    trial = Trial(clock, [None])
+    assert await retrier.run("job_1", trial.attempt, is_transient, held_on(clock)) == "done"
+    assert trial.began[0] >= began + 60.0
+
+
+async def test_what_was_begun_before_an_outage_ended_tells_of_no_other(clock: VirtualClock) -> None:
+    """Three that fail late are tried again each for itself, and nobody is held."""
+    retrier = Retrier(RetryPolicy(), clock)
+    may_fail = asyncio.Event()
+
+    async def fails_late(trial: Trial, seconds: float) -> str:
+        await may_fail.wait()
+        return await trial.attempt(seconds)
+
+    calls = [
+        asyncio.create_task(
+            retrier.run(job, partial(fails_late, Trial(clock, [failing(), None])), is_transient, held_on(clock, job))
+        )
+        for job in ("job_1", "job_2", "job_3")
+    ]
+    await asyncio.sleep(0)
+    fail_others(retrier)
+    retrier.outage.answered()
+    may_fail.set()
+    assert await asyncio.gather(*calls) == ["done"] * 3
+    assert retrier.outage.over == 1
