@@ -8,7 +8,7 @@ from opentrain_async._answers import is_transient
 from opentrain_async._flight import Flight
 from opentrain_async._patience import Patience
 from opentrain_async._retry import Retrier
-from opentrain_async.errors import RateLimitedError, ServerError
+from opentrain_async.errors import NotFoundError, OpenTrainError, RateLimitedError, ServerError, TLSError
 
 from .test_retry import Trial, failing
 from .virtual import GatedClock, VirtualClock
@@ -123,6 +123,7 @@ async def test_a_pause_as_long_as_is_waited_for_is_waited_for_by_all(clock: Virt
     retrier = Retrier(RetryPolicy(max_retry_after=60.0), clock)
     retrier.heed(RateLimitedError("slow", retry_after=60.0))
     began = clock.time
+    assert (retrier.pause.until, retrier.pause.shut_until) == (began + 60.0, 0.0)
     trial = Trial(clock, [None])
     assert await retrier.run("job_1", trial.attempt, is_transient, held_on(clock)) == "done"
     assert trial.began[0] >= began + 60.0
@@ -149,3 +150,54 @@ async def test_what_was_begun_before_an_outage_ended_tells_of_no_other(clock: Vi
     may_fail.set()
     assert await asyncio.gather(*calls) == ["done"] * 3
     assert retrier.outage.over == 1
+
+
+async def test_refusals_widen_the_ramp_as_well(clock: VirtualClock) -> None:
+    """The service answers, whatever it says: soon several of those held go at once."""
+    retrier = Retrier(RetryPolicy(), clock)
+    fail_others(retrier)
+    under_way, most = 0, 0
+
+    async def attempt(_: float) -> None:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0.002)
+        under_way -= 1
+        raise NotFoundError("no", status=404)
+
+    calls = [retrier.run(job, attempt, is_transient, held_on(clock, job)) for job in "abcdefgh"]
+    errors = await asyncio.gather(*calls, return_exceptions=True)
+    assert {type(error) for error in errors} == {NotFoundError}
+    assert most > 1
+
+
+async def test_a_probe_that_tells_nothing_makes_room_for_the_next(clock: VirtualClock) -> None:
+    """Whoever finds that a certificate is wrong has got no answer, and is gone."""
+    retrier = Retrier(RetryPolicy(), clock)
+    fail_others(retrier)
+    endings: list[OpenTrainError | None] = [TLSError("no"), None]
+    calls = [
+        asyncio.create_task(retrier.run(job, Trial(clock, [ending]).attempt, is_transient, held_on(clock, job)))
+        for job, ending in zip(("job_1", "job_2"), endings, strict=True)
+    ]
+    await asyncio.wait(calls, timeout=10)
+    assert [call.done() for call in calls] == [True, True]
+    assert isinstance(calls[0].exception(), TLSError)
+    assert calls[1].result() == "done"
+
+
+async def test_what_is_held_before_it_was_sent_is_kept(clock: VirtualClock) -> None:
+    """As is what was held after that: each look at the outage is an occasion."""
+    retrier = Retrier(RetryPolicy(), clock)
+    kept: list[object] = []
+
+    async def keep(party: object) -> None:
+        kept.append(party)
+
+    fail_others(retrier)
+    party = held_on(clock)
+    trial = Trial(clock, [failing(), None])
+    assert await retrier.run("job_1", trial.attempt, is_transient, party, keep) == "done"
+    assert len(kept) >= 2
+    assert set(kept) == {party}
