@@ -35,7 +35,7 @@ class Flight:
         reservation: Its slot, once it has one.
         kept_at: When the lease of that was last renewed, by the monotonic clock.
         in_doubt: An attempt, of this publish or of one that it follows, may have been applied.
-        has_reached_server: An attempt got further than connecting.
+        has_doubtful_attempt: One made with its present slot may have been.
         called_off: What its owner is told because the client itself has cancelled the task; that is done once.
         denial: Why there is no slot for it, since this was last asked for.
         passengers: Those besides the owner who wait to hear how it ends, each with a patience of their own.
@@ -51,7 +51,7 @@ class Flight:
     reservation: Reservation | None = None
     kept_at: float = -math.inf
     in_doubt: bool = False
-    has_reached_server: bool = False
+    has_doubtful_attempt: bool = False
     called_off: Exception | None = None
     denial: QuotaExceededError | None = None
     passengers: dict["asyncio.Future[Ending]", Patience] = field(factory=_nobody)
@@ -88,7 +88,7 @@ class Flight:
     @property
     def was_sent(self) -> bool:
         """Whether a request of this publish may have put it live, and nobody knows: so its slot is dated now."""
-        return self.phase == "sending" or (self.in_doubt and self.has_reached_server)
+        return self.phase == "sending" or self.has_doubtful_attempt
 
     def board(self, patience: Patience, now: float) -> "asyncio.Future[Ending]":
         """Wait for the end of this publish as well."""

@@ -11,7 +11,7 @@ from ._flight import Flight
 from ._retry import Retrier
 from ._transport import Transport
 from ._wire import publish_request, read_publish, window_seconds
-from .errors import ConnectError, OpenTrainError, QuotaExceededError, TLSError
+from .errors import OpenTrainError, QuotaExceededError
 from .models import PublishResult
 from .quota import QuotaLedger
 from .quota._slots import Denied, Reservation, Settlement
@@ -46,8 +46,8 @@ class Publisher:
                 reservation = await self._ledger.reserve(flight.job_id, partial(self._deny, flight))
             flight.reservation = reservation
             flight.phase = "ready"
-            flight.in_doubt = reservation.before == "unknown"
-            flight.has_reached_server = False
+            flight.in_doubt = reservation.before in {"held", "unknown"}  # somebody else may be sending, or have sent
+            flight.has_doubtful_attempt = False
             try:
                 result = await self._retrier.run(flight.job_id, attempt, is_transient, flight, self._keep)
             except QuotaExceededError as refusal:
@@ -63,7 +63,8 @@ class Publisher:
                 raise
             else:
                 how = _settlement_of_one_found_live(flight, reservation) if result.already_published else "published"
-                flight.ended = evolve(result, newly_published=True) if how == "confirmed" else result
+                is_ours = how in {"confirmed", "found"}
+                flight.ended = evolve(result, newly_published=True) if is_ours else result
                 if flight.told_at_end:
                     self._ledger.settle_soon(reservation, how)
                 else:
@@ -74,10 +75,12 @@ class Publisher:
         error = QuotaExceededError(
             "the daily publish quota is used up" + (f" ({denied.used} of {denied.limit})" if denied.limit else ""),
             job_id=flight.job_id,
+            effect="unknown" if denied.in_doubt else "none",
             limit=denied.limit,
             used=denied.used,
             retry_at=instant(denied.retry_at),
         )
+        flight.in_doubt = denied.in_doubt
         now = self._clock.now()
         if not flight.deny(error, now + denied.wait, now):
             raise error
@@ -97,13 +100,13 @@ class Publisher:
             result = read_publish(reply, flight.job_id, self._clock.now())
         except OpenTrainError as error:
             error.job_id, error.operation = flight.job_id, "publish"
-            flight.in_doubt |= error.effect == "unknown"
-            flight.has_reached_server |= not isinstance(error, ConnectError | TLSError)
+            if error.effect == "unknown":
+                flight.in_doubt = flight.has_doubtful_attempt = True
             flight.phase = "ready"
             _logger.debug("publish %s: attempt %d: %s", flight.job_id, flight.attempts, error)
             raise
         except BaseException:
-            flight.in_doubt = True
+            flight.in_doubt = flight.has_doubtful_attempt = True
             raise
         flight.phase = "ready"
         return result
@@ -114,7 +117,7 @@ class Publisher:
         Only a slot that was this publish's own is gone now: any other would be joined again at once, and refused
         again.
         """
-        how: Settlement = "unknown" if flight.in_doubt else "released"
+        how = _settlement_of_one_in_doubt(flight) if flight.in_doubt else "released"
         denied = await self._ledger.refused(
             reservation,
             how,
@@ -141,9 +144,14 @@ def _settlement_of_one_found_live(flight: Flight, reservation: Reservation) -> S
     """
     if reservation.before == "spent":
         return "unsent"
-    if flight.in_doubt or reservation.before == "held":
+    if flight.has_doubtful_attempt:
         return "confirmed"
-    return "released"
+    return "found" if reservation.before in {"held", "unknown"} else "released"
+
+
+def _settlement_of_one_in_doubt(flight: Flight) -> Settlement:
+    """What is known of one of which nobody knows: it came into doubt just now, or did so before, as the slot says."""
+    return "unknown" if flight.has_doubtful_attempt else "unsent"
 
 
 def _settlement_after(error: OpenTrainError, flight: Flight) -> Settlement:
@@ -154,4 +162,4 @@ def _settlement_after(error: OpenTrainError, flight: Flight) -> Settlement:
     if not flight.in_doubt or is_decisive(error):
         return "released"
     error.effect = "unknown"
-    return "unknown" if flight.has_reached_server else "unsent"
+    return _settlement_of_one_in_doubt(flight)

@@ -21,7 +21,7 @@ class OutcomeStatus(StrEnum):
     REJECTED = "rejected"
     """Refused, by the service or locally, and not live through this run; `error` says why."""
     DEFERRED = "deferred"
-    """Not live: there was no quota or too much traffic; `retry_at` says when to come back, where it is known."""
+    """Not put live by us: there was no quota or too much traffic; `retry_at` says when to come back, where known."""
     NOT_SENT = "not_sent"
     """Nothing was sent that could have put it live: the run had stopped, or no connection was made."""
     UNKNOWN = "unknown"

@@ -158,6 +158,7 @@ def _copied(log: AccountLog, _now: float) -> AccountLog:
 
 
 _EVENTFUL: tuple[Callable[[AccountLog, float], object], ...] = (
+    lambda log, _: _settle(log, _T0 - 86_400.0, job="faded", how="unknown"),
     partial(_reserve, job="held", name="first"),
     partial(_reserve, job="held", name="second"),
     partial(_settle, job="spent", how="published"),
@@ -168,4 +169,5 @@ _EVENTFUL: tuple[Callable[[AccountLog, float], object], ...] = (
     partial(_reserve, job="doubtful", name="again"),
     lambda log, _: log.snapshot(_T0 - 90_000.0, None),
 )
-"""What leaves something in every field of a log: charges, doubts, holders, a refusal and a clock that was set back."""
+"""What leaves something in every field of a log: charges, doubts, one that no longer counts, holders, a refusal
+and a clock that was set back."""

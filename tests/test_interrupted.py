@@ -134,7 +134,7 @@ async def test_a_callback_that_is_cancelled_by_its_own_doing_ends_no_worker(
 
     report = await connect(sandbox).publish_many([sandbox.draft() for _ in range(8)], on_outcome=tell)
     assert len(report.published) == 8
-    assert caplog.text.count("on_outcome raised") == 1
+    assert caplog.text.count("on_outcome raised;") == 1
 
 
 async def test_a_cancelled_run_cancels_its_callback(sandbox: Sandbox, connect: Connect) -> None:

@@ -36,22 +36,23 @@ def refusal(*, headers: str = "", **details: object) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("before", "in_doubt", "settlement"),
+    ("before", "has_doubtful_attempt", "settlement"),
     [
         ("new", False, "released"),
         ("new", True, "confirmed"),
-        ("held", False, "confirmed"),
+        ("held", False, "found"),
         ("held", True, "confirmed"),
+        ("unknown", False, "found"),
         ("unknown", True, "confirmed"),
         ("spent", False, "unsent"),
         ("spent", True, "unsent"),
     ],
 )
 def test_a_job_found_live_is_charged_if_a_request_of_ours_may_have_put_it_there(
-    before: Before, in_doubt: bool, settlement: Settlement
+    before: Before, has_doubtful_attempt: bool, settlement: Settlement
 ) -> None:
-    """One that was live before uses up nothing, and one that is charged already is so once."""
-    flight = Flight("job_1", in_doubt=in_doubt)
+    """Just now, if an attempt with this slot may have; one that was live before uses up nothing, or is charged once."""
+    flight = Flight("job_1", has_doubtful_attempt=has_doubtful_attempt)
     reservation = Reservation("r", "job_1", before, None, 0.0, 180.0)
     assert _settlement_of_one_found_live(flight, reservation) == settlement
 
@@ -64,7 +65,7 @@ def test_a_failure_without_doubt_gives_the_slot_back(error: OpenTrainError) -> N
 
 
 @pytest.mark.parametrize(
-    ("error", "reached", "settlement", "effect"),
+    ("error", "just_now", "settlement", "effect"),
     [
         (NotPublishReadyError(), True, "released", "none"),
         (ModerationBlockedError(), False, "released", "none"),
@@ -74,10 +75,10 @@ def test_a_failure_without_doubt_gives_the_slot_back(error: OpenTrainError) -> N
     ],
 )
 def test_only_a_decisive_answer_ends_a_doubt(
-    error: OpenTrainError, reached: bool, settlement: Settlement, effect: str
+    error: OpenTrainError, just_now: bool, settlement: Settlement, effect: str
 ) -> None:
-    """After any other one the draft may be live; its slot keeps its date where nothing was sent this time."""
-    flight = Flight("job_1", in_doubt=True, has_reached_server=reached)
+    """After any other one the draft may be live; its slot keeps its date where the doubt did not arise this time."""
+    flight = Flight("job_1", in_doubt=True, has_doubtful_attempt=just_now)
     assert (_settlement_after(error, flight), error.effect) == (settlement, effect)
 
 

@@ -60,7 +60,7 @@ def test_an_unknown_place_counts_and_is_settled_by_the_same_job() -> None:
     account.settled("a", "unknown")
     again = account.reserve("a", T0 + 60)
     assert (again.before, again.before_at, account.used()) == ("unknown", T0, 1)
-    account.log.settle(again, "confirmed", T0 + 61)
+    account.log.settle(again, "found", T0 + 61)
     assert account.log.jobs["a"].at == T0
     assert account.log.jobs["a"].kind == "spent"
 
@@ -269,7 +269,7 @@ def test_a_doubt_that_was_joined_and_cleared_leaves_when_it_was_to_leave() -> No
     account.settled("a", "unknown")
     again = account.reserve("a", T0 + WINDOW - 60)
     assert account.used(T0 + WINDOW - 59) == 1
-    account.log.settle(again, "confirmed", T0 + WINDOW - 58)
+    account.log.settle(again, "found", T0 + WINDOW - 58)
     assert isinstance(account.ask("b", T0 + WINDOW - 1), Denied)
     assert isinstance(account.ask("b", T0 + WINDOW), Reservation)
 

@@ -7,31 +7,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from opentrain_async.quota import dump_log, load_log
-from opentrain_async.quota._log import SAFE_LIMIT, WINDOW, AccountLog
+from opentrain_async.quota._log import REMEMBERED, SAFE_LIMIT, WINDOW, AccountLog
 from opentrain_async.quota._slots import Denied, Reservation, Settlement
+
+from .true_server import ARRIVALS, TrueServer
 
 _JOBS = st.sampled_from([f"job_{number}" for number in range(8)])
 _PAUSES = st.sampled_from([0.0, 1.0, 59.0, 200.0, 3600.0, 7200.0, WINDOW / 2, WINDOW - 1, WINDOW])
 _LEASE = 180.0
-
-
-class TrueServer:
-    """The server that the log is held against: exact, and with nothing to learn."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.live: set[str] = set()
-        self.charges: list[float] = []
-
-    def publish(self, job: str, now: float) -> bool | None:
-        """True: charged now; False: was live already; None: refused by the quota."""
-        if job in self.live:
-            return False
-        if sum(now < at + WINDOW for at in self.charges) >= self.limit:
-            return None
-        self.live.add(job)
-        self.charges.append(now)
-        return True
 
 
 class QuotaMachine(RuleBasedStateMachine):
@@ -39,6 +22,8 @@ class QuotaMachine(RuleBasedStateMachine):
 
     limit = 5
     cap: int | None = 5
+    is_alone = False
+    """Nobody else publishes: then nothing excuses a count that is too low."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,6 +33,7 @@ class QuotaMachine(RuleBasedStateMachine):
         self.under_way: list[Reservation] = []
         self.numbers = itertools.count()
         self.refusals: dict[str, float] = {}
+        self.in_doubt: dict[str, float] = {}
         self.someone_else = False
         self.was_in_doubt = False
 
@@ -55,6 +41,8 @@ class QuotaMachine(RuleBasedStateMachine):
         answer = self.log.reserve(job, self.now, reservation_id=f"r{next(self.numbers)}", lease=_LEASE, cap=self.cap)
         if isinstance(answer, Denied):
             assert answer.retry_at > self.now
+            may_be_live = self.now - self.in_doubt.get(job, -REMEMBERED) < REMEMBERED
+            assert answer.in_doubt or not may_be_live, "a draft that may be live is said not to be"
         return answer if isinstance(answer, Reservation) else None
 
     @rule(job=_JOBS)
@@ -65,22 +53,34 @@ class QuotaMachine(RuleBasedStateMachine):
             self.under_way.append(reservation)
 
     @precondition(lambda self: self.under_way)
-    @rule(data=st.data(), reply_is_lost=st.booleans())
-    def send(self, data: st.DataObject, reply_is_lost: bool) -> None:
-        """A client sends what it reserved, and learns of the answer or not."""
+    @precondition(lambda self: self.in_doubt)
+    @rule(data=st.data())
+    def begin_again(self, data: st.DataObject) -> None:
+        """A client tries a draft again that is in doubt."""
+        self.begin(data.draw(st.sampled_from(sorted(self.in_doubt))))
+
+    @precondition(lambda self: self.under_way)
+    @rule(data=st.data(), arrive=ARRIVALS, reply_is_lost=st.booleans())
+    def send(self, data: st.DataObject, arrive: list[bool], reply_is_lost: bool) -> None:
+        """A client sends what it reserved, again after a lost reply, and learns of the answer or not."""
         reservation = self.under_way.pop(data.draw(st.integers(0, len(self.under_way) - 1)))
         if reservation.lease_ends <= self.now:
             return  # nobody sends that late: the retry deadline ends a minute before the lease
         reply_is_lost &= reservation.before != "spent"
-        charged = self.server.publish(reservation.job, self.now)
+        charged = self.server.asked(reservation.job, self.now, arrive, is_answered=not reply_is_lost)
+        is_sent_twice = len(arrive) > 1 and reservation.before != "spent"
+        self.was_in_doubt |= is_sent_twice
+        self.in_doubt.pop(reservation.job, None)
+        if reply_is_lost or (charged is None and (is_sent_twice or reservation.before in {"held", "unknown"})):
+            self.in_doubt[reservation.job] = self.now
         if reply_is_lost:
             self.was_in_doubt = True
             self.log.settle(reservation, "unknown", self.now)
         elif charged is None:
-            doubtful = reservation.before == "unknown"
+            doubtful = reservation.before in {"held", "unknown"}
             self.log.refused(
                 reservation,
-                "unknown" if doubtful else "released",
+                "unknown" if is_sent_twice else "unsent" if doubtful else "released",
                 self.now,
                 limit=self.limit,
                 window=WINDOW,
@@ -92,10 +92,12 @@ class QuotaMachine(RuleBasedStateMachine):
             self.log.settle(reservation, "published", self.now)
         elif reservation.before == "spent":
             self.log.settle(reservation, "unsent", self.now)
+        elif is_sent_twice:
+            self.log.settle(reservation, "confirmed", self.now)
         elif reservation.before == "new":
             self.log.settle(reservation, "released", self.now)
         else:
-            self.log.settle(reservation, "confirmed", self.now)
+            self.log.settle(reservation, "found", self.now)
 
     @precondition(lambda self: self.under_way)
     @rule(data=st.data(), sent=st.booleans())
@@ -105,6 +107,7 @@ class QuotaMachine(RuleBasedStateMachine):
         reservation = self.under_way.pop(data.draw(st.integers(0, len(self.under_way) - 1)))
         if sent and self.now < reservation.lease_ends and reservation.before != "spent":
             self.server.publish(reservation.job, self.now)
+            self.in_doubt[reservation.job] = self.now
 
     @precondition(lambda self: self.under_way)
     @rule(data=st.data(), how=st.sampled_from(["released", "unsent"]))
@@ -112,13 +115,17 @@ class QuotaMachine(RuleBasedStateMachine):
         """A draft that is not live turns out to be incomplete, or was never sent."""
         index = data.draw(st.integers(0, len(self.under_way) - 1))
         if self.under_way[index].job not in self.server.live:
-            self.log.settle(self.under_way.pop(index), how, self.now)
+            reservation = self.under_way.pop(index)
+            self.log.settle(reservation, how, self.now)
+            if how == "released":
+                self.in_doubt.pop(reservation.job, None)
 
     @rule(pause=_PAUSES)
     def wait(self, pause: float) -> None:
         """Time goes by."""
         self.now += pause
 
+    @precondition(lambda self: not self.is_alone)
     @rule()
     def publish_elsewhere(self) -> None:
         """Somebody publishes by hand."""
@@ -134,6 +141,7 @@ class QuotaMachine(RuleBasedStateMachine):
         is_certain = slot is not None and slot.kind == "spent" and not self.was_in_doubt
         if job in self.server.live and is_certain and not self.under_way:
             self.server.live.discard(job)
+            self.in_doubt.pop(job, None)
 
     @invariant()
     def nothing_the_server_charged_us_is_forgotten(self) -> None:
@@ -182,7 +190,14 @@ class LearningMachine(QuotaMachine):
     cap = None
 
 
+class LoneMachine(ToldMachine):
+    """The same where nobody else publishes."""
+
+    is_alone = True
+
+
+TestLoneMachine = LoneMachine.TestCase
 TestQuotaMachine = ToldMachine.TestCase
 TestQuotaMachine.settings = settings(max_examples=100, stateful_step_count=50, deadline=None, derandomize=True)
 TestLearningMachine = LearningMachine.TestCase
-TestLearningMachine.settings = TestQuotaMachine.settings
+TestLearningMachine.settings = TestLoneMachine.settings = TestQuotaMachine.settings

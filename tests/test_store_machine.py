@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from opentrain_async.quota import LedgerStore, MemoryLedger, QuotaLedger, RedisLedger, SQLiteLedger, _redis_link
-from opentrain_async.quota._slots import Before, Reservation, Settlement
+from opentrain_async.quota._log import REMEMBERED
+from opentrain_async.quota._slots import Before, Denied, Reservation, Settlement
 
 from .servers import KINDS_OF_REDIS, RedisServer
-from .test_quota_machine import TrueServer
+from .true_server import ARRIVALS, TrueServer
 from .virtual import VirtualClock
 
 LIMIT = 4
@@ -34,7 +35,10 @@ EXAMPLES_EACH = 400
 """A long run begins anew that often with the next seed: what Hypothesis remembers of a run grows with it."""
 
 _FOUND_LIVE: Mapping[Before, Settlement] = {
-    "spent": "unsent", "new": "released", "held": "confirmed", "unknown": "confirmed",
+    "spent": "unsent", "new": "released", "held": "found", "unknown": "found",
+}  # fmt: skip
+_REFUSED: Mapping[Before, Settlement] = {
+    "spent": "released", "new": "released", "held": "unsent", "unknown": "unsent",
 }  # fmt: skip
 
 _JOBS = st.sampled_from([f"job_{number}" for number in range(8)])
@@ -88,6 +92,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.server = TrueServer(LIMIT)
         self.clients = [self.client(store) for store in self.world.stores]
         self.under_way: list[tuple[int, Reservation, float]] = []
+        self.in_doubt: dict[str, float] = {}
         self.behind = 0.0
 
     def client(self, store: LedgerStore) -> QuotaLedger:
@@ -104,6 +109,15 @@ class StoreMachine(RuleBasedStateMachine):
         answer = self.world.runner.run(self.clients[client]._try(job, 0))
         if isinstance(answer, Reservation):
             self.under_way.append((client, answer, self.now + LEASE))
+        is_fresh = self.now - self.in_doubt.get(job, -REMEMBERED) < REMEMBERED - A_WRONG_CLOCK
+        if isinstance(answer, Denied) and is_fresh:
+            assert answer.in_doubt, "a draft that may be live is said not to be"
+
+    @precondition(lambda self: self.in_doubt)
+    @rule(client=_CLIENTS, data=st.data())
+    def begin_again(self, client: int, data: st.DataObject) -> None:
+        """A client tries a draft again that is in doubt."""
+        self.begin(client, data.draw(st.sampled_from(sorted(self.in_doubt))))
 
     @rule(client=_CLIENTS, job=_JOBS, after=st.integers(0, 6))
     def be_cancelled(self, client: int, job: str, after: int) -> None:
@@ -121,28 +135,39 @@ class StoreMachine(RuleBasedStateMachine):
         self.world.runner.run(leave())
 
     @precondition(lambda self: self.under_way)
-    @rule(data=st.data(), reply_is_lost=st.booleans(), how=st.sampled_from(["awaited", "cancelled", "soon"]))
-    def send(self, data: st.DataObject, reply_is_lost: bool, how: str) -> None:
-        """A client sends what it reserved, and learns of the answer or not; settling survives a cancellation."""
+    @rule(
+        data=st.data(),
+        arrive=ARRIVALS,
+        reply_is_lost=st.booleans(),
+        how=st.sampled_from(["awaited", "cancelled", "soon"]),
+    )
+    def send(self, data: st.DataObject, arrive: list[bool], reply_is_lost: bool, how: str) -> None:
+        """A client sends what it reserved, again after a lost reply, and learns of the answer or not."""
         client, reservation, until = self.under_way.pop(data.draw(st.integers(0, len(self.under_way) - 1)))
         if until <= self.now:
             return  # nobody sends that late: the retry deadline ends a minute before the lease
-        charged = self.server.publish(reservation.job, self.now)
-        assert charged is not None or reservation.probe or reservation.before != "new", "more than the limit was let in"
-        self.world.runner.run(self.finish(client, reservation, charged, reply_is_lost, how))
+        charged = self.server.asked(reservation.job, self.now, arrive, is_answered=not reply_is_lost)
+        if reply_is_lost:
+            self.in_doubt[reservation.job] = self.now
+        elif charged is not None:
+            self.in_doubt.pop(reservation.job, None)
+        is_asked_after = reservation.before != "new" or reply_is_lost
+        assert charged is not None or reservation.probe or is_asked_after, "more than the limit was let in"
+        self.world.runner.run(self.finish(client, reservation, charged, reply_is_lost, len(arrive) > 1, how))
 
     async def finish(
-        self, client: int, reservation: Reservation, charged: bool | None, is_lost: bool, how: str
+        self, client: int, reservation: Reservation, charged: bool | None, is_lost: bool, is_second: bool, how: str
     ) -> None:
         ledger = self.clients[client]
         settling: Coroutine[object, object, object]
         if is_lost and reservation.before != "spent":
             settling = ledger.settle(reservation, "unknown")
         elif charged is None:
-            refused: Settlement = "unknown" if reservation.before == "unknown" else "released"
+            refused = "unknown" if is_second else _REFUSED[reservation.before]
             settling = ledger.refused(reservation, refused, limit=LIMIT, window=DAY, retry_after=None)
         else:
-            settlement: Settlement = "published" if charged else _FOUND_LIVE[reservation.before]
+            found = "confirmed" if is_second and reservation.before != "spent" else _FOUND_LIVE[reservation.before]
+            settlement: Settlement = "published" if charged else found
             if how == "soon":
                 ledger.settle_soon(reservation, settlement)
                 settling = ledger.snapshot()
@@ -162,6 +187,7 @@ class StoreMachine(RuleBasedStateMachine):
         for client, reservation, until in self.under_way:
             if client == victim and sent and self.now < until and reservation.before != "spent":
                 self.server.publish(reservation.job, self.now)
+                self.in_doubt[reservation.job] = self.now
         self.under_way = [entry for entry in self.under_way if entry[0] != victim]
         if not isinstance(self.world.stores[victim], MemoryLedger):
             self.world.close_one(self.world.stores[victim])

@@ -32,6 +32,8 @@ SAFE_LIMIT = 3
 CLAIMED_LIMIT = 20
 PROBE_INTERVAL = 3600.0
 """Seconds after a refusal in which nothing is sent to find out more."""
+REMEMBERED = 30 * WINDOW
+"""Seconds for which a doubt that no longer counts is remembered: nobody is to say of the draft that it is not live."""
 _LATE = 60.0
 """Seconds by which a step may lag behind another that read the clock later and was faster: no clock is wrong then."""
 
@@ -40,12 +42,14 @@ _LATE = 60.0
 class AccountLog:
     """One account's slots, what the server has said about its limit, and the steps on both.
 
-    A job has at most one slot that can be joined; `others` are charges that no job can join. With room in the
-    window a step costs the same however long the log is.
+    A job has at most one slot that can be joined; `others` are charges that no job can join, and `faded` the doubts
+    that no longer count, because their window is over or a probe was accepted. With room in the window a step costs
+    the same however long the log is.
     """
 
     jobs: dict[str, Slot] = Factory(dict[str, Slot])
     others: list[Slot] = Factory(list[Slot])
+    faded: dict[str, Slot] = Factory(dict[str, Slot])
     window: float = WINDOW
     limit: int | None = None
     limit_source: Literal["server", "documented"] | None = None
@@ -91,11 +95,9 @@ class AccountLog:
             holders = frozenset(who.id for slot in self.jobs.values() if slot.is_held(now) for who in slot.holders)
             may_go_beyond = not holders and self._may_go_beyond(limit, cap, now)
             if ahead or not may_go_beyond:
-                return Busy(holders) if free > 0 or holders or may_go_beyond else self._denied(limit, now)
-        probe = is_beyond and limit is not None
-        reservation = Reservation(reservation_id, job, "new", None, now, lease, probe)
-        self.jobs[job] = Slot(holders=(reservation,))
-        return reservation
+                is_busy = free > 0 or holders or may_go_beyond
+                return Busy(holders) if is_busy else self._denied(limit, now, in_doubt=job in self.faded)
+        return self._open(job, now, reservation_id, lease, probe=is_beyond and limit is not None)
 
     def renew(self, reservation: Reservation, now: float) -> None:
         """Begin the lease of a reservation anew, if it has not been taken for abandoned meanwhile."""
@@ -124,15 +126,17 @@ class AccountLog:
         self.window = other.window
         self.others += [slot for slot in other.others if slot not in self.others]
         self.jobs = {**other.jobs, **self.jobs}
+        self.faded = {job: slot for job, slot in {**other.faded, **self.faded}.items() if job not in self.jobs}
         self.forget_limit()
         self._tidy(now)
 
     def settle(self, reservation: Reservation, how: Settlement, now: float) -> None:
         """End a reservation. Doing so twice, or after its lease, is harmless.
 
-        Certainty wins: *published* and *confirmed* stand against whatever the slot said, and *unknown* never
-        overwrites them. *released* takes away this reservation and the doubt that it inherited, never somebody
-        else's; *unsent* this reservation alone.
+        Certainty wins: *published*, *confirmed* and *found* stand against whatever the slot said, and *unknown* never
+        overwrites them. What was *found* was charged when it came into doubt, unless somebody else is at work on it
+        who may have done it since. *released* takes away this reservation and the doubt that it inherited, never
+        somebody else's; *unsent* this reservation alone.
         """
         if self.ahead or not self.seen <= now < self.tidy_until:
             now = self._tidy(now)
@@ -140,12 +144,15 @@ class AccountLog:
         slot = self.jobs.get(reservation.job)
         if slot is None:
             slot = self.jobs[reservation.job] = Slot()
+        if how not in {"released", "unsent"}:
+            self.faded.pop(reservation.job, None)
         slot.let_go(reservation.id)
         if how == "published":
             self._charge(slot, reservation, now)
             return
-        if how == "confirmed" and slot.kind != "spent":
-            slot.at = slot.at if slot.kind == "unknown" else now
+        if how in {"confirmed", "found"} and slot.kind != "spent":
+            is_of_before = how == "found" and slot.kind == "unknown" and not slot.holders
+            slot.at = slot.at if is_of_before else now
             slot.kind = "spent"
         elif how == "unknown" and slot.kind != "spent":
             slot.kind, slot.at = "unknown", now
@@ -169,7 +176,7 @@ class AccountLog:
 
         Args:
             reservation: The refused draft's.
-            how: How to settle it: `RELEASED`, or `UNKNOWN` where an earlier attempt is in doubt.
+            how: How to settle it: *released*, or where the draft is in doubt *unknown* or *unsent*.
             now: The time of the answer.
             limit: The server's limit, or `None` where it gave none that makes sense: then the known one stays.
             window: The server's window in seconds, or `None` likewise.
@@ -235,6 +242,19 @@ class AccountLog:
             return self.limit
         return min(cap, self.limit) if self.limit_source == "server" else cap
 
+    def _open(self, job: str, now: float, reservation_id: str, lease: float, *, probe: bool) -> Reservation:
+        """A slot for a job that has none; a doubt about it that had faded counts again."""
+        slot = self.faded.pop(job, None)
+        if slot is None:
+            slot = self.jobs[job] = Slot()
+            reservation = Reservation(reservation_id, job, "new", None, now, lease, probe)
+        else:
+            self.jobs[job] = slot
+            self.tidy_until = min(self.tidy_until, slot.at + self.window)
+            reservation = Reservation(reservation_id, job, "unknown", slot.at, now, lease, probe)
+        slot.join(reservation)
+        return reservation
+
     def _join(self, job: str, now: float, reservation_id: str, lease: float) -> Reservation:
         """Take part in a job's slot: a retry, a resumed run or another process, charged once together."""
         slot = self.jobs[job]
@@ -259,11 +279,11 @@ class AccountLog:
             return cap is None or self.used < cap
         return sum(slot.kind == "spent" for slot in self._slots()) < min(limit, self.used)
 
-    def _denied(self, limit: int | None, now: float) -> Denied:
+    def _denied(self, limit: int | None, now: float, *, in_doubt: bool = False) -> Denied:
         """No place until so many slots have left the window that one is free."""
         departures = sorted(slot.dated() + self.window for slot in self._slots())
         frees_at = departures[0 if limit is None else self.used - limit]
-        return Denied(frees_at - self.ahead, frees_at - now, limit, self.used)
+        return Denied(frees_at - self.ahead, frees_at - now, limit, self.used, in_doubt)
 
     def _charge(self, slot: Slot, reservation: Reservation, now: float) -> None:
         """Date a publish that the server has just charged.
@@ -287,7 +307,13 @@ class AccountLog:
             oldest = min(elsewhere, key=Slot.dated)
             self.others = [slot for slot in self.others if slot is not oldest]
         elif doubtful:
-            del self.jobs[min(doubtful, key=lambda job: self.jobs[job].dated())]
+            self._fade(min(doubtful, key=lambda job: self.jobs[job].dated()))
+
+    def _fade(self, job: str) -> None:
+        """Count a job's slot no longer, and remember that the job may be live, if that is not certain."""
+        slot = self.jobs.pop(job)
+        if slot.kind != "spent":
+            self.faded[job] = Slot("unknown", slot.dated())
 
     def _tidy(self, clock: float) -> float:
         """Find the log's own time by the clock's, and let go of what has left the window; returns that time."""
@@ -300,7 +326,9 @@ class AccountLog:
         return self.seen
 
     def _forget_the_departed(self, now: float) -> None:
-        self.jobs = {job: slot for job, slot in self.jobs.items() if now < slot.dated() + self.window}
+        for job in [job for job, slot in self.jobs.items() if now >= slot.dated() + self.window]:
+            self._fade(job)
+        self.faded = {job: slot for job, slot in self.faded.items() if now < slot.at + REMEMBERED}
         self.others = [slot for slot in self.others if now < slot.dated() + self.window]
         # What has no date yet, or is dated from now on, leaves no sooner than a window from now.
         self.tidy_until = min([now, *(slot.at for slot in self._slots() if slot.kind)]) + self.window

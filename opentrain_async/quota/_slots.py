@@ -7,11 +7,12 @@ from attrs import define, field, frozen
 Before = Literal["new", "held", "unknown", "spent"]
 """What the log knew of a job when a reservation was made for it."""
 
-Settlement = Literal["published", "confirmed", "released", "unsent", "unknown"]
+Settlement = Literal["published", "confirmed", "found", "released", "unsent", "unknown"]
 """What became of a reservation:
 
 - published: the server said `alreadyPublished: false`: a publish was charged just now;
-- confirmed: it said `alreadyPublished: true`, and a request of our own may be the reason: charged, if not yet;
+- confirmed: it said `alreadyPublished: true`, and a request of this reservation may be the reason: charged just now;
+- found: it said so to the first request of this reservation, and an earlier one may be the reason: charged by then;
 - released: it answered that nothing was published;
 - unsent: nothing reached it;
 - unknown: something was sent and not decided.
@@ -62,12 +63,14 @@ class Denied:
         wait: In how many seconds that is, which holds by any clock.
         limit: Publishes per window; `None` while it is unknown.
         used: How many slots lie in the window.
+        in_doubt: The draft may be live all the same: an earlier publish of it was never decided.
     """
 
     retry_at: float
     wait: float
     limit: int | None
     used: int
+    in_doubt: bool = False
 
 
 @define

@@ -27,7 +27,8 @@ def dump_log(log: AccountLog) -> str:
     )
     jobs = ",".join([slot.written or _write(job, slot) for job, slot in log.jobs.items()])
     others = ",".join([slot.written or _write(None, slot) for slot in log.others])
-    return f"[{FORMAT},[{facts}],[{jobs}],[{others}]]"
+    faded = ",".join([slot.written or _write(job, slot) for job, slot in log.faded.items()])
+    return f"[{FORMAT},[{facts}],[{jobs}],[{others}],[{faded}]]"
 
 
 def load_log(text: str | bytes) -> AccountLog:
@@ -71,11 +72,14 @@ def _holder(who: Reservation) -> str:
     )
 
 
-def _log(facts: list[Any], jobs: Iterable[list[Any]], others: Iterable[list[Any]]) -> AccountLog:
+def _log(
+    facts: list[Any], jobs: Iterable[list[Any]], others: Iterable[list[Any]], faded: Iterable[list[Any]]
+) -> AccountLog:
     window, limit, limit_source, limit_learned_at, refused_at, seen, ahead = facts
     return AccountLog(
         {job: _slot(*fields) for job, *fields in jobs},
         [_slot(*fields) for _, *fields in others],
+        {job: _slot(*fields) for job, *fields in faded},
         window, limit, limit_source, limit_learned_at, refused_at, seen, ahead,
     )  # fmt: skip
 

@@ -1,0 +1,134 @@
+"""A draft in doubt: when it was charged, and that nobody says that it is not live while it may be."""
+
+from collections.abc import Callable
+
+import pytest
+
+from opentrain_async import AsyncOpenTrain, OutcomeStatus, PublishOutcome
+from opentrain_async.errors import QuotaExceededError
+from opentrain_async.quota import dump_log, load_log
+from opentrain_async.quota._log import REMEMBERED, WINDOW, AccountLog
+from opentrain_async.quota._slots import Denied, Reservation
+from opentrain_async.sandbox import Fault, Sandbox
+
+from .account import LEASE, T0, Account
+from .peers import AT_ONCE, ONCE
+
+Connect = Callable[..., AsyncOpenTrain]
+
+
+async def publish(client: AsyncOpenTrain, job_id: str) -> PublishOutcome:
+    """Publish one draft, without a word of an outage."""
+    (outcome,) = (await client.publish_many([job_id], outage_patience=0)).outcomes
+    return outcome
+
+
+async def test_what_a_later_request_has_charged_is_not_dated_as_the_doubt_before_it(
+    unclaimed: Sandbox, connect: Connect
+) -> None:
+    """A publish that came to nothing, and was made a day later with its answer lost, counts from then."""
+    late, *others, last = [unclaimed.draft() for _ in range(4)]
+    client = connect(unclaimed, retry=AT_ONCE, daily_limit=3)
+    unclaimed.fault(Fault.CLOSE, job_id=late, times=4)
+    assert (await publish(client, late)).status is OutcomeStatus.UNKNOWN
+    unclaimed.advance(hours=23)
+    unclaimed.fault(Fault.CLOSE, job_id=late, call=5, published=True)
+    assert (await publish(client, late)).status is OutcomeStatus.PUBLISHED
+    for job_id in others:
+        assert (await publish(client, job_id)).status is OutcomeStatus.PUBLISHED
+    unclaimed.advance(hours=2)
+    outcome = await publish(client, last)
+    assert (outcome.status, outcome.attempts, unclaimed.refusals) == (OutcomeStatus.DEFERRED, 0, 0)
+    unclaimed.advance(hours=22)
+    assert (await publish(client, last)).status is OutcomeStatus.PUBLISHED
+
+
+async def test_a_draft_whose_doubt_no_longer_counts_is_still_not_said_to_be_no_job(
+    unclaimed: Sandbox, connect: Connect
+) -> None:
+    """After probes have shown that some of the doubts were none, nobody knows which: UNKNOWN, until it can be sent."""
+    doubtful, *others = [unclaimed.draft() for _ in range(6)]
+    client = connect(unclaimed, retry=ONCE, daily_limit=3)
+    unclaimed.fault(Fault.CLOSE, job_id=doubtful, published=True)
+    for job_id in others[:2]:
+        unclaimed.fault(Fault.CLOSE, job_id=job_id)
+    for job_id in (doubtful, *others):
+        await publish(client, job_id)
+    assert doubtful not in {slot.job_id for slot in (await client.quota()).slots}
+    outcome = await publish(client, doubtful)
+    assert (outcome.status, outcome.attempts) == (OutcomeStatus.UNKNOWN, 0)
+    assert isinstance(outcome.error, QuotaExceededError)
+    assert (outcome.error.effect, outcome.retry_at) == ("unknown", outcome.error.retry_at)
+    unclaimed.advance(hours=24)
+    outcome = await publish(client, doubtful)
+    assert (outcome.status, (await client.quota()).used) == (OutcomeStatus.PUBLISHED, 0)
+
+
+async def test_a_draft_whose_doubt_is_a_day_old_is_still_not_said_to_be_no_job(
+    unclaimed: Sandbox, connect: Connect
+) -> None:
+    """Its slot has left the window; what became of it nobody has found out yet."""
+    doubtful, *others = [unclaimed.draft() for _ in range(4)]
+    client = connect(unclaimed, retry=ONCE, daily_limit=3)
+    unclaimed.fault(Fault.CLOSE, job_id=doubtful, published=True)
+    await publish(client, doubtful)
+    unclaimed.advance(hours=25)
+    for job_id in others:
+        await publish(client, job_id)
+    assert (await publish(client, doubtful)).status is OutcomeStatus.UNKNOWN
+    with pytest.raises(QuotaExceededError, match="may have") as caught:
+        await client.publish(doubtful)
+    assert caught.value.effect == "unknown"
+
+
+def test_a_doubt_is_remembered_for_a_month() -> None:
+    """Also by whoever has the log from elsewhere, and under another name."""
+    account, another = Account(cap=1), AccountLog()
+    account.settled("a", "unknown")
+    for now in (T0 + WINDOW, T0 + REMEMBERED - 1):
+        account.publish(1, now, name=f"at_{now}")
+        denied = account.ask("a", now)
+        assert isinstance(denied, Denied)
+        assert denied.in_doubt
+    assert load_log(dump_log(account.log)) == account.log
+    another.take_over(account.log, T0 + REMEMBERED - 1)
+    assert another.faded == account.log.faded
+    assert account.used(T0 + REMEMBERED) == 1
+    again = account.ask("a", T0 + REMEMBERED)
+    assert isinstance(again, Denied)
+    assert not again.in_doubt
+
+
+@pytest.mark.parametrize(("how", "used", "faded"), [("found", 0, 0), ("confirmed", 1, 0), ("unsent", 0, 1)])
+def test_a_doubt_that_had_faded_is_settled_by_the_same_job(how: str, used: int, faded: int) -> None:
+    """What is found now was charged then; what is charged now counts now; of what was not sent nothing is known."""
+    account = Account(cap=1)
+    account.settled("a", "unknown")
+    again = account.reserve("a", T0 + WINDOW)
+    assert (again.before, again.before_at) == ("unknown", T0)
+    assert account.used(T0 + WINDOW) == 1
+    account.log.settle(again, how, T0 + WINDOW + 1)  # type: ignore[arg-type]
+    assert (account.used(T0 + WINDOW + 1), len(account.log.faded)) == (used, faded)
+
+
+def test_who_comes_after_one_that_died_in_a_doubtful_slot_counts_its_charge_from_now() -> None:
+    """It may have been made at any time since: the doubt's own date would let the slot go too early."""
+    account = Account(cap=3)
+    account.settled("a", "unknown")
+    account.reserve("a", T0 + 3600)  # and dies
+    after = account.reserve("a", T0 + 3660)
+    account.log.settle(after, "found", T0 + 3661)
+    assert account.log.jobs["a"].at == T0 + 3661
+
+
+def test_a_settlement_that_comes_after_its_slot_has_faded_takes_the_doubt_along() -> None:
+    """The job has one slot again, and not a doubt besides."""
+    account = Account(cap=1)
+    late = account.reserve("a")
+    account.used(T0 + LEASE + WINDOW)
+    assert list(account.log.faded) == ["a"]
+    account.log.settle(late, "released", T0 + LEASE + WINDOW)
+    assert list(account.log.faded) == ["a"]
+    account.log.settle(late, "published", T0 + LEASE + WINDOW)
+    assert (list(account.log.jobs), account.log.faded) == (["a"], {})
+    assert isinstance(account.reserve("a", T0 + LEASE + WINDOW), Reservation)
