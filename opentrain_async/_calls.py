@@ -12,7 +12,7 @@ from ._retry import Retrier
 from ._secret import Secret
 from ._transport import Transport
 from ._wire import Reply, read_answer
-from .errors import APIError, BadRequestError, OpenTrainError
+from .errors import APIError, BadRequestError, ConnectionLostError, OpenTrainError
 
 T = TypeVar("T")
 
@@ -43,14 +43,15 @@ class Caller:
         Raises:
             OpenTrainError: It failed; `effect` says what it may have changed.
         """
-        in_doubt = False
+        in_doubt = has_lost = False
 
         async def attempt(seconds: float) -> T:
-            nonlocal in_doubt
+            nonlocal in_doubt, has_lost
             try:
-                return await self._attempt(operation, seconds)
+                return await self._attempt(operation, seconds, fresh=has_lost)
             except OpenTrainError as error:
                 in_doubt |= error.effect == "unknown"
+                has_lost = isinstance(error, ConnectionLostError)
                 raise
 
         def may_repeat(error: OpenTrainError) -> bool:
@@ -65,9 +66,9 @@ class Caller:
                 error.effect = "unknown"
             raise
 
-    async def _attempt(self, operation: Operation[T], seconds: float) -> T:
+    async def _attempt(self, operation: Operation[T], seconds: float, *, fresh: bool) -> T:
         try:
-            reply = _without(operation.secret, await self._transport.send(operation.request, seconds))
+            reply = _without(operation.secret, await self._transport.send(operation.request, seconds, fresh=fresh))
             now = self._clock.now()
             return read_answer(
                 reply, operation.read, operation.what, now, operation.job_id, is_oauth=operation.is_oauth

@@ -36,6 +36,7 @@ class Flight:
         kept_at: When the lease of that was last renewed, by the monotonic clock.
         in_doubt: An attempt, of this publish or of one that it follows, may have been applied.
         has_doubtful_attempt: One made with its present slot may have been.
+        has_lost: The last attempt has lost its connection.
         called_off: What its owner is told because the client itself has cancelled the task; that is done once.
         denial: Why there is no slot for it, since this was last asked for.
         passengers: Those besides the owner who wait to hear how it ends, each with a patience of their own.
@@ -52,6 +53,7 @@ class Flight:
     kept_at: float = -math.inf
     in_doubt: bool = False
     has_doubtful_attempt: bool = False
+    has_lost: bool = False
     called_off: Exception | None = None
     denial: QuotaExceededError | None = None
     passengers: dict["asyncio.Future[Ending]", Patience] = field(factory=_nobody)

@@ -11,7 +11,7 @@ from ._flight import Flight
 from ._retry import Retrier
 from ._transport import Transport
 from ._wire import publish_request, read_publish, window_seconds
-from .errors import OpenTrainError, QuotaExceededError
+from .errors import ConnectionLostError, OpenTrainError, QuotaExceededError
 from .models import PublishResult
 from .quota import QuotaLedger
 from .quota._slots import Denied, Reservation, Settlement
@@ -96,12 +96,13 @@ class Publisher:
         flight.attempts += 1
         flight.phase = "sending"
         try:
-            reply = await self._transport.send(publish_request(flight.job_id), seconds)
+            reply = await self._transport.send(publish_request(flight.job_id), seconds, fresh=flight.has_lost)
             result = read_publish(reply, flight.job_id, self._clock.now())
         except OpenTrainError as error:
             error.job_id, error.operation = flight.job_id, "publish"
             if error.effect == "unknown":
                 flight.in_doubt = flight.has_doubtful_attempt = True
+            flight.has_lost = isinstance(error, ConnectionLostError)
             flight.phase = "ready"
             _logger.debug("publish %s: attempt %d: %s", flight.job_id, flight.attempts, error)
             raise

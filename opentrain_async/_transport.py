@@ -52,23 +52,22 @@ class _Watch:
     Attributes:
         is_overdue: Its time is up.
         is_resolving: The host's name is being looked up for it.
-        has_lost: Its connection was lost.
-        follows_a_loss: The last attempt that was made in this context has lost its connection.
+        wants_fresh: It is not to go over a connection that was kept.
     """
 
-    __slots__ = ("_alarm", "_connection", "_seconds", "follows_a_loss", "has_lost", "is_overdue", "is_resolving")
+    __slots__ = ("_alarm", "_connection", "_seconds", "is_overdue", "is_resolving", "wants_fresh")
 
-    def __init__(self, alarm: Alarm, seconds: float, *, follows_a_loss: bool = False) -> None:
+    def __init__(self, alarm: Alarm, seconds: float, *, wants_fresh: bool = False) -> None:
         self.is_overdue = False
         self.is_resolving = False
-        self.has_lost = False
-        self.follows_a_loss = follows_a_loss
+        self.wants_fresh = wants_fresh
         self._alarm = alarm
         self._seconds = seconds
         self._connection: aiohttp.connector.Connection | None = None
 
     def begin(self, connection: aiohttp.connector.Connection) -> None:
         self._connection = connection
+        self.wants_fresh = True  # if aiohttp asks once more: it repeats a GET by itself that has lost its connection
         self._alarm.set(self, self._seconds)
 
     def ring(self) -> None:
@@ -83,7 +82,9 @@ class _Connector(aiohttp.TCPConnector):
 
     It hands out no kept connection on which the server has said something since its last answer, such as that answer
     once more: aiohttp would take that for the answer to the next request, and so one draft's for another's. And none
-    after a loss: those that were kept are as old as the one that was lost, so the retry would only lose the next.
+    to an attempt that wants a fresh one, as the last one of the same call has lost its own: those that are kept are as
+    old, so it would likely only lose the next, and be in doubt again. What is not handed out is closed: so a loss costs
+    the others that are idle just then, and a new connection for each of them that is needed later.
     """
 
     @cached_property
@@ -120,7 +121,7 @@ class _Connector(aiohttp.TCPConnector):
         if protocol is None or protocol not in self._used:
             self._used.add(protocol)
             return True
-        return not (protocol.should_close or (watch is not None and watch.follows_a_loss))
+        return not (protocol.should_close or (watch is not None and watch.wants_fresh))
 
 
 class _Socket(socket.socket):
@@ -185,7 +186,7 @@ class Transport:
         self._usual_seconds = max(connect_timeout, timeout)
         self._usual_timeout = self._timeout_within(self._usual_seconds)
 
-    async def send(self, request: Request, seconds: float) -> Reply:
+    async def send(self, request: Request, seconds: float, *, fresh: bool = False) -> Reply:
         """Make one attempt: connect, send, read all of the answer, leave the connection.
 
         A 401 of a token that has been renewed meanwhile is no answer: the request goes once more, with the new one.
@@ -193,6 +194,8 @@ class Transport:
         Args:
             request: What to send.
             seconds: How long the attempt may take at the most, whatever the timeouts say.
+            fresh: Over a new connection, because the last attempt has lost its own. A borrowed session's pool cannot be
+                told that, and hands out what it has.
 
         Returns:
             The answer. One that ends early is an answer too: its `flaw` says so.
@@ -210,9 +213,9 @@ class Transport:
             raise ConfigurationError("the session sends an Authorization header by itself, which has no place here")
         now = asyncio.get_running_loop().time
         ends_at = now() + seconds
-        reply = await self._send(request, seconds)
+        reply = await self._send(request, seconds, fresh=fresh)
         if reply.status == 401 and await self._is_renewed_since(token, ends_at - now()):
-            reply = await self._send(request, max(ends_at - now(), 0.0))
+            reply = await self._send(request, max(ends_at - now(), 0.0), fresh=False)
         return reply
 
     @asynccontextmanager
@@ -237,12 +240,10 @@ class Transport:
             await asyncio.wait({self._renewal}, timeout=max(seconds, 0.0))
         return token is not self.token
 
-    async def _send(self, request: Request, seconds: float) -> Reply:
+    async def _send(self, request: Request, seconds: float, *, fresh: bool) -> Reply:
         token = self.token
-        earlier = _current.get()
-        follows_a_loss = earlier is not None and earlier.has_lost
-        watch = _Watch(self._alarm, min(self._timeout, seconds), follows_a_loss=follows_a_loss)
-        _current.set(watch)
+        watch = _Watch(self._alarm, min(self._timeout, seconds), wants_fresh=fresh)
+        _current.set(watch)  # for the connector alone, while this attempt lasts: nobody asks what an earlier one was
         response: aiohttp.ClientResponse | None = None
         failure: OpenTrainError | None = None
         flaw: str | None = None
@@ -267,7 +268,6 @@ class Transport:
             ended_by = TimeoutError("time is up") if watch.is_overdue else error
             failure = _translated(ended_by, is_resolving=watch.is_resolving)
             flaw = f"cut off: {failure.__cause__}"
-            watch.has_lost = isinstance(failure, ConnectionLostError)
         except BaseException:
             if response is not None:
                 response.close()

@@ -4,7 +4,7 @@ import asyncio
 import math
 import re
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +15,7 @@ import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from opentrain_async import AsyncOpenTrain, OutcomeStatus, RetryPolicy
-from opentrain_async.errors import ConnectError, ServerError, TLSError
+from opentrain_async.errors import ConnectError, ConnectionLostError, ServerError, TLSError
 from opentrain_async.sandbox import Fault, Sandbox
 
 from .peers import AT_ONCE, CERTIFICATE, TOKEN, answer, client_of, live, peer, sends, server_tls, unused_port
@@ -33,6 +33,10 @@ async def with_kept_connections(proxy: Proxy, client: AsyncOpenTrain, sandbox: S
         for _ in range(3):
             publishes.create_task(client.publish(sandbox.draft()))
     assert proxy.connections == 3
+
+
+async def asks(client: AsyncOpenTrain, job_id: str) -> None:
+    await client.whoami()
 
 
 @pytest.mark.parametrize("reaches", [False, True], ids=["before", "after"])
@@ -69,6 +73,39 @@ async def test_F01_a_run_over_dead_connections_gives_each_draft_its_outcome(
         assert len(report.published) == 8
         assert max(outcome.attempts for outcome in report.outcomes) == 2
         assert (await client.quota()).used == len(sandbox.live) == 11
+        await client.close()
+
+
+async def test_F01_only_the_retry_goes_over_a_fresh_connection(sandbox: Sandbox, connect: Connect) -> None:
+    """What the same task asks for later goes over those that are kept: by the same client, or by another one."""
+    job_id = sandbox.draft()
+    async with proxied(sandbox.url) as proxy, proxied(sandbox.url) as elsewhere:
+        client = connect(sandbox, base_url=proxy.url, retry=AT_ONCE)
+        other = connect(sandbox, base_url=elsewhere.url)
+        proxy.spoil(FAULTS["reset"], reaches=False, times=4)
+        with pytest.raises(ConnectionLostError):
+            await client.close_job(job_id)
+        for _ in range(3):
+            await client.publish(sandbox.draft())
+            await other.publish(sandbox.draft())
+        assert [call.connection for call in proxy.calls] == [1, 2, 3, 4, 5, 5, 5]
+        assert elsewhere.connections == 1
+        await client.close()
+        await other.close()
+
+
+@pytest.mark.parametrize("call", [AsyncOpenTrain.close_job, asks], ids=["POST", "GET"])
+@pytest.mark.parametrize("how", LOSSES)
+async def test_F01_the_retry_of_any_call_goes_over_a_fresh_connection(
+    sandbox: Sandbox, connect: Connect, how: str, call: Callable[[AsyncOpenTrain, str], Awaitable[object]]
+) -> None:
+    """However many dead ones are kept it is made once; that of a GET aiohttp makes by itself."""
+    async with proxied(sandbox.url) as proxy:
+        client = connect(sandbox, base_url=proxy.url)
+        await with_kept_connections(proxy, client, sandbox)
+        proxy.spoil(FAULTS[how], reaches=True, which=proxy.is_over_a_kept_connection, times=math.inf)
+        await call(client, next(iter(sandbox.live)))
+        assert (len(proxy.calls), proxy.connections) == (5, 4)
         await client.close()
 
 
