@@ -9,12 +9,13 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, cast
 from weakref import WeakSet
 
 import aiohttp
 from aiohttp.abc import ResolveResult
 from aiohttp.client import ClientTimeout
+from aiohttp.client_proto import ResponseHandler
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -88,7 +89,7 @@ class _Connector(aiohttp.TCPConnector):
     """
 
     @cached_property
-    def _used(self) -> WeakSet[object]:
+    def _used(self) -> WeakSet[ResponseHandler]:
         """Those that have served a request, as long as they live."""
         return WeakSet()
 
@@ -117,11 +118,11 @@ class _Connector(aiohttp.TCPConnector):
         return found
 
     def _is_fit(self, connection: aiohttp.connector.Connection, watch: _Watch | None) -> bool:
-        protocol = connection.protocol
-        if protocol is None or protocol not in self._used:
-            self._used.add(protocol)
-            return True
-        return not (protocol.should_close or (watch is not None and watch.wants_fresh))
+        protocol = cast("ResponseHandler", connection.protocol)  # only one that was given back has none
+        if protocol in self._used:
+            return not (protocol.should_close or (watch is not None and watch.wants_fresh))
+        self._used.add(protocol)
+        return True
 
 
 class _Socket(socket.socket):
