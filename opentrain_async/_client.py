@@ -50,7 +50,9 @@ class AsyncOpenTrain(Posting, Onboarding):
         connect_timeout: Seconds, above 0, to get a connection, from the pool or anew. Nothing was sent when it fails.
         max_connections: The size of the connection pool, from 1.
         session: An aiohttp session to borrow. It is never closed or reconfigured; its own pool and settings hold,
-            and *timeout* and *connect_timeout* bound an attempt together. `None`: one of this client's own.
+            and *timeout* and *connect_timeout* bound an attempt together. Nor can its pool be looked at: a retry may go
+            over a kept connection that is as dead, and an error that a server sends twice over a kept connection is
+            taken for the answer to the next request on it, another draft's. `None`: one of this client's own.
         clock: Where time comes from: ``now()`` in epoch seconds, ``monotonic()``, ``await sleep(seconds)``.
             `None`: the machine's.
 

@@ -152,7 +152,8 @@ class Transport:
         max_connections: The size of the pool.
         session: A session to borrow, or `None` to open one with the first attempt. A borrowed one keeps its own
             pool and settings, and is never closed; with it *timeout* and *connect_timeout* bound an attempt
-            together, as its pool does not tell when it hands out a connection.
+            together, as its pool does not tell when it hands out a connection, nor whether anything was said on
+            that meanwhile.
     """
 
     def __init__(
