@@ -1,11 +1,13 @@
 """Slots that are settled along with the next step on their ledger."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 
 from opentrain_async import AsyncOpenTrain, OutcomeStatus
+from opentrain_async.errors import QuotaLedgerError
+from opentrain_async.quota import _steps
 from opentrain_async.sandbox import Sandbox
 
 from .stores import BrokenStore, SlowStore, ledger_on
@@ -131,3 +133,44 @@ async def test_a_run_waits_for_what_another_ones_step_has_taken_along(clock: Vir
     await waiting
     assert store.log.jobs["a"].kind == "spent"
     assert (await looking).used == 1
+
+
+@pytest.mark.parametrize("cancelled", [True, False])
+async def test_F20_a_store_that_was_late_for_another_is_waited_for_again(
+    clock: VirtualClock, monkeypatch: pytest.MonkeyPatch, cancelled: bool
+) -> None:
+    """It may be well again: whoever is cancelled has what was put off settled, by itself later or by others before."""
+    monkeypatch.setattr(_steps, "_STEP_SECONDS", 0.01)
+    monkeypatch.setattr(_steps, "_SETTLE_SECONDS", 0.01)
+    store = SlowStore()
+    ledger = ledger_on(store, clock, limit=2)
+    mine, others = [await ledger.reserve(job, lambda _: None) for job in ("mine", "others")]
+    store.go_on.clear()
+    if cancelled:
+        await in_a_cancelled_task(lambda: ledger.settle(others, "unknown"))
+        ledger.settle_soon(mine, "published")
+    else:
+        ledger.settle_soon(mine, "published")
+        with pytest.raises(QuotaLedgerError):
+            await ledger.snapshot()
+    begun = store.begun
+    store.go_on.set()
+    await in_a_cancelled_task(ledger.settled)
+    assert store.begun == begun + 1
+    assert store.log.jobs["mine"].kind == "spent"
+
+
+async def in_a_cancelled_task(work: Callable[[], Awaitable[None]]) -> None:
+    """Do something that is done only once its task has been cancelled."""
+
+    async def run() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await work()
+
+    task = asyncio.create_task(run())
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()

@@ -51,6 +51,7 @@ class Steps:
         self._carriers = 0
         self._catching_up: set[asyncio.Task[None]] = set()
         self._is_due = False
+        # Somebody who was cancelled has waited for the store in vain, and since then nothing was done or put off.
         self._is_late = False
 
     def use(self, account: str) -> None:
@@ -83,7 +84,7 @@ class Steps:
         except BaseException as error:
             self._put_off[:0] = before
             if isinstance(error, asyncio.CancelledError) and bound.is_over and _times_cancelled() == times_cancelled:
-                self._is_late = True
+                self._is_late |= times_cancelled > 0
                 raise TimeoutError(f"no answer within {seconds:g} s") from None
             raise
         else:
@@ -127,6 +128,7 @@ class Steps:
     def put_off(self, step: Step[object]) -> None:
         """Run a step that ends a reservation along with whatever is run next, at the latest in a moment."""
         self._put_off.append(step)
+        self._is_late = False
         if not self._is_due:
             self._is_due = True
             asyncio.get_running_loop().call_later(_PUT_OFF_SECONDS, self._catch_up)
