@@ -45,6 +45,30 @@ class SlowStore:
         return task in self._tasks
 
 
+class DroppingStore:
+    """A store that takes one step at a time: one whose caller leaves before its turn has come is not run.
+
+    *lost* counts down: as many steps are given up by the store itself, as if its own task had been cancelled.
+    """
+
+    def __init__(self) -> None:
+        self.log = AccountLog()
+        self.go_on = asyncio.Event()
+        self.go_on.set()
+        self.begun = 0
+        self.lost = 0
+        self._turn = asyncio.Lock()
+
+    async def run(self, account: str, step: Callable[[AccountLog, float], T], now: float) -> T:
+        self.begun += 1
+        async with self._turn:
+            await self.go_on.wait()
+            if self.lost:
+                self.lost -= 1
+                raise asyncio.CancelledError
+            return step(self.log, now)
+
+
 class BrokenStore:
     """A store that is gone; or, with *works_for*, goes after that many steps."""
 

@@ -10,9 +10,9 @@ from opentrain_async.errors import QuotaLedgerError
 from opentrain_async.quota import _steps
 from opentrain_async.sandbox import Sandbox
 
-from .stores import BrokenStore, SlowStore, ledger_on
+from .stores import BrokenStore, DroppingStore, SlowStore, ledger_on
 from .virtual import VirtualClock
-from .waiting import until
+from .waiting import cancelled, until
 
 Connect = Callable[..., AsyncOpenTrain]
 
@@ -135,9 +135,9 @@ async def test_a_run_waits_for_what_another_ones_step_has_taken_along(clock: Vir
     assert (await looking).used == 1
 
 
-@pytest.mark.parametrize("cancelled", [True, False])
+@pytest.mark.parametrize("other_is_cancelled", [True, False])
 async def test_F20_a_store_that_was_late_for_another_is_waited_for_again(
-    clock: VirtualClock, monkeypatch: pytest.MonkeyPatch, cancelled: bool
+    clock: VirtualClock, monkeypatch: pytest.MonkeyPatch, other_is_cancelled: bool
 ) -> None:
     """It may be well again: whoever is cancelled has what was put off settled, by itself later or by others before."""
     monkeypatch.setattr(_steps, "_STEP_SECONDS", 0.01)
@@ -146,7 +146,7 @@ async def test_F20_a_store_that_was_late_for_another_is_waited_for_again(
     ledger = ledger_on(store, clock, limit=2)
     mine, others = [await ledger.reserve(job, lambda _: None) for job in ("mine", "others")]
     store.go_on.clear()
-    if cancelled:
+    if other_is_cancelled:
         await in_a_cancelled_task(lambda: ledger.settle(others, "unknown"))
         ledger.settle_soon(mine, "published")
     else:
@@ -158,6 +158,28 @@ async def test_F20_a_store_that_was_late_for_another_is_waited_for_again(
     await in_a_cancelled_task(ledger.settled)
     assert store.begun == begun + 1
     assert store.log.jobs["mine"].kind == "spent"
+
+
+@pytest.mark.parametrize("awaited", [True, False])
+async def test_F20_what_a_cancelled_reader_took_along_is_settled_without_another_step(
+    clock: VirtualClock, awaited: bool
+) -> None:
+    """By whoever waits for it already, and otherwise in a moment."""
+    store = DroppingStore()
+    ledger = ledger_on(store, clock, limit=2)
+    ledger.settle_soon(await ledger.reserve("a", lambda _: None), "published")
+    store.go_on.clear()
+    reader = asyncio.create_task(ledger.snapshot())
+    await until(lambda: store.begun == 2 and not ledger._steps._is_due)
+    waiting = asyncio.create_task(ledger.settled() if awaited else asyncio.sleep(0))
+    await asyncio.sleep(0)
+    await cancelled(reader)
+    store.go_on.set()
+    await waiting
+    if not awaited:
+        await until(lambda: store.log.jobs["a"].kind == "spent")
+    assert store.log.jobs["a"].kind == "spent"
+    assert not ledger._steps._put_off
 
 
 async def in_a_cancelled_task(work: Callable[[], Awaitable[None]]) -> None:

@@ -49,7 +49,7 @@ class Steps:
         self._alarm = Alarm()
         self._put_off: list[Step[object]] = []
         self._carriers = 0
-        self._catching_up: set[asyncio.Task[None]] = set()
+        self._catching_up: set[asyncio.Task[bool | None]] = set()
         self._is_due = False
         # Somebody who was cancelled has waited for the store in vain, and since then nothing was done or put off.
         self._is_late = False
@@ -83,9 +83,12 @@ class Steps:
             result = await running
         except BaseException as error:
             self._put_off[:0] = before
-            if isinstance(error, asyncio.CancelledError) and bound.is_over and _times_cancelled() == times_cancelled:
-                self._is_late |= times_cancelled > 0
-                raise TimeoutError(f"no answer within {seconds:g} s") from None
+            if isinstance(error, asyncio.CancelledError):
+                if bound.is_over and _times_cancelled() == times_cancelled:
+                    self._is_late |= times_cancelled > 0
+                    raise TimeoutError(f"no answer within {seconds:g} s") from None
+                if before:
+                    self._catch_up_soon()  # the caller has left, and the store has not failed
             raise
         else:
             self._is_late = False
@@ -129,9 +132,7 @@ class Steps:
         """Run a step that ends a reservation along with whatever is run next, at the latest in a moment."""
         self._put_off.append(step)
         self._is_late = False
-        if not self._is_due:
-            self._is_due = True
-            asyncio.get_running_loop().call_later(_PUT_OFF_SECONDS, self._catch_up)
+        self._catch_up_soon()
 
     async def settled(self) -> None:
         """Wait until what was put off has been run, or has failed, which is logged; cancellation as in `finish`.
@@ -139,7 +140,14 @@ class Steps:
         Whoever has been cancelled and found the store not to answer has waited for that already.
         """
         if (self._put_off or self._carriers) and not (self._is_late and _times_cancelled()):
-            await self.finish(_nothing)
+            has_run = await self.finish(_nothing)
+            if has_run and self._put_off:  # again: whoever had taken it along was cancelled before it was run
+                await self.finish(_nothing)
+
+    def _catch_up_soon(self) -> None:
+        if not self._is_due:
+            self._is_due = True
+            asyncio.get_running_loop().call_later(_PUT_OFF_SECONDS, self._catch_up)
 
     def _catch_up(self) -> None:
         self._is_due = False
@@ -161,8 +169,9 @@ class _Bound:
         self.running.cancel()
 
 
-def _nothing(_log: AccountLog, _now: float) -> None:
-    """Change nothing."""
+def _nothing(_log: AccountLog, _now: float) -> bool:
+    """Change nothing, and say that this was done."""
+    return True
 
 
 def _after(before: list[Step[object]], step: Step[T]) -> Step[T]:
