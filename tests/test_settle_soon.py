@@ -182,6 +182,35 @@ async def test_F20_what_a_cancelled_reader_took_along_is_settled_without_another
     assert not ledger._steps._put_off
 
 
+async def test_F20_a_store_that_drops_a_step_by_itself_has_failed(
+    clock: VirtualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its own cancellation is nobody else's: who reads is told of a failure, and what is not settled is logged."""
+    store = DroppingStore()
+    ledger = ledger_on(store, clock)
+    mine = await ledger.reserve("mine", lambda _: None)
+    store.lost = 2
+    with pytest.raises(QuotaLedgerError, match="given up the step by itself"):
+        await ledger.snapshot()
+    await ledger.settle(mine, "published")
+    assert "could not settle" in caplog.text
+
+
+async def test_F20_who_was_cancelled_already_is_cancelled_at_a_step(clock: VirtualClock) -> None:
+    """A cancellation that comes before the step is begun is not taken for a failure of the store."""
+    ledger = ledger_on(DroppingStore(), clock)
+
+    async def cancels_itself() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await ledger.snapshot()
+
+    reading = asyncio.create_task(cancels_itself())
+    await asyncio.wait({reading})
+    assert reading.cancelled()
+
+
 async def in_a_cancelled_task(work: Callable[[], Awaitable[None]]) -> None:
     """Do something that is done only once its task has been cancelled."""
 

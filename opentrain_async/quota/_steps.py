@@ -26,6 +26,10 @@ _PUT_OFF_SECONDS = 0.05
 _logger = logging.getLogger("opentrain_async")
 
 
+class StoreCancelledError(Exception):
+    """The store has given up a step by itself: its caller must not take that for its own cancellation."""
+
+
 class Steps:
     """Runs steps on the account's log, one after another.
 
@@ -74,7 +78,7 @@ class Steps:
         before, self._put_off = self._put_off, []
         self._carriers += 1
         seconds = _STEP_SECONDS if seconds is None else seconds
-        bound, times_cancelled = _Bound(), _times_cancelled()
+        bound, times_cancelled, running = _Bound(), _times_cancelled(), None
         self._alarm.set(bound, seconds)
         try:
             wanted = _after(before, step) if before else step
@@ -84,9 +88,12 @@ class Steps:
         except BaseException as error:
             self._put_off[:0] = before
             if isinstance(error, asyncio.CancelledError):
-                if bound.is_over and _times_cancelled() == times_cancelled:
-                    self._is_late |= times_cancelled > 0
-                    raise TimeoutError(f"no answer within {seconds:g} s") from None
+                if _times_cancelled() == times_cancelled:
+                    if bound.is_over:
+                        self._is_late |= times_cancelled > 0
+                        raise TimeoutError(f"no answer within {seconds:g} s") from None
+                    if not _is_called_off(running):
+                        raise StoreCancelledError("the store has given up the step by itself") from None
                 if before:
                     self._catch_up_soon()  # the caller has left, and the store has not failed
             raise
@@ -120,12 +127,9 @@ class Steps:
 
         The store's own work may have been cancelled together with its callers, and takes what it had in hand with it.
         """
-        times_cancelled = _times_cancelled()
         try:
             await self.run(step, _SETTLE_SECONDS)
-        except asyncio.CancelledError:
-            if _times_cancelled() != times_cancelled:
-                raise
+        except StoreCancelledError:
             await self.run(step, _SETTLE_SECONDS)
 
     def put_off(self, step: Step[object]) -> None:
@@ -183,6 +187,11 @@ def _after(before: list[Step[object]], step: Step[T]) -> Step[T]:
         return step(log, now)
 
     return all_of_them
+
+
+def _is_called_off(running: "asyncio.Future[Any] | None") -> bool:
+    """Whether a step was cancelled from outside: by its caller too, where that was cancelled before it awaited it."""
+    return isinstance(running, asyncio.Task) and running.cancelling() > 0
 
 
 def _times_cancelled() -> int:
