@@ -140,23 +140,24 @@ async def test_F20_a_store_that_was_late_for_another_is_waited_for_again(
     clock: VirtualClock, monkeypatch: pytest.MonkeyPatch, other_is_cancelled: bool
 ) -> None:
     """It may be well again: whoever is cancelled has what was put off settled, by itself later or by others before."""
-    monkeypatch.setattr(_steps, "_STEP_SECONDS", 0.01)
-    monkeypatch.setattr(_steps, "_SETTLE_SECONDS", 0.01)
     store = SlowStore()
     ledger = ledger_on(store, clock, limit=2)
     mine, others = [await ledger.reserve(job, lambda _: None) for job in ("mine", "others")]
     store.go_on.clear()
-    if other_is_cancelled:
-        await in_a_cancelled_task(lambda: ledger.settle(others, "unknown"))
-        ledger.settle_soon(mine, "published")
-    else:
-        ledger.settle_soon(mine, "published")
-        with pytest.raises(QuotaLedgerError):
-            await ledger.snapshot()
+    with monkeypatch.context() as hasty:
+        hasty.setattr(_steps, "_STEP_SECONDS", 0.01)
+        hasty.setattr(_steps, "_SETTLE_SECONDS", 0.01)
+        if other_is_cancelled:
+            await in_a_cancelled_task(lambda: ledger.settle(others, "unknown"))
+            ledger.settle_soon(mine, "published")
+        else:
+            ledger.settle_soon(mine, "published")
+            with pytest.raises(QuotaLedgerError):
+                await ledger.snapshot()
     begun = store.begun
     store.go_on.set()
     await in_a_cancelled_task(ledger.settled)
-    assert store.begun == begun + 1
+    assert store.begun > begun
     assert store.log.jobs["mine"].kind == "spent"
 
 
