@@ -4,7 +4,6 @@ import asyncio
 import os
 import warnings
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from opentrain_async import AsyncOpenTrain, OutcomeStatus, RedisLedger
 from opentrain_async.errors import QuotaLedgerError
 from opentrain_async.quota._redis_scripts import READ, SWAP
+from opentrain_async.quota._steps import _SETTLE_SECONDS
 from opentrain_async.sandbox import Sandbox
 
 from . import stores
@@ -20,6 +20,7 @@ from .peers import Call, answer, client_of, live, peer, unused_port
 from .servers import Lossy, RedisServer
 from .stores import publish
 from .test_redis_ledger import used
+from .virtual import LoopTime
 from .waiting import until
 
 Connect = Callable[..., AsyncOpenTrain]
@@ -160,7 +161,7 @@ async def test_F26_a_server_that_goes_between_reserve_and_settle_does_not_change
 
     async def behave(call: Call) -> None:
         if stalls:
-            own_server.do("CLIENT", "PAUSE", "3000", "WRITE")
+            own_server.do("CLIENT", "PAUSE", "60000", "WRITE")
         else:
             own_server.stop()
         call.writer.write(answer(live("job_1")))
@@ -168,10 +169,15 @@ async def test_F26_a_server_that_goes_between_reserve_and_settle_does_not_change
     with own_server:
         async with (
             peer(behave) as server,
-            RedisLedger(own_server.url, timeout=0.15) as store,
+            RedisLedger(own_server.url, timeout=10) as store,
             client_of(server.url, ledger=store) as client,
         ):
-            (outcome,) = (await client.publish_many(["job_1"])).outcomes
+            run = asyncio.create_task(client.publish_many(["job_1"]))
+            await server.arrived(1)
+            await LoopTime().passed_until(run.done)
+            (outcome,) = (await run).outcomes
+            if stalls:
+                own_server.do("CLIENT", "UNPAUSE")  # whoever closes a ledger waits for what it has begun
     assert (outcome.status, outcome.error) == (OutcomeStatus.PUBLISHED, None)
     assert "could not settle" in caplog.text
 
@@ -180,26 +186,20 @@ async def test_F20_F26_a_server_that_stalls_is_given_up_and_mixes_up_no_answers(
     redis_server: RedisServer, sandbox: Sandbox
 ) -> None:
     """CLIENT PAUSE: an error within the bound, nothing sent, no reply left for who comes next, and then all is well."""
-    async with RedisLedger(redis_server.url, timeout=0.04) as store:
+    async with RedisLedger(redis_server.url, timeout=4) as store:
         await publish(ledger_on(store, account="other"), "a", "b", "c")
         async with AsyncOpenTrain(sandbox.token, base_url=sandbox.url, ledger=store, account="one") as client:
-            redis_server.do("CLIENT", "PAUSE", "3000", "WRITE")
-            with pytest.raises(QuotaLedgerError, match=rf"\({redis_server.url}\) took longer than"):
-                await client.publish(sandbox.draft())
-            assert sandbox.requests == []
+            redis_server.do("CLIENT", "PAUSE", "60000", "WRITE")
+            publishing = asyncio.create_task(client.publish(sandbox.draft()))
+            seconds = await LoopTime().passed_until(publishing.done)
+            assert 0 < seconds < 4 + _SETTLE_SECONDS + 0.5  # for the step, and to give its place back
             redis_server.do("CLIENT", "UNPAUSE")
-            await until_published(client, sandbox.draft())
+            with pytest.raises(QuotaLedgerError, match=rf"\({redis_server.url}\) took longer than"):
+                await publishing
+            assert sandbox.requests == []
+            await client.publish(sandbox.draft())
     async with RedisLedger(redis_server.url) as store:
         assert [await used(store, "other"), await used(store, "one"), await used(store, "nobody")] == [3, 1, 0]
-
-
-async def until_published(client: AsyncOpenTrain, job_id: str) -> None:
-    """Publish, however often a machine that is busy with something else makes that too slow for a short timeout."""
-    async with asyncio.timeout(30):
-        while True:
-            with suppress(QuotaLedgerError):
-                await client.publish(job_id)
-                return
 
 
 async def test_F20_a_cancelled_caller_leaves_its_answer_to_nobody(
