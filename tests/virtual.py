@@ -50,6 +50,10 @@ class LoopTime:
         real, self._skipped = loop.time, 0.0
         loop.time = lambda: real() + self._skipped  # type: ignore[method-assign]
 
+    def block(self, seconds: float) -> None:
+        """Let time pass in which the loop does nothing, as where somebody computes on it."""
+        self._skipped += seconds
+
     async def passed_until(self, fact: Callable[[], object]) -> float:
         """Let time pass until something is so; returns how many seconds had to."""
         since = self._skipped
