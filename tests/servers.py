@@ -85,11 +85,13 @@ class Lossy:
     Attributes:
         port: The port of the server to which the next connections go.
         losses: How many answers were lost.
+        round_trips: How many commands were passed on.
     """
 
     def __init__(self, port: int) -> None:
         self.url = ""
         self.losses = 0
+        self.round_trips = 0
         self.port = port
         self._lose: list[bytes] = []
 
@@ -112,6 +114,7 @@ class Lossy:
         server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self.port)
         with suppress(ConnectionError):
             while command := await reader.read(65536):
+                self.round_trips += 1
                 server_writer.write(command)
                 answer = await server_reader.read(65536)
                 if self._lose and self._lose[0] in command:

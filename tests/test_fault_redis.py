@@ -40,14 +40,22 @@ def own_server(redis_server: RedisServer, tmp_path: Path) -> RedisServer:
     return RedisServer(redis_server.binary, tmp_path)
 
 
-async def test_F27_script_flush_costs_a_round_trip_and_nothing_else(
-    store: RedisLedger, redis_server: RedisServer
-) -> None:
-    """A server that has forgotten the scripts is told them again."""
-    await publish(ledger_on(store), "a")
-    redis_server.do("SCRIPT", "FLUSH")
-    await publish(ledger_on(store), "b")
-    assert await used(store) == 2
+async def test_F27_script_flush_costs_each_script_a_round_trip_and_nothing_else(redis_server: RedisServer) -> None:
+    """A server that has forgotten the two scripts is told each of them again, once, and has lost no slot."""
+    relay = Lossy(redis_server.port)
+    async with relay.running(), RedisLedger(relay.url, timeout=10) as store:
+        ledger = ledger_on(store)
+
+        async def round_trips(job: str) -> int:
+            before = relay.round_trips
+            await publish(ledger, job)
+            return relay.round_trips - before
+
+        await publish(ledger, "a")
+        usual = await round_trips("b")
+        redis_server.do("SCRIPT", "FLUSH")
+        assert [await round_trips("c"), await round_trips("d")] == [usual + 2, usual]
+        assert await used(store) == 4
 
 
 @pytest.mark.parametrize("lost_by", ["FLUSHALL", "a restart"])
