@@ -151,7 +151,7 @@ async def with_a_long_header(call: Call, reply: bytes) -> None:
     call.writer.write(head + b"\r\nX-Long: " + b"x" * 100_000 + b"\r\n\r\n" + body)
 
 
-async def dripped(call: Call, reply: bytes, pace: float = 0.01) -> None:
+async def dripped(call: Call, reply: bytes, pace: float = 1.0) -> None:
     """The reply byte by byte, which takes longer than anybody here waits; with a pace of 0 as fast as it goes."""
     await drip(call.writer, reply, pace)
 
@@ -228,5 +228,5 @@ FAULTS: dict[str, Fault] = {
     "a captive portal": portal,
 }
 """Each way in which a reply goes wrong, by its name."""
-SLOW = {name for name in FAULTS if name.startswith("stalled")} | {"dripped"}
-"""Those that end only when the client's timeout does."""
+TIMEOUT = 5.0
+"""Seconds for a client that meets them: some end only when its timeout does. They are the loop's, by `in_no_time`."""

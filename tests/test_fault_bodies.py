@@ -6,26 +6,19 @@ from collections.abc import Callable
 
 import pytest
 
-from opentrain_async import AsyncOpenTrain, OutcomeStatus, RetryPolicy
+from opentrain_async import AsyncOpenTrain, OutcomeStatus
 from opentrain_async.errors import RequestTimeoutError, UnexpectedResponseError
 from opentrain_async.sandbox import Sandbox
 
 from .peers import AT_ONCE, ONCE
-from .proxy import FAULTS, MIB, SLOW, proxied
-from .virtual import VirtualClock
+from .proxy import FAULTS, MIB, TIMEOUT, proxied
+from .virtual import VirtualClock, in_no_time
 
 Connect = Callable[..., AsyncOpenTrain]
 UNREADABLE = ["closed after the head", "closed in the body", "reset in the body"]
 PORTAL = "a captive portal"
 TOO_MUCH = ["endless", "huge", "a gzip bomb"]
-PERSISTENT = RetryPolicy(max_attempts=20, base_delay=0.0)
-"""A busy machine may use up the short time of a sound attempt as well; not of so many."""
 TOO_MANY_HEADERS = ["ten thousand headers", "a long header"]
-
-
-def timeout_for(fault: str) -> float:
-    """Seconds; few only where they have to pass."""
-    return 0.05 if fault in SLOW else 10.0
 
 
 @pytest.mark.parametrize(
@@ -38,9 +31,9 @@ async def test_F03_a_success_that_cannot_be_read_is_asked_for_again(
     """The replay fetches the body that was lost: published, by this call, and charged once."""
     async with proxied(sandbox.url) as proxy:
         proxy.spoil(FAULTS[fault], reaches=reaches)
-        client = connect(sandbox, base_url=proxy.url, retry=PERSISTENT, timeout=timeout_for(fault))
+        client = connect(sandbox, base_url=proxy.url, retry=AT_ONCE, timeout=TIMEOUT)
         job_id = sandbox.draft()
-        result = await client.publish(job_id)
+        result = await in_no_time(client.publish(job_id))
         assert (result.job_id, result.newly_published, result.already_published) == (job_id, True, reaches)
         quota = await client.quota()
         assert (quota.used, quota.doubtful) == (1, 0)
@@ -78,10 +71,10 @@ async def test_F35_an_answer_without_measure_is_given_up_and_its_connection_drop
     """Past the cap, or when time is up, nothing more is read; the next request goes over a connection of its own."""
     async with proxied(sandbox.url) as proxy:
         proxy.spoil(FAULTS[fault], reaches=True, times=math.inf)
-        client = connect(sandbox, base_url=proxy.url, retry=AT_ONCE, timeout=timeout_for(fault))
+        client = connect(sandbox, base_url=proxy.url, retry=AT_ONCE, timeout=TIMEOUT)
         job_id = sandbox.draft()
         tracemalloc.start()
-        (outcome,) = (await client.publish_many([job_id])).outcomes
+        (outcome,) = (await in_no_time(client.publish_many([job_id]))).outcomes
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert (outcome.status, sandbox.live) == (OutcomeStatus.UNKNOWN, (job_id,))
@@ -103,9 +96,9 @@ async def test_F35_a_failure_without_measure_is_a_failure(
     """A 502 that floods or drips is tried again like any other, and the run gets every draft live."""
     async with proxied(sandbox.url) as proxy:
         proxy.spoil(FAULTS[fault], reaches=False, times=2)
-        client = connect(sandbox, base_url=proxy.url, clock=clock, retry=PERSISTENT, timeout=timeout_for(fault))
+        client = connect(sandbox, base_url=proxy.url, clock=clock, retry=AT_ONCE, timeout=TIMEOUT)
         ids = [sandbox.draft() for _ in range(3)]
-        report = await client.publish_many(ids, concurrency=1)
+        report = await in_no_time(client.publish_many(ids, concurrency=1))
         assert [outcome.job_id for outcome in report.published] == ids
         assert (await client.quota()).used == 3
         await client.close()

@@ -1,7 +1,10 @@
 """Time for tests."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class VirtualClock:
@@ -64,3 +67,10 @@ class LoopTime:
                 return self._skipped - since
             assert self._skipped - since < 60, "it never is so"
             self._skipped += 0.125
+
+
+async def in_no_time(call: Coroutine[Any, Any, T]) -> T:
+    """What comes of a call, for which time passes whenever nothing else happens."""
+    task = asyncio.create_task(call)
+    await LoopTime().passed_until(task.done)
+    return await task
