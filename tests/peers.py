@@ -241,6 +241,11 @@ def live(job_id: str, *, already: bool = False) -> dict[str, object]:
     return {"ok": True, "jobId": job_id, "status": "OPEN", "alreadyPublished": already}
 
 
+def job_of(call: Call) -> str:
+    """The job that a request is about."""
+    return call.head.decode().split("/jobs/")[1].split("/")[0]
+
+
 def sends(*answers: bytes, then: Then = Then.KEEP) -> Behaviour:
     """Answer each call with the next of the answers, the last one for good."""
 

@@ -94,3 +94,8 @@ async def publish(ledger: QuotaLedger, *jobs: str) -> None:
     """Have these jobs charged, one after another; there has to be a place for each."""
     for job in jobs:
         await ledger.settle(await ledger.reserve(job, lambda denied: pytest.fail(str(denied))), "published")
+
+
+async def used(store: LedgerStore, account: str = "account") -> int:
+    """How many slots an account has in use."""
+    return (await ledger_on(store, account=account).snapshot()).used

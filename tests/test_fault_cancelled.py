@@ -11,7 +11,7 @@ from opentrain_async import AsyncOpenTrain, MemoryLedger, RedisLedger, SQLiteLed
 from opentrain_async.quota import LedgerStore, _steps
 from opentrain_async.sandbox import Sandbox
 
-from .peers import Call, answer, client_of, live, peer
+from .peers import Call, answer, client_of, job_of, live, peer
 from .servers import KINDS_OF_REDIS, RedisServer
 from .stores import ledger_on
 from .waiting import cancelled, in_mid_request, tasks_but_of_servers, until
@@ -34,10 +34,6 @@ async def store(
         case program:
             async with RedisLedger(redis_of_kind(program).url, timeout=10) as in_redis:
                 yield in_redis
-
-
-def job_of(call: Call) -> str:
-    return call.head.decode().split("/jobs/")[1].split("/")[0]
 
 
 @pytest.mark.parametrize("bulk", [True, False])

@@ -18,8 +18,7 @@ from opentrain_async.sandbox import Sandbox
 from . import stores
 from .peers import Call, answer, client_of, live, peer, unused_port
 from .servers import Lossy, RedisServer
-from .stores import publish
-from .test_redis_ledger import used
+from .stores import publish, used
 from .virtual import LoopTime
 from .waiting import until
 

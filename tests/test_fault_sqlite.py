@@ -20,8 +20,8 @@ from opentrain_async.sandbox import Sandbox
 from . import stores
 from .disks import folder_for_everybody, full_disk, read_only
 from .peers import Call, answer, client_of, live, peer
+from .processes import in_a_process
 from .stores import publish
-from .test_sqlite_ledger import in_a_process
 
 Connect = Callable[..., AsyncOpenTrain]
 ledger_on = partial(stores.ledger_on, limit=2)

@@ -8,8 +8,8 @@ import pytest
 from opentrain_async import RetryPolicy
 from opentrain_async.errors import ServerError
 
-from .peers import Call, answer, client_of, live, peer
-from .test_outage import Fail, Service, facing, ids, job_of, reset, status
+from .outages import Fail, Service, facing, ids, reset, status
+from .peers import Call, answer, client_of, job_of, live, peer
 from .virtual import GatedClock, VirtualClock
 from .waiting import until
 

@@ -10,9 +10,9 @@ from opentrain_async.errors import ConnectError, NotFoundError, ServerError
 from opentrain_async.quota import AccountLog
 
 from .account import T0, Account
+from .outages import Service, facing, ids, status
 from .peers import Call, client_of, peer, unused_port
 from .stores import BrokenStore, SlowStore
-from .test_outage import Service, facing, ids, status
 from .virtual import VirtualClock
 from .waiting import until
 

@@ -14,7 +14,7 @@ from opentrain_async._progress import Obstacle, Progress
 from opentrain_async.errors import ConfigurationError, QuotaExceededError
 from opentrain_async.sandbox import Fault, Sandbox
 
-from .peers import AT_ONCE, Call, answer, client_of, live, peer
+from .peers import AT_ONCE, Call, answer, client_of, job_of, live, peer
 from .virtual import LoopTime, VirtualClock
 from .waiting import until
 
@@ -131,7 +131,7 @@ async def test_F39_a_callback_that_blocks_the_loop_changes_no_outcome(blocked: f
     calls, told, loop = Counter[str](), asyncio.Event(), LoopTime()
 
     async def behave(call: Call) -> None:
-        job_id = call.head.decode().split("/jobs/")[1].split("/")[0]
+        job_id = job_of(call)
         calls[job_id] += 1
         await (server.arrived(2) if job_id == "job_1" else told.wait())
         call.writer.write(answer(live(job_id, already=calls[job_id] > 1)))

@@ -12,11 +12,10 @@ from redis.asyncio.cluster import RedisCluster
 
 from opentrain_async import AsyncOpenTrain, RedisLedger
 from opentrain_async.errors import ConfigurationError, QuotaLedgerError
-from opentrain_async.quota import LedgerStore
 
 from . import stores
 from .servers import RedisServer
-from .stores import publish
+from .stores import publish, used
 from .waiting import until
 
 Connect = Callable[..., AsyncOpenTrain]
@@ -34,10 +33,6 @@ async def store(redis_server: RedisServer) -> AsyncIterator[RedisLedger]:
 def own_server(redis_server: RedisServer, tmp_path: Path) -> RedisServer:
     """A server that a test may start and stop; of the kind that is under test."""
     return RedisServer(redis_server.binary, tmp_path)
-
-
-async def used(store: LedgerStore, account: str = "account") -> int:
-    return (await ledger_on(store, account=account).snapshot()).used
 
 
 async def test_an_account_is_one_key_that_expires(store: RedisLedger, redis_server: RedisServer) -> None:

@@ -1,11 +1,8 @@
 """The ledger in a file: where it lies, who may read it, and what it survives."""
 
 import asyncio
-import os
 import sqlite3
 import stat
-import subprocess
-import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from functools import partial
@@ -17,6 +14,7 @@ from opentrain_async import SQLiteLedger
 from opentrain_async.errors import ConfigurationError, QuotaLedgerError
 
 from . import stores
+from .processes import in_a_process
 from .stores import publish
 
 WINDOW = 24 * 3600.0
@@ -147,14 +145,6 @@ async def look():
 
 asyncio.run(look())
 """
-
-
-def in_a_process(script: str, path: Path) -> str:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
-    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", script, str(path)]
-    finished = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30, env=environment)
-    assert finished.stderr == ""
-    return finished.stdout
 
 
 async def test_several_ledgers_of_a_process_share_a_file_with_other_processes(path: Path) -> None:

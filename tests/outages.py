@@ -1,0 +1,81 @@
+"""A service that is down for a while, and a client that faces it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from opentrain_async import AsyncOpenTrain, RetryPolicy
+
+from .peers import Behaviour, Call, Peer, Then, answer, client_of, job_of, leave, live, peer
+from .virtual import VirtualClock
+
+PATIENT = RetryPolicy()
+Fail = Callable[[Call], Awaitable[None]]
+
+
+def status(line: str, *, headers: str = "") -> Fail:
+    """Fails with this status."""
+
+    async def fail(call: Call) -> None:
+        call.writer.write(answer({"ok": False}, status=line, headers=headers))
+
+    return fail
+
+
+async def reset(call: Call) -> None:
+    """Fails with a connection that is reset."""
+    await leave(call.writer, Then.RESET)
+
+
+class Service:
+    """A service that is down for a while: from when so many drafts are live, for so many seconds.
+
+    Attributes:
+        live: The drafts that it put live.
+        down: Since when it is down; before, `None`.
+        met: The times of the requests that met the outage, since its beginning.
+        met_at_once: How many requests were under way at once as each of those came.
+        since: How many requests were under way at once as each came that was answered after the outage.
+    """
+
+    def __init__(self, clock: VirtualClock, *, after: int, seconds: float, fail: Fail) -> None:
+        self.live: list[str] = []
+        self.down: float | None = None
+        self.met: list[float] = []
+        self.met_at_once: list[int] = []
+        self.since: list[int] = []
+        self._clock = clock
+        self._after = after
+        self._seconds = seconds
+        self._fail = fail
+        self._under_way = 0
+
+    async def __call__(self, call: Call) -> None:
+        self._under_way += 1
+        at_once = self._under_way
+        await asyncio.sleep(0.001)
+        self._under_way -= 1
+        if self.down is None and len(self.live) >= self._after:
+            self.down = self._clock.time
+        if self.down is not None and self._clock.time < self.down + self._seconds:
+            self.met.append(self._clock.time - self.down)
+            self.met_at_once.append(at_once)
+            await self._fail(call)
+            return
+        if self.down is not None:
+            self.since.append(at_once)
+        self.live.append(job_of(call))
+        call.writer.write(answer(live(job_of(call))))
+
+
+@asynccontextmanager
+async def facing(
+    behave: Behaviour, clock: VirtualClock, retry: RetryPolicy = PATIENT
+) -> AsyncIterator[tuple[Peer, AsyncOpenTrain]]:
+    """That service, and a client of it."""
+    async with peer(behave) as server, client_of(server.url, clock=clock, retry=retry, daily_limit=1000) as client:
+        yield server, client
+
+
+def ids(count: int) -> list[str]:
+    return [f"job_{number}" for number in range(count)]
