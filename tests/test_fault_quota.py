@@ -93,7 +93,7 @@ async def test_F05_the_limit_and_the_window_are_the_servers(
 async def test_F06_a_throttle_holds_every_task_and_leaves_the_day_alone(
     sandbox: Sandbox, connect: Connect, body: object
 ) -> None:
-    """Its Retry-After is the least that everybody waits, with the slot kept; the day's limit is not touched."""
+    """Everybody waits for its Retry-After and some jitter, with the slot kept; the day's limit is not touched."""
     clock = GatedClock()
     async with proxied(sandbox.url) as proxy:
         proxy.spoil(saying(answer(body, status=TOO_MANY, headers="Retry-After: 7\r\n")), reaches=False)
@@ -104,6 +104,7 @@ async def test_F06_a_throttle_holds_every_task_and_leaves_the_day_alone(
         await until(lambda: len(clock.slept) == 3)
         assert len(proxy.calls) == 1
         assert all(7 <= slept <= 7.5 for slept in clock.slept)
+        assert len(set(clock.slept)) == 3
         quota = await client.quota()
         assert [slot.state for slot in quota.slots] == ["held"] * 3
         clock.gate.set()
