@@ -176,6 +176,7 @@ async def test_F39_a_callback_that_fails_harms_nothing(
     report = await connect(sandbox).publish_many([sandbox.draft() for _ in range(3)], on_outcome=tell)
     assert len(report.published) == len(told) == 3
     assert caplog.text.count("on_outcome raised;") == 1
+    assert "on_outcome raised 3 times in all" in caplog.text
 
 
 async def test_F19_a_cancelled_run_leaves_nothing_behind(sandbox: Sandbox, connect: Connect) -> None:
