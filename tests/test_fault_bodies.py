@@ -11,8 +11,8 @@ from opentrain_async.errors import RequestTimeoutError, UnexpectedResponseError
 from opentrain_async.sandbox import Sandbox
 
 from .peers import AT_ONCE, ONCE
-from .proxy import FAULTS, MIB, TIMEOUT, proxied
-from .virtual import VirtualClock, in_no_time
+from .proxy import FAULTS, MIB, TIMEOUT, proxied, through
+from .virtual import VirtualClock
 
 Connect = Callable[..., AsyncOpenTrain]
 UNREADABLE = ["closed after the head", "closed in the body", "reset in the body"]
@@ -33,7 +33,7 @@ async def test_F03_a_success_that_cannot_be_read_is_asked_for_again(
         proxy.spoil(FAULTS[fault], reaches=reaches)
         client = connect(sandbox, base_url=proxy.url, retry=AT_ONCE, timeout=TIMEOUT)
         job_id = sandbox.draft()
-        result = await in_no_time(client.publish(job_id))
+        result = await through(fault, client.publish(job_id))
         assert (result.job_id, result.newly_published, result.already_published) == (job_id, True, reaches)
         quota = await client.quota()
         assert (quota.used, quota.doubtful) == (1, 0)
@@ -74,7 +74,7 @@ async def test_F35_an_answer_without_measure_is_given_up_and_its_connection_drop
         client = connect(sandbox, base_url=proxy.url, retry=AT_ONCE, timeout=TIMEOUT)
         job_id = sandbox.draft()
         tracemalloc.start()
-        (outcome,) = (await in_no_time(client.publish_many([job_id]))).outcomes
+        (outcome,) = (await through(fault, client.publish_many([job_id]))).outcomes
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert (outcome.status, sandbox.live) == (OutcomeStatus.UNKNOWN, (job_id,))
@@ -98,7 +98,7 @@ async def test_F35_a_failure_without_measure_is_a_failure(
         proxy.spoil(FAULTS[fault], reaches=False, times=2)
         client = connect(sandbox, base_url=proxy.url, clock=clock, retry=AT_ONCE, timeout=TIMEOUT)
         ids = [sandbox.draft() for _ in range(3)]
-        report = await in_no_time(client.publish_many(ids, concurrency=1))
+        report = await through(fault, client.publish_many(ids, concurrency=1))
         assert [outcome.job_id for outcome in report.published] == ids
         assert (await client.quota()).used == 3
         await client.close()

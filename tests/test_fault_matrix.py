@@ -8,8 +8,7 @@ from opentrain_async import AsyncOpenTrain, OutcomeStatus, PublishOutcome
 from opentrain_async.sandbox import Sandbox
 
 from .peers import AT_ONCE, ONCE
-from .proxy import FAULTS, TIMEOUT, nth, proxied
-from .virtual import in_no_time
+from .proxy import FAULTS, TIMEOUT, nth, proxied, through
 
 Connect = Callable[..., AsyncOpenTrain]
 LIVE = {OutcomeStatus.PUBLISHED, OutcomeStatus.ALREADY_PUBLISHED}
@@ -43,7 +42,7 @@ async def test_F02_F03_F35_whatever_becomes_of_a_reply_each_outcome_is_true(
     async with proxied(sandbox.url) as proxy:
         proxy.spoil(FAULTS[fault], reaches=reaches, which=nth(1, 2, 5), times=3)
         client = connect(sandbox, base_url=proxy.url, retry=AT_ONCE, timeout=TIMEOUT)
-        report = await in_no_time(client.publish_many(ids, concurrency=3))
+        report = await through(fault, client.publish_many(ids, concurrency=3))
         quota = await client.quota()
         await client.close()
     assert sorted(outcome.job_id for outcome in report.outcomes) == sorted(ids)
@@ -62,7 +61,7 @@ async def test_F02_F03_F35_without_retries_what_may_be_live_is_unknown(
     async with proxied(sandbox.url) as proxy:
         proxy.spoil(FAULTS[fault], reaches=reaches, which=nth(2, 5), times=2)
         client = connect(sandbox, base_url=proxy.url, retry=ONCE, timeout=TIMEOUT)
-        report = await in_no_time(client.publish_many(ids, concurrency=3, outage_patience=0))
+        report = await through(fault, client.publish_many(ids, concurrency=3, outage_patience=0))
         quota = await client.quota()
         await client.close()
     assert sorted(outcome.job_id for outcome in report.outcomes) == sorted(ids)

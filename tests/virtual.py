@@ -57,12 +57,16 @@ class LoopTime:
         """Let time pass in which the loop does nothing, as where somebody computes on it."""
         self._skipped += seconds
 
-    async def passed_until(self, fact: Callable[[], object]) -> float:
-        """Let time pass until something is so; returns how many seconds had to."""
+    async def passed_until(self, fact: Callable[[], object], breath: float = 0.0) -> float:
+        """Let time pass until something is so; returns how many seconds had to.
+
+        *breath* is how many real seconds the machine has for its sockets before each step of it.
+        """
         since = self._skipped
         while True:
             for _ in range(20):
                 await asyncio.sleep(0)
+            await asyncio.sleep(breath)
             if fact():
                 return self._skipped - since
             assert self._skipped - since < 60, "it never is so"
@@ -72,5 +76,5 @@ class LoopTime:
 async def in_no_time(call: Coroutine[Any, Any, T]) -> T:
     """What comes of a call, for which time passes whenever nothing else happens."""
     task = asyncio.create_task(call)
-    await LoopTime().passed_until(task.done)
+    await LoopTime().passed_until(task.done, breath=0.001)
     return await task
