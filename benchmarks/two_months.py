@@ -40,13 +40,16 @@ def main() -> None:
             "Nobody else publishes": lived_through(Story(args.days, args.seed)),
             "Somebody publishes by other means too": lived_through(Story(args.days, args.seed, args.elsewhere)),
         }
-    args.out.mkdir(exist_ok=True)
-    written = table(lived, f"python benchmarks/two_months.py --days {args.days} --seed {args.seed}")
+    args.out.mkdir(parents=True, exist_ok=True)
+    arguments = f"--days {args.days} --seed {args.seed} --elsewhere {args.elsewhere:g}"
+    written = table(lived, f"python benchmarks/two_months.py {arguments}")
     (args.out / "two_months.md").write_text(written)
     from _two_months.picture import draw
 
     draw(lived, args.out / "two_months.png")
     print(written[: written.index("\n## ")])
+    for name, audit in lived.items():
+        print(*(f"{name}: {lie}" for lie in audit.lies[:10]), sep="\n")
     alone, with_others = (audit.in_all for audit in lived.values())
     sys.exit(bool(alone.is_at_fault or alone.is_wasteful or with_others.is_at_fault))
 

@@ -1,16 +1,16 @@
-"""Who watches: what the service has done, what the processes say of it, and whether that is true."""
+"""Who watches: what the processes say of what the service has done, and whether that is true."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator
-from typing import Literal
+import math
+from collections import defaultdict
 
 from attrs import Factory, define, frozen
 
-from opentrain_async import OutcomeStatus, QuotaSnapshot
-from opentrain_async.quota._slots import Reservation
-from opentrain_async.sandbox import RequestSeen, Sandbox
+from opentrain_async import OutcomeStatus
+from opentrain_async.sandbox import Sandbox
 
-DAY = 24 * 3600.0
+from .day import DAY, HOUR, Day, in_all
+from .record import Record
+
 LOOK_EACH = 300.0
 """Seconds between two looks at the service."""
 UNUSED_AFTER = 3900.0
@@ -18,54 +18,6 @@ UNUSED_AFTER = 3900.0
 takes between two tries to find out whether a slot that it has to count was used at all."""
 
 LIVE = {OutcomeStatus.PUBLISHED, OutcomeStatus.ALREADY_PUBLISHED}
-Refusal = Literal["learning", "probing", "in doubt", "elsewhere", "pointless"]
-"""Why a publish was sent that the quota refused:
-
-- learning: nobody had told how high the limit is;
-- probing: the ledger counted slots in doubt, and one draft was sent to find out about them;
-- in doubt: the draft itself might have been live: a request of it had been lost, or its process killed;
-- elsewhere: somebody had published by other means, of which the ledger had not been told;
-- pointless: what the ledger knew had ruled it out.
-"""
-
-
-@define
-class Day:
-    """What happened on one day.
-
-    Attributes:
-        limit: The account's, at its end.
-        published: Drafts that went live.
-        elsewhere: Publishes by other means.
-        refusals: How many publishes the quota refused, and why they were sent.
-        unused: Slots that were left unused though a draft was waiting.
-        lost: Drafts that came on it of which nothing final was ever said.
-        told_wrongly: Times that something was said of a draft that was not so.
-        waiting: Drafts that waited at its end.
-        kills: Processes that were killed.
-        ill: Hours in which the service was down, or throttled.
-    """
-
-    limit: int = 0
-    published: int = 0
-    elsewhere: int = 0
-    refusals: Counter[Refusal] = Factory(Counter)
-    unused: int = 0
-    lost: int = 0
-    told_wrongly: int = 0
-    waiting: int = 0
-    kills: int = 0
-    ill: float = 0.0
-
-    @property
-    def is_at_fault(self) -> bool:
-        """Whether a draft was lost, or something untrue was said of one."""
-        return bool(self.lost or self.told_wrongly)
-
-    @property
-    def is_wasteful(self) -> bool:
-        """Whether something was sent in vain, or a slot was wasted, that nobody else has to answer for."""
-        return bool(self.refusals["pointless"] or self.unused)
 
 
 @frozen
@@ -76,55 +28,40 @@ class Given:
     is_good: bool
 
 
-@frozen
-class Promise:
-    """A place that the ledger gave to a draft, when, and what it knew then."""
-
-    reservation: Reservation
-    known: QuotaSnapshot
-
-
 @define(eq=False)
 class Audit:
     """Everything that is seen, by days.
 
     Attributes:
-        sandbox: The service.
+        record: The evidence.
         began_at: When the first day began, in epoch seconds.
+        limit: The account's limit.
         days: From the first one.
         told: What was last said of each draft.
         lies: What was said of drafts that was not so.
-        elsewhere: When somebody published by other means.
     """
 
-    sandbox: Sandbox
+    record: Record
     began_at: float
+    limit: int
     days: defaultdict[int, Day] = Factory(lambda: defaultdict(Day))
     told: dict[str, OutcomeStatus] = Factory(dict[str, OutcomeStatus])
     lies: list[str] = Factory(list[str])
-    elsewhere: list[float] = Factory(list[float])
     _given: dict[str, Given] = Factory(dict[str, Given])
-    _live: dict[str, float] = Factory(dict[str, float])
-    _promises: dict[str, Promise] = Factory(dict[str, Promise])
-    _requests_seen: int = 0
-    _idle: list[tuple[float, int]] = Factory(list[tuple[float, int]])
+    _live: set[str] = Factory(set[str])
+    _put_off_until: dict[str, float] = Factory(dict[str, float])
+    _idle_since: list[float] = Factory(list[float])
+
+    @classmethod
+    def of(cls, sandbox: Sandbox, token: str, limit: int) -> "Audit":
+        """An audit of the account of this token, from now on."""
+        account = sandbox._service.accounts[token]  # noqa: SLF001 - what is charged the service shows to nobody
+        return cls(Record(sandbox, account.published_at), sandbox.clock.now(), limit)
 
     @property
     def in_all(self) -> Day:
-        """All days together; the limit and who waited are the last day's."""
-        days = [self.days[number] for number in sorted(self.days)]
-        return Day(
-            limit=days[-1].limit,
-            published=sum(day.published for day in days),
-            elsewhere=sum(day.elsewhere for day in days),
-            refusals=sum((day.refusals for day in days), Counter()),
-            unused=sum(day.unused for day in days),
-            lost=sum(day.lost for day in days),
-            told_wrongly=sum(day.told_wrongly for day in days),
-            waiting=days[-1].waiting,
-            kills=sum(day.kills for day in days),
-            ill=sum(day.ill for day in days),
-        )
+        """All days together."""
+        return in_all([self.days[number] for number in sorted(self.days)])
 
     @property
     def today(self) -> Day:
@@ -133,82 +70,103 @@ class Audit:
 
     @property
     def _number_of_today(self) -> int:
-        return int((self.sandbox.clock.now() - self.began_at) // DAY)
+        return int((self.record.now - self.began_at) // DAY)
+
+    @property
+    def free(self) -> int:
+        """How many publishes the service would accept just now."""
+        return self.limit - sum(self.record.now < at + DAY for at in self.record.charges)
 
     def given(self, job_id: str, *, is_good: bool) -> None:
         """A process is given a draft; *is_good* is one that the service accepts."""
         self._given[job_id] = Given(self._number_of_today, is_good)
 
-    def free(self, limit: int) -> int:
-        """How many publishes the service would accept just now."""
-        now = self.sandbox.clock.now()
-        charged = [*self._live.values(), *self.elsewhere]
-        return limit - sum(now < at + DAY for at in charged)
+    def claimed(self, limit: int) -> None:
+        """The account has been claimed: it has another limit."""
+        self.limit, self.record.claimed_at = limit, self.record.now
 
     def published_elsewhere(self) -> None:
         """Somebody has published by other means."""
-        self.elsewhere.append(self.sandbox.clock.now())
+        self.record.elsewhere.append(self.record.now)
         self.today.elsewhere += 1
 
-    def promised(self, reservation: Reservation, known: QuotaSnapshot) -> None:
-        """The ledger has given a draft a place; so much it knows."""
-        self._promises[reservation.job] = Promise(reservation, known)
+    def killed(self, job_ids: list[str]) -> None:
+        """A process has been killed that had these drafts to publish."""
+        self.record.killed(job_ids)
+        self.today.kills += 1
 
-    def tell(self, job_id: str, status: OutcomeStatus) -> None:
-        """A process says what became of a draft."""
-        is_live = job_id in set(self.sandbox.live)
-        match status:
-            case OutcomeStatus.PUBLISHED | OutcomeStatus.ALREADY_PUBLISHED:
-                is_true = is_live
-            case OutcomeStatus.UNKNOWN:
-                is_true = True
-            case OutcomeStatus.REJECTED:
-                is_true = not is_live and not self._given[job_id].is_good
-            case _:
-                is_true = not is_live
-        if not is_true:
-            self.lies.append(f"{job_id} was said to be {status}")
+    def waits(self, job_id: str) -> bool:
+        """Whether a draft that is to be published waits: it does from when it came, unless it was put off.
+
+        It was if it was told when there would be a slot, and until then; not for longer than that could be true.
+        """
+        return self.record.now >= self._put_off_until.get(job_id, -math.inf)
+
+    def tell(self, job_id: str, status: OutcomeStatus, *, since: int = 0, slot_at: float | None = None) -> None:
+        """A process says what became of a draft.
+
+        Args:
+            job_id: The draft.
+            status: What became of it.
+            since: How many requests the service had seen when the call began that this came of.
+            slot_at: When the draft can go, if it was told that the quota is used up until then.
+        """
+        if not self._is_true(job_id, status, since):
+            self._note(f"{job_id} was said to be {status}")
             self.today.told_wrongly += 1
         self.told[job_id] = status
+        self._put_off_until.pop(job_id, None)
+        if slot_at is not None:
+            latest = self.record.slot_at(self.limit)
+            self._put_off_until[job_id] = min(slot_at, latest)
+            if slot_at > latest:
+                self._note(f"{job_id} was told to come back {(slot_at - latest) / HOUR:.1f} hours too late")
+                self.today.told_too_late += 1
 
-    def look(self, limit: int, waiting: int, *, is_well: bool) -> None:
+    def look(self, waiting: int, *, is_well: bool) -> None:
         """Look at the service: what is new, and whether it stands idle though drafts wait."""
-        now, today = self.sandbox.clock.now(), self.today
-        for job_id in self.sandbox.live:
-            if job_id not in self._live:
-                self._live[job_id] = now
-                today.published += 1
-        for refused in self._refused():
-            today.refusals[self._why(refused)] += 1
-        today.limit, today.waiting = limit, waiting
+        today = self.today
+        live = set(self.record.sandbox.live)
+        today.published += len(live - self._live)
+        self._live |= live
+        today.refusals.update(self.record.refusals())
+        today.limit, today.waiting = self.limit, waiting
         today.ill += 0.0 if is_well else LOOK_EACH / 3600
-        self._idle.append((now, min(self.free(limit), waiting) if is_well else 0))
-        self._idle = [(at, idle) for at, idle in self._idle if at > now - UNUSED_AFTER]
-        if len(self._idle) >= UNUSED_AFTER / LOOK_EACH:
-            today.unused = max(today.unused, min(idle for _, idle in self._idle))
+        self._look_for_idle_slots(max(0, min(self.free, waiting)) if is_well else 0)
 
     def close(self) -> None:
-        """Find the drafts that were lost: of which it was never said that they are live, or rejected."""
+        """Look once more, and find the drafts that were lost: never said to be live, or rejected."""
+        self.look(0, is_well=True)
         for job_id, given in self._given.items():
             status = self.told.get(job_id)
             is_done = status in LIVE if given.is_good else status is OutcomeStatus.REJECTED
             self.days[given.day].lost += not is_done
 
-    def _refused(self) -> Iterator[RequestSeen]:
-        """The publishes that the quota has refused since the last look."""
-        seen, self._requests_seen = self._requests_seen, len(self.sandbox.requests)
-        for request in self.sandbox.requests[seen:]:
-            if request.operation == "publish" and request.status == 429 and request.fault is None:
-                yield request
+    def _is_true(self, job_id: str, status: OutcomeStatus, since: int) -> bool:
+        is_live = job_id in self.record.sandbox.live
+        match status:
+            case OutcomeStatus.PUBLISHED:
+                return is_live and self.told.get(job_id) not in LIVE
+            case OutcomeStatus.ALREADY_PUBLISHED:
+                return is_live
+            case OutcomeStatus.UNKNOWN:
+                return True
+            case OutcomeStatus.REJECTED:
+                return not is_live and not self._given[job_id].is_good
+            case OutcomeStatus.NOT_SENT:
+                return not is_live and not self.record.may_have_put_live(job_id, since)
+            case _:
+                return not is_live
 
-    def _why(self, refused: RequestSeen) -> Refusal:
-        promise = self._promises[str(refused.job_id)]
-        if promise.reservation.before in {"held", "unknown"}:
-            return "in doubt"
-        if promise.reservation.probe:
-            return "probing"
-        if promise.known.limit is None:
-            return "learning"
-        elsewhere = sum(refused.at - DAY < at for at in self.elsewhere)
-        told_of = sum(slot.state == "elsewhere" for slot in promise.known.slots)
-        return "elsewhere" if elsewhere > told_of else "pointless"
+    def _look_for_idle_slots(self, idle: int) -> None:
+        """Count each slot once that stands idle for too long; the last one that did is the first to be used."""
+        now = self.record.now
+        del self._idle_since[idle:]
+        self._idle_since += [now] * (idle - len(self._idle_since))
+        for number, since in enumerate(self._idle_since):
+            if now - since >= UNUSED_AFTER:
+                self.today.unused += 1
+                self._idle_since[number] = math.inf
+
+    def _note(self, lie: str) -> None:
+        self.lies.append(f"day {self._number_of_today + 1}: {lie}")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, get_args
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 
-from .audit import Audit, Refusal
+from .audit import Audit
+from .day import Refusal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +35,7 @@ def draw(lived: Mapping[str, Audit], path: Path) -> None:
         published.set_title(
             f"{name}: {everything.published} published, {everything.kills} kills, {everything.ill:.0f} hours ill\n"
             f"{everything.refusals['pointless']} pointless 429, {everything.unused} unused slots, "
-            f"{everything.lost} lost, {everything.told_wrongly} told wrongly",
+            f"{everything.lost} lost, {everything.told_wrongly} told wrongly, {everything.told_too_late} too late",
             fontsize=10,
         )
         _draw_published(published, audit)
@@ -75,7 +76,7 @@ def _draw_waiting(axes: "Axes", audit: Audit) -> None:
     numbers = list(range(1, len(days) + 1))
     axes.fill_between(numbers, [day.waiting for day in days], step="mid", color="#c7c7c7", label="waiting at its end")
     axes.bar(numbers, [day.unused for day in days], color="#d62728", label="unused slots", width=0.9)
-    wrong = [day.lost + day.told_wrongly for day in days]
-    axes.bar(numbers, wrong, color="black", label="lost or told wrongly", width=0.9)
+    wrong = [day.lost + day.told_wrongly + day.told_too_late for day in days]
+    axes.bar(numbers, wrong, color="black", label="lost, told wrongly or too late", width=0.9)
     axes.plot(numbers, [day.kills for day in days], "x", color="#9467bd", markersize=4, label="processes killed")
     axes.set_xlabel("day (grey: hours in which the service was down or throttled)")

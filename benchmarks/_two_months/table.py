@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 
-from .audit import Audit, Day
+from .audit import Audit
+from .day import Day
 
 _COLUMNS = (
     "limit", "published", "elsewhere", "pointless 429", "other 429", "unused slots", "lost", "told wrongly",
-    "waiting at its end", "kills", "hours ill",
+    "told too late", "waiting at its end", "kills", "hours ill",
 )  # fmt: skip
 
 
@@ -19,24 +20,42 @@ def table(lived: Mapping[str, Audit], command: str) -> str:
         why = ", ".join(f"{count} {reason}" for reason, count in sorted(audit.in_all.refusals.items())) or "none"
         days = [_row("day", _COLUMNS), _row("---:", ["---:"] * len(_COLUMNS))]
         days += [_row(str(number + 1), _figures(audit.days[number])) for number in sorted(audit.days)]
-        parts += [f"## {name}", f"Publishes that the quota refused, by why they were sent: {why}.", "\n".join(days)]
+        parts += [
+            f"## {name}",
+            f"Publishes that the quota refused, by why they were sent: {why}.",
+            *_lies(audit),
+            "\n".join(days),
+        ]
     return "\n\n".join(parts) + "\n"
 
 
 _EXPLAINED = """\
-A 429 is pointless where what the ledger knew had ruled the publish out. Others were sent to learn the limit, of which
-nobody had told (once a day while it is 3: the account may have been claimed); because the draft itself might have been
-live, its request having been lost or its process killed; to probe slots that the ledger has to count and may be free;
-or when somebody had published by other means, of which the ledger had not been told. A slot is unused where the service
-was well, and would have accepted a publish, for 65 minutes on end, in which a draft waited. A draft is lost of which it
-was never said that it is live, or rejected for what it is."""
+A 429 is pointless where what the ledger knew, when it gave the draft its place, had ruled the publish out. Others were
+sent to learn the limit, of which nobody had told (once in 24 hours while it is 3: the account may have been claimed);
+because the draft itself might have been live, its request having been lost or its process killed (not twice in an hour
+for the same draft); to probe slots that the ledger has to count and may be free (not within an hour of a refusal); or
+when somebody had published by other means, of which the ledger had not been told (likewise, unless it was since then).
+
+A slot is unused where the service was well, and would have accepted a publish, for 65 minutes on end, in which a draft
+waited: so long a probe may take; an outage begins them anew, since those who publish have to find out that it is over.
+A draft waits from when it came, while its process lives; but not until the time that it was told, which is that of the
+earliest slot that the ledger knew of: that one became free sooner, as by a probe, is nobody's fault. It is told too
+late where the ledger had to know of an earlier slot: a charge that the service has confirmed to a process that lived
+on leaves 24 hours after that. A draft is lost of which it was never said that it is live, or rejected for what it is."""
+_LIES_SHOWN = 10
+
+
+def _lies(audit: Audit) -> list[str]:
+    """The first lies, if there are any."""
+    shown = [f"- {lie}" for lie in audit.lies[:_LIES_SHOWN]]
+    return [f"The first of {len(audit.lies)} that were told wrongly, or too late:", "\n".join(shown)] if shown else []
 
 
 def _figures(day: Day) -> list[str]:
     pointless = day.refusals["pointless"]
     figures = (
         day.limit, day.published, day.elsewhere, pointless, day.refusals.total() - pointless, day.unused, day.lost,
-        day.told_wrongly, day.waiting, day.kills,
+        day.told_wrongly, day.told_too_late, day.waiting, day.kills,
     )  # fmt: skip
     return [*map(str, figures), f"{day.ill:.1f}"]
 

@@ -1,0 +1,172 @@
+"""What the service has seen and charged, which places the ledger gave, and who was killed: the evidence."""
+
+import math
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterator
+
+from attrs import Factory, define, frozen
+
+from opentrain_async import QuotaSnapshot
+from opentrain_async.quota._slots import Reservation
+from opentrain_async.sandbox import RequestSeen, Sandbox
+
+from .day import DAY, HOUR, Refusal
+
+MOMENT = 60.0
+"""Seconds in which an answer has got from the service to the ledger, where nobody was killed meanwhile."""
+
+
+@frozen
+class Promise:
+    """A place that the ledger gave to a draft.
+
+    Attributes:
+        reservation: The place.
+        known: What the ledger knew then.
+        since: How many requests the service had seen by then: the draft's from there on are sent under this promise.
+        refused_at: When the ledger had last taken in a refusal.
+    """
+
+    reservation: Reservation
+    known: QuotaSnapshot
+    since: int
+    refused_at: float
+
+
+@define(eq=False)
+class Record:
+    """The evidence, as far as it has been read.
+
+    Attributes:
+        sandbox: The service.
+        charges: When it charged a publish, ours or another one: its own list.
+        elsewhere: When somebody published by other means.
+        claimed_at: When the account was claimed.
+    """
+
+    sandbox: Sandbox
+    charges: list[float]
+    elsewhere: list[float] = Factory(list[float])
+    claimed_at: float = -math.inf
+    _promises: defaultdict[str, list[Promise]] = Factory(lambda: defaultdict(list[Promise]))
+    _requests: defaultdict[str, list[int]] = Factory(lambda: defaultdict(list[int]))
+    _kills: defaultdict[str, list[float]] = Factory(lambda: defaultdict(list[float]))
+    _refused: list[RequestSeen] = Factory(list[RequestSeen])
+    _read: int = 0
+    _refused_at: float = -math.inf
+
+    @property
+    def now(self) -> float:
+        """Epoch seconds."""
+        return self.sandbox.clock.now()
+
+    def promised(self, reservation: Reservation, known: QuotaSnapshot) -> None:
+        """The ledger has given a draft a place; so much it knows."""
+        promise = Promise(reservation, known, len(self.sandbox.requests), self._refused_at)
+        self._promises[reservation.job].append(promise)
+
+    def took_in_a_refusal(self, at: float) -> None:
+        """The ledger has been told that the service refused a publish."""
+        self._refused_at = at
+
+    def killed(self, job_ids: list[str]) -> None:
+        """The process that had these drafts to publish has been killed."""
+        for job_id in job_ids:
+            self._kills[job_id].append(self.now)
+
+    def refusals(self) -> Iterator[Refusal]:
+        """Why each of those publishes was sent that the quota has refused since this was last asked."""
+        for number in self._read_on():
+            request = self.sandbox.requests[number]
+            if request.status == 429 and request.fault is None:
+                yield self._why(number, request)
+                self._refused.append(request)
+
+    def may_have_put_live(self, job_id: str, since: int) -> bool:
+        """Whether the service saw a request of this draft, the since-th or a later one, that may have."""
+        self._read_on()
+        ours = [self.sandbox.requests[number] for number in self._requests[job_id] if number >= since]
+        return any(not _is_refused(request) for request in ours)
+
+    def slot_at(self, limit: int) -> float:
+        """When the ledger has to see a slot leave the window, at the latest.
+
+        That a draft is live it knows from an answer that its process has lived to hear, and no sooner: so the charge
+        leaves the ledger a window after that, though the service's own may be older. Places that are in doubt, and
+        publishes by other means, the ledger may have dated as late as it likes, and they may stand before the others
+        in the line; but none is dated later than the lease of a place that is given now.
+        """
+        self._read_on()
+        jobs = self._promises.keys()
+        certain = sorted(at for job_id in jobs if (at := self._known_live_at(job_id)) is not None)
+        certain = certain[bisect_right(certain, self.now - DAY) :]
+        doubtful = sum(self._is_in_doubt(job_id) for job_id in jobs)
+        beyond = max(0, len(certain) + doubtful + sum(at > self.now - 2 * DAY for at in self.elsewhere) - limit)
+        return certain[beyond] + DAY + MOMENT if beyond < len(certain) else self.now + DAY + HOUR
+
+    def _read_on(self) -> list[int]:
+        """Put the requests in order that have come since; returns the numbers of the publishes among them."""
+        numbers = range(self._read, len(self.sandbox.requests))
+        self._read = len(self.sandbox.requests)
+        publishes = [number for number in numbers if self.sandbox.requests[number].operation == "publish"]
+        for number in publishes:
+            self._requests[str(self.sandbox.requests[number].job_id)].append(number)
+        return publishes
+
+    def _why(self, number: int, refused: RequestSeen) -> Refusal:
+        promises = [promise for promise in self._promises[str(refused.job_id)] if promise.since <= number]
+        if not promises:
+            return "pointless"
+        promise = promises[-1]
+        made_at = promise.reservation.made_at
+        earlier = [at for at in self._refused_before(promise) if at > self.claimed_at]
+        last = max(earlier, default=-math.inf)
+        is_soon = made_at - last < HOUR
+        if promise.reservation.before in {"held", "unknown"}:
+            return "pointless" if made_at - self._refused_itself_before(promise) < HOUR else "in doubt"
+        if promise.reservation.probe:
+            return "pointless" if is_soon else "probing"
+        if promise.known.limit is None and promise.known.used > 3:
+            return "pointless" if made_at - last < DAY else "learning"
+        elsewhere = sum(made_at - DAY < at <= refused.at for at in self.elsewhere)
+        told_of = sum(slot.state == "elsewhere" for slot in promise.known.slots)
+        is_new = any(last < at <= refused.at for at in self.elsewhere)
+        return "elsewhere" if elsewhere > told_of and (is_new or not is_soon) else "pointless"
+
+    def _refused_before(self, promise: Promise) -> list[float]:
+        """When it had been refused that the ledger had to know of: it was told, or the process lived to tell it."""
+        before = promise.reservation.made_at - MOMENT
+        return [promise.refused_at, *(request.at for request in self._refused if self._is_heard(request, before))]
+
+    def _refused_itself_before(self, promise: Promise) -> float:
+        job_id, before = promise.reservation.job, promise.reservation.made_at - MOMENT
+        mine = [request for request in self._refused if request.job_id == job_id]
+        return max((request.at for request in mine if self._is_heard(request, before)), default=-math.inf)
+
+    def _is_heard(self, request: RequestSeen, before: float) -> bool:
+        """Whether the answer came whole, by then, to a process that lived on for a moment."""
+        kills = self._kills[str(request.job_id)]
+        is_whole = request.status is not None and request.fault is None
+        return is_whole and request.at <= before and not any(request.at <= at < request.at + MOMENT for at in kills)
+
+    def _known_live_at(self, job_id: str) -> float | None:
+        """When a process heard last that the draft is live."""
+        if not self._requests[job_id]:
+            return None
+        last = self.sandbox.requests[self._requests[job_id][-1]]
+        return last.at if last.status == 200 and self._is_heard(last, self.now) else None
+
+    def _is_in_doubt(self, job_id: str) -> bool:
+        """Whether the ledger may count a place for a draft of which that is not known."""
+        promise = self._promises[job_id][-1]
+        since = [self.sandbox.requests[number] for number in self._requests[job_id] if number >= promise.since]
+        if promise.reservation.made_at < self.now - DAY - HOUR or self._known_live_at(job_id) is not None:
+            return False
+        is_decided = since and all(_is_refused(request) and self._is_heard(request, self.now) for request in since)
+        return not is_decided or promise.reservation.before != "new"
+
+
+def _is_refused(request: RequestSeen) -> bool:
+    """Whether it is certain that this request has put nothing live."""
+    return request.status is not None and 400 <= request.status < 500
