@@ -1,13 +1,17 @@
-"""The simulation of two months, in days; and that whoever watches it would see what is not so."""
+"""The simulation of two months, in days: what it tells, and that it tells it of a library that is well."""
 
+import asyncio
 import logging
+from pathlib import Path
 
 import pytest
 from _two_months.audit import Audit
+from _two_months.process import Process, Surroundings
 from _two_months.table import table
+from _two_months.virtual import LoopClock, VirtualLoop
 from _two_months.world import Story, live_through
 
-from opentrain_async import OutcomeStatus
+from opentrain_async import AsyncOpenTrain, OutcomeStatus
 from opentrain_async.sandbox import Sandbox
 
 
@@ -17,33 +21,66 @@ def test_some_days_of_an_account_lose_no_draft_and_waste_no_slot(
 ) -> None:
     """Eight processes, killed at will, in any weather, with a claim in the middle: all that is said is true."""
     caplog.set_level(logging.CRITICAL, "opentrain_async")
-    audit = live_through(Story(days=4, seed=1, elsewhere=elsewhere, kills_each=2.0, outages_each=10.0))
+    audit = live_through(Story(days=3, seed=1, elsewhere=elsewhere, kills_each=2.0, outages_each=10.0))
     seen = audit.in_all
     assert (seen.lost, audit.lies) == (0, [])
     assert elsewhere or not seen.is_wasteful
-    assert (seen.limit, seen.published > 20, seen.kills > 30, seen.ill > 1) == (20, True, True, True)
+    assert (seen.limit, seen.published > 10, seen.kills > 10, seen.ill > 1) == (20, True, True, True)
     assert (seen.elsewhere > 0) == (elsewhere > 0)
     assert "| Days |" in table({"Days": audit}, "command")
 
 
-async def test_whoever_watches_sees_what_is_not_so(sandbox: Sandbox) -> None:
-    """A draft of which nothing was said is lost; one that is not live, and said to be, is told wrongly."""
-    audit = Audit(sandbox, sandbox.clock.now())
-    for job_id, is_good in {"silent": True, "boasted": True, "denied": True, "bad": False}.items():
-        audit.given(sandbox.draft(job_id), is_good=is_good)
-    audit.tell("boasted", OutcomeStatus.PUBLISHED)
-    audit.tell("denied", OutcomeStatus.REJECTED)
-    audit.tell("bad", OutcomeStatus.REJECTED)
-    audit.close()
-    assert (audit.in_all.lost, audit.in_all.told_wrongly, len(audit.lies)) == (2, 2, 2)
-    assert audit.in_all.is_at_fault
+CROWDED = Story(days=2, seed=2, arrivals=1.6, kills_each=6.0, outages_each=12.0)
+"""More drafts than the account may publish, so that it is asked what its limit is."""
 
 
-async def test_whoever_watches_sees_a_slot_that_stands_idle(sandbox: Sandbox) -> None:
-    """While a draft waits for more than an hour; a service that is down has none to give."""
-    audit = Audit(sandbox, sandbox.clock.now())
-    for is_well in (False, True):
-        for _ in range(14):
-            sandbox.advance(seconds=300)
-            audit.look(20, 1, is_well=is_well)
-        assert audit.today.unused == int(is_well)
+def test_what_is_refused_with_nobody_else_is_refused_for_a_reason(caplog: pytest.LogCaptureFixture) -> None:
+    """To learn the limit, or to find out about what is in doubt: nothing is sent that is known to be in vain."""
+    caplog.set_level(logging.CRITICAL, "opentrain_async")
+    seen = live_through(CROWDED).in_all
+    assert seen.refusals["learning"] > 0
+    assert (seen.is_wasteful, seen.is_at_fault, seen.refusals["elsewhere"]) == (False, False, 0)
+
+
+class Talkative(Process):
+    """A process that is not done yet when it is killed."""
+
+    def _files(self) -> tuple[Path, ...]:
+        return (self.around.ledger.with_name("journal"),)
+
+    async def _work(self, client: AsyncOpenTrain) -> None:
+        (journal,) = self._files()
+        try:
+            journal.write_text("one\n")
+            await asyncio.sleep(3600)
+        finally:
+            journal.write_text("one\ntwo!\nthree\n")
+            self._tell("draft", OutcomeStatus.PUBLISHED, None, 0)
+
+
+def test_of_a_process_that_is_killed_nothing_more_is_seen_or_heard(tmp_path: Path) -> None:
+    """It has a torn line in its journal, as after a real kill; it cannot be killed again, nor while it is dead."""
+
+    async def killed(loop: VirtualLoop) -> Audit:
+        sandbox = Sandbox()
+        clock = sandbox.clock = LoopClock(loop, 0.0)
+        audit = Audit.of(sandbox, sandbox.token, 20)
+        around = Surroundings("http://127.0.0.1:1", sandbox.token, tmp_path / "ledger", loop, clock, audit)
+        process = Talkative("talkative", around, 0.0, to_do={"draft": 0.0})
+        running = asyncio.create_task(process.run(lambda: 3600.0))
+        await asyncio.sleep(1)
+        assert process.waiting == 1
+        for _ in range(2):
+            process.kill()
+            assert process.waiting == 0
+            await asyncio.sleep(1)
+        running.cancel()
+        await asyncio.wait({running})
+        return audit
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        loop = runner.get_loop()
+        assert isinstance(loop, VirtualLoop)
+        audit = runner.run(killed(loop))
+    assert (tmp_path / "journal").read_text() == "one\ntw"
+    assert (audit.in_all.kills, audit.told, audit.lies) == (1, {}, [])

@@ -72,11 +72,6 @@ class Audit:
     def _number_of_today(self) -> int:
         return int((self.record.now - self.began_at) // DAY)
 
-    @property
-    def free(self) -> int:
-        """How many publishes the service would accept just now."""
-        return self.limit - sum(self.record.now < at + DAY for at in self.record.charges)
-
     def given(self, job_id: str, *, is_good: bool) -> None:
         """A process is given a draft; *is_good* is one that the service accepts."""
         self._given[job_id] = Given(self._number_of_today, is_good)
@@ -132,7 +127,8 @@ class Audit:
         today.refusals.update(self.record.refusals())
         today.limit, today.waiting = self.limit, waiting
         today.ill += 0.0 if is_well else LOOK_EACH / 3600
-        self._look_for_idle_slots(max(0, min(self.free, waiting)) if is_well else 0)
+        idle = min(self.record.free_to_find(self.limit), waiting) if is_well and waiting else 0
+        self._look_for_idle_slots(max(0, idle))
 
     def close(self) -> None:
         """Look once more, and find the drafts that were lost: never said to be live, or rejected."""

@@ -1,7 +1,6 @@
 """What the service has seen and charged, which places the ledger gave, and who was killed: the evidence."""
 
 import math
-from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -53,6 +52,7 @@ class Record:
     _requests: defaultdict[str, list[int]] = Factory(lambda: defaultdict(list[int]))
     _kills: defaultdict[str, list[float]] = Factory(lambda: defaultdict(list[float]))
     _refused: list[RequestSeen] = Factory(list[RequestSeen])
+    _unjudged: list[int] = Factory(list[int])
     _read: int = 0
     _refused_at: float = -math.inf
 
@@ -77,9 +77,13 @@ class Record:
 
     def refusals(self) -> Iterator[Refusal]:
         """Why each of those publishes was sent that the quota has refused since this was last asked."""
-        for number in self._read_on():
+        self._read_on()
+        unjudged, self._unjudged = self._unjudged, []
+        for number in unjudged:
             request = self.sandbox.requests[number]
-            if request.status == 429 and request.fault is None:
+            if request.status is None and request.fault is None:
+                self._unjudged.append(number)  # it is being answered just now
+            elif request.status == 429 and request.fault is None:
                 yield self._why(number, request)
                 self._refused.append(request)
 
@@ -89,6 +93,18 @@ class Record:
         ours = [self.sandbox.requests[number] for number in self._requests[job_id] if number >= since]
         return any(not _is_refused(request) for request in ours)
 
+    def free(self, limit: int) -> int:
+        """How many publishes the service would accept just now."""
+        return limit - sum(self.now < at + DAY for at in self.charges)
+
+    def free_to_find(self, limit: int) -> int:
+        """How many of them the ledger can know of, or find out: it cannot where it is full of what is certain.
+
+        A charge of which an answer was heard only after hours it has to date then.
+        """
+        free = self.free(limit)
+        return free if free <= 0 else max(0, min(free, limit - len(self._certain())))
+
     def slot_at(self, limit: int) -> float:
         """When the ledger has to see a slot leave the window, at the latest.
 
@@ -97,22 +113,18 @@ class Record:
         publishes by other means, the ledger may have dated as late as it likes, and they may stand before the others
         in the line; but none is dated later than the lease of a place that is given now.
         """
-        self._read_on()
-        jobs = self._promises.keys()
-        certain = sorted(at for job_id in jobs if (at := self._known_live_at(job_id)) is not None)
-        certain = certain[bisect_right(certain, self.now - DAY) :]
-        doubtful = sum(self._is_in_doubt(job_id) for job_id in jobs)
+        certain, doubtful = self._certain(), sum(map(self._is_in_doubt, self._promises))
         beyond = max(0, len(certain) + doubtful + sum(at > self.now - 2 * DAY for at in self.elsewhere) - limit)
         return certain[beyond] + DAY + MOMENT if beyond < len(certain) else self.now + DAY + HOUR
 
-    def _read_on(self) -> list[int]:
-        """Put the requests in order that have come since; returns the numbers of the publishes among them."""
-        numbers = range(self._read, len(self.sandbox.requests))
+    def _read_on(self) -> None:
+        """Put those publishes in order that the service has been asked for since."""
+        for number in range(self._read, len(self.sandbox.requests)):
+            request = self.sandbox.requests[number]
+            if request.operation == "publish":
+                self._requests[str(request.job_id)].append(number)
+                self._unjudged.append(number)
         self._read = len(self.sandbox.requests)
-        publishes = [number for number in numbers if self.sandbox.requests[number].operation == "publish"]
-        for number in publishes:
-            self._requests[str(self.sandbox.requests[number].job_id)].append(number)
-        return publishes
 
     def _why(self, number: int, refused: RequestSeen) -> Refusal:
         promises = [promise for promise in self._promises[str(refused.job_id)] if promise.since <= number]
@@ -150,6 +162,12 @@ class Record:
         is_whole = request.status is not None and request.fault is None
         return is_whole and request.at <= before and not any(request.at <= at < request.at + MOMENT for at in kills)
 
+    def _certain(self) -> list[float]:
+        """When those charges of the window were heard of that the ledger has to be certain of, in order."""
+        self._read_on()
+        heard = [self._known_live_at(job_id) for job_id in self._promises]
+        return sorted(at for at in heard if at is not None and self.now < at + DAY)
+
     def _known_live_at(self, job_id: str) -> float | None:
         """When a process heard last that the draft is live."""
         if not self._requests[job_id]:
@@ -160,9 +178,9 @@ class Record:
     def _is_in_doubt(self, job_id: str) -> bool:
         """Whether the ledger may count a place for a draft of which that is not known."""
         promise = self._promises[job_id][-1]
-        since = [self.sandbox.requests[number] for number in self._requests[job_id] if number >= promise.since]
         if promise.reservation.made_at < self.now - DAY - HOUR or self._known_live_at(job_id) is not None:
             return False
+        since = [self.sandbox.requests[number] for number in self._requests[job_id] if number >= promise.since]
         is_decided = since and all(_is_refused(request) and self._is_heard(request, self.now) for request in since)
         return not is_decided or promise.reservation.before != "new"
 

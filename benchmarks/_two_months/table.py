@@ -38,17 +38,19 @@ when somebody had published by other means, of which the ledger had not been tol
 
 A slot is unused where the service was well, and would have accepted a publish, for 65 minutes on end, in which a draft
 waited: so long a probe may take; an outage begins them anew, since those who publish have to find out that it is over.
-A draft waits from when it came, while its process lives; but not until the time that it was told, which is that of the
-earliest slot that the ledger knew of: that one became free sooner, as by a probe, is nobody's fault. It is told too
-late where the ledger had to know of an earlier slot: a charge that the service has confirmed to a process that lived
-on leaves 24 hours after that. A draft is lost of which it was never said that it is live, or rejected for what it is."""
+Where all charges are certain there is nothing to probe: then one of which an answer was heard only after hours takes
+up its slot for 24 hours from that answer, as nobody could know how much earlier it was made. A draft waits from when
+it came, while its process lives; but not until the time that it was told, which is that of the earliest slot that the
+ledger knew of: that one became free sooner, as by a probe, is nobody's fault. It is told too late where the ledger had
+to know of an earlier slot: a charge that the service has confirmed to a process that lived on leaves 24 hours after
+that. A draft is lost of which it was never said that it is live, or rejected for what it is."""
 _LIES_SHOWN = 10
 
 
 def _lies(audit: Audit) -> list[str]:
     """The first lies, if there are any."""
     shown = [f"- {lie}" for lie in audit.lies[:_LIES_SHOWN]]
-    return [f"The first of {len(audit.lies)} that were told wrongly, or too late:", "\n".join(shown)] if shown else []
+    return [f"Told wrongly or too late, the first of {len(audit.lies)}:", "\n".join(shown)] if shown else []
 
 
 def _figures(day: Day) -> list[str]:

@@ -1,9 +1,9 @@
 """The account, those who publish for it, and what befalls them and the service.
 
-The same seed gives the same drafts, weather, kills and publishes elsewhere at the same times. What comes of them
-differs a little each time: the ledger's file and the journals are written by threads, which of them is first at an instant of
-virtual time is for the system to say, and the library's own jitter is as random as ever. So a figure is to be had again
-by about as much, and a fault that was seen once may need several runs, or another seed, to be seen again.
+The same seed gives the same drafts, weather, kills and publishes elsewhere, at the same times. What comes of them
+differs a little each time: threads write the ledger's file and the journals, which of two is first at one instant of
+virtual time is for the system to say, and the library's own jitter is not of the seed. So figures come out much alike,
+and not the same; and a fault that was seen once may take several runs, or another seed, to be seen again.
 """
 
 import asyncio
@@ -136,7 +136,7 @@ class World:
         chance = self._chance("elsewhere")
         while self.story.elsewhere:
             await _at_times(DAY / self.story.elsewhere * CLAIMED / self.audit.limit, chance)
-            if self.audit.free > 0:
+            if self.audit.record.free(self.audit.limit) > 0:
                 self.sandbox.publish_elsewhere(token=self.around.token)
                 self.audit.published_elsewhere()
 
