@@ -77,6 +77,13 @@ def test_a_refusal_while_the_limit_is_learned_within_what_is_safe_is_pointless()
     assert watched.refusals() == ["pointless"]
 
 
+def test_a_publish_is_not_sent_without_a_place() -> None:
+    """Whatever the service says to it."""
+    watched = Watched()
+    watched.answer("a", 429)
+    assert watched.refusals() == ["pointless"]
+
+
 def full_of_doubts() -> Watched:
     """An account whose limit is known, and all of whose slots may be free."""
     watched = Watched()

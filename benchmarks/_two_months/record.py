@@ -127,10 +127,10 @@ class Record:
         self._read = len(self.sandbox.requests)
 
     def _why(self, number: int, refused: RequestSeen) -> Refusal:
-        promises = [promise for promise in self._promises[str(refused.job_id)] if promise.since <= number]
-        if not promises:
-            return "pointless"
-        promise = promises[-1]
+        promises = self._promises.get(str(refused.job_id), [])
+        promise = next((promise for promise in reversed(promises) if promise.since <= number), None)
+        if promise is None:
+            return "pointless"  # the ledger was not even asked
         made_at = promise.reservation.made_at
         earlier = [at for at in self._refused_before(promise) if at > self.claimed_at]
         last = max(earlier, default=-math.inf)
