@@ -45,7 +45,7 @@ class Watched:
     def refuse(self, place: Reservation) -> None:
         self.answer(place.job, 429)
         self.account.log.refused(place, "released", self.now, limit=self.limit, window=WINDOW)
-        self.audit.record.took_in_a_refusal(self.now)
+        self.audit.record.took_in_a_refusal(self.now, self.account.log.snapshot(self.now, None))
 
     def doubt(self, *jobs: str) -> None:
         for job in jobs:
@@ -162,6 +162,22 @@ def test_a_publish_elsewhere_excuses_a_refusal_until_the_ledger_is_told_of_it() 
     watched.audit.published_elsewhere()
     watched.refuse(watched.place("c"))
     assert watched.refusals() == ["elsewhere", "pointless", "elsewhere"]
+
+
+def test_a_slot_that_was_used_elsewhere_may_have_been_used_again_when_it_comes_of_age() -> None:
+    """A refusal shortly before does not tell: the log was full then, by the slot that is gone now."""
+    watched = Watched(claimed=False)
+    watched.account.cap = 3
+    for _ in range(3):
+        watched.audit.published_elsewhere()
+    watched.refuse(watched.place("a"))
+    watched.sandbox.advance(hours=23.9)
+    watched.refuse(watched.place("probe"))
+    watched.audit.published_elsewhere()
+    watched.audit.record.elsewhere[-1] -= HOUR
+    watched.sandbox.advance(hours=0.2)
+    watched.refuse(watched.place("b"))
+    assert watched.refusals() == ["elsewhere", "probing", "elsewhere"]
 
 
 def test_a_look_judges_what_others_have_read_meanwhile() -> None:

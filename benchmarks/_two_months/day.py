@@ -17,7 +17,7 @@ Refusal = Literal["learning", "probing", "in doubt", "elsewhere", "pointless"]
 - in doubt: the draft itself might have been live: a request of it had been lost, or its process killed; not twice in
   an hour for the same draft;
 - elsewhere: somebody had published by other means, of which the ledger had not been told; in the hour after a refusal,
-  only if that was since then;
+  only if that was since then, or if a slot that it took for one used elsewhere has come of age since then;
 - pointless: what the ledger knew had ruled it out.
 
 A refusal counts as one that came before where the ledger had taken it in when the draft got its place: who held one

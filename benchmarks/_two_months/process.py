@@ -68,7 +68,7 @@ class LedgerOfAProcess:
                 if self.on_place is not None:
                     self._loop.call_soon_threadsafe(self.on_place)
             elif isinstance(answer, tuple):  # of all steps, only one that takes in a refusal returns two things
-                self._audit.record.took_in_a_refusal(at)
+                self._audit.record.took_in_a_refusal(at, log.snapshot(at, None))
             return answer
 
         return self._loop.stands_still_until(asyncio.ensure_future(self._store.run(account, watched, now)))

@@ -25,12 +25,14 @@ class Promise:
         known: What the ledger knew then.
         since: How many requests the service had seen by then: the draft's from there on are sent under this promise.
         refused_at: When the ledger had last taken in a refusal.
+        aged: How many slots that were used elsewhere have left the ledger since then, being a window old.
     """
 
     reservation: Reservation
     known: QuotaSnapshot
     since: int
     refused_at: float
+    aged: int
 
 
 @define(eq=False)
@@ -55,6 +57,7 @@ class Record:
     _unjudged: list[int] = Factory(list[int])
     _read: int = 0
     _refused_at: float = -math.inf
+    _elsewhere_until: list[float] = Factory(list[float])
 
     @property
     def now(self) -> float:
@@ -63,12 +66,14 @@ class Record:
 
     def promised(self, reservation: Reservation, known: QuotaSnapshot) -> None:
         """The ledger has given a draft a place; so much it knows."""
-        promise = Promise(reservation, known, len(self.sandbox.requests), self._refused_at)
+        aged = sum(frees_at <= reservation.made_at for frees_at in self._elsewhere_until)
+        promise = Promise(reservation, known, len(self.sandbox.requests), self._refused_at, aged)
         self._promises[reservation.job].append(promise)
 
-    def took_in_a_refusal(self, at: float) -> None:
-        """The ledger has been told that the service refused a publish."""
+    def took_in_a_refusal(self, at: float, known: QuotaSnapshot) -> None:
+        """The ledger has been told that the service refused a publish; so much it knows now."""
         self._refused_at = at
+        self._elsewhere_until = [slot.frees_at.timestamp() for slot in known.slots if slot.state == "elsewhere"]
 
     def killed(self, job_ids: list[str]) -> None:
         """The process that had these drafts to publish has been killed."""
@@ -143,7 +148,7 @@ class Record:
             return "pointless" if made_at - last < DAY else "learning"
         elsewhere = sum(made_at - DAY < at <= refused.at for at in self.elsewhere)
         told_of = sum(slot.state == "elsewhere" for slot in promise.known.slots)
-        is_new = any(last < at <= refused.at for at in self.elsewhere)
+        is_new = promise.aged or any(last < at <= refused.at for at in self.elsewhere)
         return "elsewhere" if elsewhere > told_of and (is_new or not is_soon) else "pointless"
 
     def _refused_before(self, promise: Promise) -> list[float]:

@@ -34,7 +34,8 @@ A 429 is pointless where what the ledger knew, when it gave the draft its place,
 sent to learn the limit, of which nobody had told (once in 24 hours while it is 3: the account may have been claimed);
 because the draft itself might have been live, its request having been lost or its process killed (not twice in an hour
 for the same draft); to probe slots that the ledger has to count and may be free (not within an hour of a refusal); or
-when somebody had published by other means, of which the ledger had not been told (likewise, unless it was since then).
+when somebody had published by other means, of which the ledger had not been told (likewise, unless it was since then,
+or a slot that the ledger took for one used elsewhere has come of age since then).
 
 A slot is unused where the service was well, and would have accepted a publish, for 65 minutes on end, in which a draft
 waited: so long a probe may take; an outage begins them anew, since those who publish have to find out that it is over.
