@@ -47,11 +47,15 @@ class Caller:
 
         async def attempt(seconds: float) -> T:
             nonlocal in_doubt, has_lost
+            fresh, has_lost = has_lost, False
             try:
-                return await self._attempt(operation, seconds, fresh=has_lost)
+                reply = _without(operation.secret, await self._transport.send(operation.request, seconds, fresh=fresh))
+                has_lost = reply.is_cut_off
+                return self._read(operation, reply)
             except OpenTrainError as error:
+                _explain(error, operation)
                 in_doubt |= error.effect == "unknown"
-                has_lost = isinstance(error, ConnectionLostError)
+                has_lost |= isinstance(error, ConnectionLostError)
                 raise
 
         def may_repeat(error: OpenTrainError) -> bool:
@@ -66,23 +70,21 @@ class Caller:
                 error.effect = "unknown"
             raise
 
-    async def _attempt(self, operation: Operation[T], seconds: float, *, fresh: bool) -> T:
-        try:
-            reply = _without(operation.secret, await self._transport.send(operation.request, seconds, fresh=fresh))
-            now = self._clock.now()
-            return read_answer(
-                reply, operation.read, operation.what, now, operation.job_id, is_oauth=operation.is_oauth
-            )
-        except OpenTrainError as error:
-            error.job_id = operation.job_id
-            error.operation = operation.name
-            error.idempotency_key = operation.idempotency_key
-            if not operation.changes:
-                error.effect = "none"
-            elif operation.applied_despite and error.effect == "none" and _reason(error) == operation.applied_despite:
-                error.effect = "applied"
-            _logger.debug("%s: %s", operation.name, error)
-            raise
+    def _read(self, operation: Operation[T], reply: Reply) -> T:
+        now = self._clock.now()
+        return read_answer(reply, operation.read, operation.what, now, operation.job_id, is_oauth=operation.is_oauth)
+
+
+def _explain(error: OpenTrainError, operation: Operation[T]) -> None:
+    """Have an error say what was asked for, and what that may have changed."""
+    error.job_id = operation.job_id
+    error.operation = operation.name
+    error.idempotency_key = operation.idempotency_key
+    if not operation.changes:
+        error.effect = "none"
+    elif operation.applied_despite and error.effect == "none" and _reason(error) == operation.applied_despite:
+        error.effect = "applied"
+    _logger.debug("%s: %s", operation.name, error)
 
 
 def _reason(error: OpenTrainError) -> str | None:

@@ -46,7 +46,7 @@ class Publisher:
                 reservation = await self._ledger.reserve(flight.job_id, partial(self._deny, flight))
             flight.reservation = reservation
             flight.phase = "ready"
-            flight.in_doubt = reservation.before in {"held", "unknown"}  # somebody else may be sending, or have sent
+            flight.in_doubt = reservation.before in {"unknown", "faded"}
             flight.has_doubtful_attempt = False
             try:
                 result = await self._retrier.run(flight.job_id, attempt, is_transient, flight, self._keep)
@@ -95,14 +95,16 @@ class Publisher:
     async def _attempt(self, flight: Flight, seconds: float) -> PublishResult:
         flight.attempts += 1
         flight.phase = "sending"
+        fresh, flight.has_lost = flight.has_lost, False
         try:
-            reply = await self._transport.send(publish_request(flight.job_id), seconds, fresh=flight.has_lost)
+            reply = await self._transport.send(publish_request(flight.job_id), seconds, fresh=fresh)
+            flight.has_lost = reply.is_cut_off
             result = read_publish(reply, flight.job_id, self._clock.now())
         except OpenTrainError as error:
             error.job_id, error.operation = flight.job_id, "publish"
             if error.effect == "unknown":
                 flight.in_doubt = flight.has_doubtful_attempt = True
-            flight.has_lost = isinstance(error, ConnectionLostError)
+            flight.has_lost |= isinstance(error, ConnectionLostError)
             flight.phase = "ready"
             _logger.debug("publish %s: attempt %d: %s", flight.job_id, flight.attempts, error)
             raise
@@ -147,7 +149,7 @@ def _settlement_of_one_found_live(flight: Flight, reservation: Reservation) -> S
         return "unsent"
     if flight.has_doubtful_attempt:
         return "confirmed"
-    return "found" if reservation.before in {"held", "unknown"} else "released"
+    return "released" if reservation.before == "new" else "found"
 
 
 def _settlement_of_one_in_doubt(flight: Flight) -> Settlement:

@@ -287,7 +287,7 @@ class Transport:
         status = response.status
         if token is not None and len(token) >= _SHORTEST_REAL_TOKEN:
             body = body.replace(token.encode(), b"***")  # who echoes it does not get it into our errors
-        return Reply(status, body, response.headers, flaw)
+        return Reply(status, body, response.headers, flaw, isinstance(failure, ConnectionLostError))
 
     async def close(self) -> None:
         """Close the session, if it is our own; from then on nothing is sent."""

@@ -86,12 +86,14 @@ class Reply:
         body: What could be read of the body, at most `BODY_CAP` bytes.
         headers: The headers.
         flaw: Why the body is not the whole one (cut off, too large), or `None`.
+        is_cut_off: The connection was lost before its end.
     """
 
     status: int
     body: bytes = field(default=b"", repr=False)
     headers: CIMultiDictProxy[str] = field(default=_NO_HEADERS, repr=False)
     flaw: str | None = None
+    is_cut_off: bool = False
 
 
 def publish_request(job_id: str) -> Request:

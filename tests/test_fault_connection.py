@@ -25,6 +25,7 @@ from .waiting import until
 
 Connect = Callable[..., AsyncOpenTrain]
 LOSSES = ["closed", "reset", "half-closed"]
+LATE_LOSSES = ["reset after the head", "closed in the body"]
 
 
 async def with_kept_connections(proxy: Proxy, client: AsyncOpenTrain, sandbox: Sandbox) -> None:
@@ -40,18 +41,22 @@ async def asks(client: AsyncOpenTrain, job_id: str) -> None:
 
 
 @pytest.mark.parametrize("reaches", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("how", LOSSES)
+@pytest.mark.parametrize("how", LOSSES + LATE_LOSSES)
 async def test_F01_a_kept_connection_that_is_lost_costs_one_retry_on_a_fresh_one(
     sandbox: Sandbox, connect: Connect, clock: VirtualClock, how: str, reaches: bool
 ) -> None:
-    """Also where all those kept are as dead: at once, in the same slot, and the reply to it tells how it ended."""
+    """Also where all those kept are as dead: in the same slot, and the reply to it tells how it ended.
+
+    At once, but where an answer had begun.
+    """
     async with proxied(sandbox.url) as proxy:
         client = connect(sandbox, base_url=proxy.url, clock=clock)
         await with_kept_connections(proxy, client, sandbox)
         proxy.spoil(FAULTS[how], reaches=reaches, which=proxy.is_over_a_kept_connection, times=math.inf)
         job_id = sandbox.draft()
         (outcome,) = (await client.publish_many([job_id])).outcomes
-        assert (outcome.status, outcome.attempts, clock.slept) == (OutcomeStatus.PUBLISHED, 2, [])
+        assert (outcome.status, outcome.attempts) == (OutcomeStatus.PUBLISHED, 2)
+        assert clock.slept == [] or how in LATE_LOSSES
         assert outcome.result is not None
         assert (outcome.result.newly_published, outcome.result.already_published) == (True, reaches)
         quota = await client.quota()

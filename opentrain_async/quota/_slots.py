@@ -4,15 +4,16 @@ from typing import Literal
 
 from attrs import define, field, frozen
 
-Before = Literal["new", "held", "unknown", "spent"]
-"""What the log knew of a job when a reservation was made for it."""
+Before = Literal["new", "held", "unknown", "faded", "spent"]
+"""What the log knew of a job when a reservation was made for it; *faded* is a doubt that counted no longer."""
 
 Settlement = Literal["published", "confirmed", "found", "released", "unsent", "unknown"]
 """What became of a reservation:
 
 - published: the server said `alreadyPublished: false`: a publish was charged just now;
-- confirmed: it said `alreadyPublished: true`, and a request of this reservation may be the reason: charged just now;
-- found: it said so to the first request of this reservation, and an earlier one may be the reason: charged by then;
+- confirmed: it said `alreadyPublished: true`, and a request of this reservation may be the reason: charged since it was
+  made, at the latest just now;
+- found: it said so, none of this reservation can be the reason, and an earlier one may be: charged by then;
 - released: it answered that nothing was published;
 - unsent: nothing reached it;
 - unknown: something was sent and not decided.

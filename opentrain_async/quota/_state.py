@@ -14,7 +14,7 @@ FORMAT = 1
 
 _FIXED: Mapping[str | bool | None, str] = {
     value: json.dumps(value)
-    for value in (None, False, True, "spent", "unknown", "elsewhere", "new", "held", "server", "documented")
+    for value in (None, False, True, "spent", "unknown", "elsewhere", "new", "held", "faded", "server", "documented")
 }
 """What is written of a field that has only a few values."""
 
