@@ -92,7 +92,7 @@ class Steps:
                     if bound.is_over:
                         self._is_late |= times_cancelled > 0
                         raise TimeoutError(f"no answer within {seconds:g} s") from None
-                    if not _is_called_off(running):
+                    if not (times_cancelled and _is_called_off(running)):
                         raise StoreCancelledError("the store has given up the step by itself") from None
                 if before:
                     self._catch_up_soon()  # the caller has left, and the store has not failed
@@ -144,9 +144,8 @@ class Steps:
         Whoever has been cancelled and found the store not to answer has waited for that already.
         """
         if (self._put_off or self._carriers) and not (self._is_late and _times_cancelled()):
-            has_run = await self.finish(_nothing)
-            if has_run and self._put_off:  # again: whoever had taken it along was cancelled before it was run
-                await self.finish(_nothing)
+            while await self.finish(_nothing) and (self._put_off or self._carriers):
+                pass  # again: whoever has taken something along may be cancelled before it is run
 
     def _catch_up_soon(self) -> None:
         if not self._is_due:
