@@ -7,7 +7,7 @@ import pytest
 from opentrain_async import AsyncOpenTrain, OutcomeStatus, PublishOutcome
 from opentrain_async.errors import QuotaExceededError
 from opentrain_async.quota import dump_log, load_log
-from opentrain_async.quota._log import REMEMBERED, WINDOW, AccountLog
+from opentrain_async.quota._log import MOST_REMEMBERED, PROBE_INTERVAL, REMEMBERED, WINDOW, AccountLog
 from opentrain_async.quota._slots import Denied, Reservation
 from opentrain_async.sandbox import Fault, Sandbox
 
@@ -105,10 +105,55 @@ def test_a_doubt_that_had_faded_is_settled_by_the_same_job(how: str, used: int, 
     account = Account(cap=1)
     account.settled("a", "unknown")
     again = account.reserve("a", T0 + WINDOW)
-    assert (again.before, again.before_at) == ("unknown", T0)
+    assert (again.before, again.before_at) == ("faded", T0)
     assert account.used(T0 + WINDOW) == 1
     account.log.settle(again, how, T0 + WINDOW + 1)  # type: ignore[arg-type]
     assert (account.used(T0 + WINDOW + 1), len(account.log.faded)) == (used, faded)
+
+
+def test_a_doubt_that_a_probe_has_cleared_up_counts_no_more_than_before_if_it_is_refused_itself() -> None:
+    """It was tried again as a probe; the next slot comes back when it would have without that."""
+    account = Account(cap=3)
+    account.settled("sure", "published")
+    account.settled("a", "unknown", T0 + 3600)
+    account.settled("b", "unknown", T0 + 7200)
+    account.settled("probe", "published", T0 + 14400)
+    again = account.reserve("a", T0 + 14460)
+    assert (again.before, again.probe) == ("faded", True)
+    denied = account.log.refused(again, "unsent", T0 + 14460, limit=3, window=WINDOW, cap=3)
+    assert (denied.used, denied.retry_at, list(account.log.faded)) == (3, T0 + WINDOW, ["a"])
+
+
+def test_probes_that_nobody_answers_are_an_hour_apart() -> None:
+    """In an outage each would be one more doubt, and find out nothing."""
+    account = Account(cap=2)
+    for job in ("a", "b", "c"):
+        account.settled(job, "unknown")
+    assert isinstance(account.ask("d", T0 + PROBE_INTERVAL - 1), Denied)
+    assert isinstance(account.ask("d", T0 + PROBE_INTERVAL), Reservation)
+
+
+def test_of_the_doubts_that_no_longer_count_the_newest_are_remembered() -> None:
+    """So many that a log that is written down with every step stays small."""
+    account = Account(cap=MOST_REMEMBERED + 50)
+    for number in range(MOST_REMEMBERED + 50):
+        account.settled(f"job_{number}", "unknown", T0 + number)
+    account.used(T0 + 1000 + WINDOW)
+    assert list(account.log.faded) == [f"job_{number}" for number in range(50, MOST_REMEMBERED + 50)]
+
+
+def test_a_doubt_from_an_earlier_window_costs_the_other_steps_nothing_while_it_is_tried_again() -> None:
+    """The log need not be looked through until that try is over; then the slot leaves at once."""
+    account = Account(cap=5)
+    account.settled("a", "unknown")
+    account.used(T0 + WINDOW)
+    again = account.reserve("a", T0 + WINDOW + 1)
+    account.settled("b", "published", T0 + WINDOW + 2)
+    account.used(T0 + WINDOW + 3)
+    assert account.log.tidy_until > T0 + WINDOW + LEASE
+    account.log.settle(again, "found", T0 + WINDOW + 4)
+    account.settled("c", "published", T0 + WINDOW + 5)
+    assert list(account.log.jobs) == ["b", "c"]
 
 
 def test_who_comes_after_one_that_died_in_a_doubtful_slot_counts_its_charge_from_now() -> None:

@@ -52,32 +52,37 @@ class QuotaMachine(RuleBasedStateMachine):
         if reservation is not None:
             self.under_way.append(reservation)
 
-    @precondition(lambda self: self.under_way)
     @precondition(lambda self: self.in_doubt)
-    @rule(data=st.data())
-    def begin_again(self, data: st.DataObject) -> None:
-        """A client tries a draft again that is in doubt."""
-        self.begin(data.draw(st.sampled_from(sorted(self.in_doubt))))
+    @rule(data=st.data(), pause=_PAUSES)
+    def try_again(self, data: st.DataObject, pause: float) -> None:
+        """A client comes back to a draft in doubt, now or later; of what it sends, the first answer is lost or not."""
+        self.now += pause
+        reservation = self.reserve(data.draw(st.sampled_from(sorted(self.in_doubt))))
+        if reservation is not None:
+            self.sent(reservation, data.draw(ARRIVALS), reply_is_lost=False)
 
     @precondition(lambda self: self.under_way)
     @rule(data=st.data(), arrive=ARRIVALS, reply_is_lost=st.booleans())
     def send(self, data: st.DataObject, arrive: list[bool], reply_is_lost: bool) -> None:
         """A client sends what it reserved, again after a lost reply, and learns of the answer or not."""
         reservation = self.under_way.pop(data.draw(st.integers(0, len(self.under_way) - 1)))
-        if reservation.lease_ends <= self.now:
-            return  # nobody sends that late: the retry deadline ends a minute before the lease
+        if reservation.lease_ends > self.now:  # nobody sends later: the retry deadline ends a minute before the lease
+            self.sent(reservation, arrive, reply_is_lost=reply_is_lost)
+
+    def sent(self, reservation: Reservation, arrive: list[bool], *, reply_is_lost: bool) -> None:
         reply_is_lost &= reservation.before != "spent"
         charged = self.server.asked(reservation.job, self.now, arrive, is_answered=not reply_is_lost)
         is_sent_twice = len(arrive) > 1 and reservation.before != "spent"
         self.was_in_doubt |= is_sent_twice
-        self.in_doubt.pop(reservation.job, None)
-        if reply_is_lost or (charged is None and (is_sent_twice or reservation.before in {"held", "unknown"})):
+        doubtful = reservation.before in {"unknown", "faded"}
+        if reply_is_lost or (charged is None and is_sent_twice):
             self.in_doubt[reservation.job] = self.now
+        elif charged is not None or not doubtful:
+            self.in_doubt.pop(reservation.job, None)
         if reply_is_lost:
             self.was_in_doubt = True
             self.log.settle(reservation, "unknown", self.now)
         elif charged is None:
-            doubtful = reservation.before in {"held", "unknown"}
             self.log.refused(
                 reservation,
                 "unknown" if is_sent_twice else "unsent" if doubtful else "released",
@@ -166,6 +171,11 @@ class QuotaMachine(RuleBasedStateMachine):
     def what_is_written_of_it_is_what_it_is(self) -> None:
         """A log that is kept as text comes back as it was, however often it was written before."""
         assert load_log(dump_log(self.log)) == self.log
+
+    @invariant()
+    def a_job_is_counted_or_remembered(self) -> None:
+        """And never both."""
+        assert not self.log.jobs.keys() & self.log.faded.keys()
 
     @invariant()
     def the_log_stays_small(self) -> None:

@@ -31,9 +31,11 @@ SAFE_LIMIT = 3
 """What every account may publish in a window, claimed or not."""
 CLAIMED_LIMIT = 20
 PROBE_INTERVAL = 3600.0
-"""Seconds after a refusal in which nothing is sent to find out more."""
+"""Seconds after a refusal, or a probe that was not answered, in which nothing is sent to find out more."""
 REMEMBERED = 30 * WINDOW
 """Seconds for which a doubt that no longer counts is remembered: nobody is to say of the draft that it is not live."""
+MOST_REMEMBERED = 200
+"""How many of these are remembered, the newest: each is written down with every step."""
 _LATE = 60.0
 """Seconds by which a step may lag behind another that read the clock later and was faster: no clock is wrong then."""
 
@@ -156,10 +158,16 @@ class AccountLog:
             slot.kind = "spent"
         elif how == "unknown" and slot.kind != "spent":
             slot.kind, slot.at = "unknown", now
+            if reservation.probe:
+                self.refused_at = now  # it has found out nothing, and the next one would hardly do better
         elif how == "released" and slot.kind == "unknown" and slot.at == reservation.before_at:
             slot.kind = None
         if slot.kind is None and not slot.holders:
             del self.jobs[reservation.job]
+        elif how == "unsent" and reservation.before == "faded" and slot.is_doubtful(now):
+            self._fade(reservation.job)
+        elif slot.kind is not None:
+            self.tidy_until = min(self.tidy_until, slot.at + self.window)  # its lease may have held it for longer
 
     def refused(
         self,
@@ -250,8 +258,7 @@ class AccountLog:
             reservation = Reservation(reservation_id, job, "new", None, now, lease, probe)
         else:
             self.jobs[job] = slot
-            self.tidy_until = min(self.tidy_until, slot.at + self.window)
-            reservation = Reservation(reservation_id, job, "unknown", slot.at, now, lease, probe)
+            reservation = Reservation(reservation_id, job, "faded", slot.at, now, lease, probe)
         slot.join(reservation)
         return reservation
 
@@ -314,6 +321,8 @@ class AccountLog:
         slot = self.jobs.pop(job)
         if slot.kind != "spent":
             self.faded[job] = Slot("unknown", slot.dated())
+            if len(self.faded) > MOST_REMEMBERED:
+                del self.faded[next(iter(self.faded))]
 
     def _tidy(self, clock: float) -> float:
         """Find the log's own time by the clock's, and let go of what has left the window; returns that time."""
@@ -331,4 +340,4 @@ class AccountLog:
         self.faded = {job: slot for job, slot in self.faded.items() if now < slot.at + REMEMBERED}
         self.others = [slot for slot in self.others if now < slot.dated() + self.window]
         # What has no date yet, or is dated from now on, leaves no sooner than a window from now.
-        self.tidy_until = min([now, *(slot.at for slot in self._slots() if slot.kind)]) + self.window
+        self.tidy_until = min([now, *(slot.dated() for slot in self._slots() if slot.kind)]) + self.window
