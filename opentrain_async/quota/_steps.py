@@ -52,7 +52,7 @@ class Steps:
         self._on_settled = on_settled
         self._alarm = Alarm()
         self._put_off: list[Step[object]] = []
-        self._carriers = 0
+        self._settling = 0
         self._catching_up: set[asyncio.Task[bool | None]] = set()
         self._is_due = False
         # Somebody who was cancelled has waited for the store in vain, and since then nothing was done or put off.
@@ -76,7 +76,7 @@ class Steps:
         if self.log is not None:
             return step(self.log, self._clock.now())
         before, self._put_off = self._put_off, []
-        self._carriers += 1
+        self._settling += bool(before)
         seconds = _STEP_SECONDS if seconds is None else seconds
         bound, times_cancelled, running = _Bound(), _times_cancelled(), None
         self._alarm.set(bound, seconds)
@@ -102,7 +102,7 @@ class Steps:
             return result
         finally:
             self._alarm.unset(bound)
-            self._carriers -= 1
+            self._settling -= bool(before)
             if before:
                 self._on_settled()
 
@@ -112,6 +112,7 @@ class Steps:
         Returns:
             What the step returned; `None` if the store failed, which is logged: then the lease runs out.
         """
+        self._settling += step is not _nothing
         try:
             return await self.run(step, _SETTLE_SECONDS)
         except asyncio.CancelledError:
@@ -121,6 +122,8 @@ class Steps:
         except Exception:
             _logger.log(level, "the quota ledger could not settle a reservation; its lease runs out", exc_info=True)
             return None
+        finally:
+            self._settling -= step is not _nothing
 
     async def _run_again(self, step: Step[T]) -> None:
         """Run a step of which, as its caller was cancelled, nobody knows whether the store has begun it.
@@ -143,8 +146,8 @@ class Steps:
 
         Whoever has been cancelled and found the store not to answer has waited for that already.
         """
-        if (self._put_off or self._carriers) and not (self._is_late and _times_cancelled()):
-            while await self.finish(_nothing) and (self._put_off or self._carriers):
+        if (self._put_off or self._settling) and not (self._is_late and _times_cancelled()):
+            while await self.finish(_nothing) and (self._put_off or self._settling):
                 pass  # again: whoever has taken something along may be cancelled before it is run
 
     def _catch_up_soon(self) -> None:
