@@ -149,19 +149,7 @@ class AccountLog:
         if how not in {"released", "unsent"}:
             self.faded.pop(reservation.job, None)
         slot.let_go(reservation.id)
-        if how == "published":
-            self._charge(slot, reservation, now)
-            return
-        if how in {"confirmed", "found"} and slot.kind != "spent":
-            is_of_before = how == "found" and slot.kind == "unknown" and not slot.holders
-            slot.at = slot.at if is_of_before else now
-            slot.kind = "spent"
-        elif how == "unknown" and slot.kind != "spent":
-            slot.kind, slot.at = "unknown", now
-            if reservation.probe:
-                self.refused_at = now  # it has found out nothing, and the next one would hardly do better
-        elif how == "released" and slot.kind == "unknown" and slot.at == reservation.before_at:
-            slot.kind = None
+        self._decide(slot, reservation, how, now)
         if slot.kind is None and not slot.holders:
             del self.jobs[reservation.job]
         elif how == "unsent" and reservation.before == "faded" and slot.is_doubtful(now):
@@ -291,6 +279,21 @@ class AccountLog:
         departures = sorted(slot.dated() + self.window for slot in self._slots())
         frees_at = departures[0 if limit is None else self.used - limit]
         return Denied(frees_at - self.ahead, frees_at - now, limit, self.used, in_doubt)
+
+    def _decide(self, slot: Slot, reservation: Reservation, how: Settlement, now: float) -> None:
+        """Have a slot say what has become known of its job."""
+        if how == "published":
+            self._charge(slot, reservation, now)
+        elif how in {"confirmed", "found"} and slot.kind != "spent":
+            is_of_before = how == "found" and slot.kind == "unknown" and not slot.holders
+            slot.at = slot.at if is_of_before else now
+            slot.kind = "spent"
+        elif how == "unknown" and slot.kind != "spent":
+            slot.kind, slot.at = "unknown", now
+            if reservation.probe:
+                self.refused_at = now  # it has found out nothing, and the next one would hardly do better
+        elif how == "released" and slot.kind == "unknown" and slot.at == reservation.before_at:
+            slot.kind = None
 
     def _charge(self, slot: Slot, reservation: Reservation, now: float) -> None:
         """Date a publish that the server has just charged.
