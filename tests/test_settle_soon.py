@@ -186,15 +186,18 @@ async def test_F20_what_a_cancelled_reader_took_along_is_settled_without_another
 async def test_F20_a_store_that_drops_a_step_by_itself_has_failed(
     clock: VirtualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its own cancellation is nobody else's: who reads is told of a failure, and what is not settled is logged."""
+    """Its own cancellation is nobody else's: who reads is told of a failure; to settle is tried twice, and logged."""
     store = DroppingStore()
     ledger = ledger_on(store, clock)
     mine = await ledger.reserve("mine", lambda _: None)
-    store.lost = 2
+    store.lost = 3
     with pytest.raises(QuotaLedgerError, match="given up the step by itself"):
         await ledger.snapshot()
     await ledger.settle(mine, "published")
     assert "could not settle" in caplog.text
+    store.lost = 1
+    await ledger.settle(mine, "published")
+    assert (await ledger.snapshot()).doubtful == 0
 
 
 async def test_F20_who_was_cancelled_already_is_cancelled_at_a_step(clock: VirtualClock) -> None:

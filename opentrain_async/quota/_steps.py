@@ -114,10 +114,10 @@ class Steps:
         """
         self._settling += step is not _nothing
         try:
-            return await self.run(step, _SETTLE_SECONDS)
+            return await self._run_surely(step)
         except asyncio.CancelledError:
             with suppress(Exception):
-                await self._run_again(step)
+                await self._run_surely(step)
             raise
         except Exception:
             _logger.log(level, "the quota ledger could not settle a reservation; its lease runs out", exc_info=True)
@@ -125,15 +125,18 @@ class Steps:
         finally:
             self._settling -= step is not _nothing
 
-    async def _run_again(self, step: Step[T]) -> None:
-        """Run a step of which, as its caller was cancelled, nobody knows whether the store has begun it.
+    async def _run_surely(self, step: Step[T]) -> T:
+        """Run a step, and once more if the store has dropped it.
 
         The store's own work may have been cancelled together with its callers, and takes what it had in hand with it.
         """
+        times_cancelled = _times_cancelled()
         try:
-            await self.run(step, _SETTLE_SECONDS)
-        except StoreCancelledError:
-            await self.run(step, _SETTLE_SECONDS)
+            return await self.run(step, _SETTLE_SECONDS)
+        except (StoreCancelledError, asyncio.CancelledError):
+            if _times_cancelled() != times_cancelled:
+                raise
+            return await self.run(step, _SETTLE_SECONDS)
 
     def put_off(self, step: Step[object]) -> None:
         """Run a step that ends a reservation along with whatever is run next, at the latest in a moment."""
