@@ -41,7 +41,18 @@ async def test_F11_F43_a_run_comes_back_by_a_ramp(clock: VirtualClock) -> None:
 
 async def test_F43_probes_come_after_growing_delays_with_jitter(clock: VirtualClock) -> None:
     """From half of the bound to all of it, which doubles up to the policy's largest."""
-    service = Service(clock, after=0, seconds=60.0, fail=status("503 no"))
+    arrived, all_three = 0, asyncio.Event()
+
+    async def fail(call: Call) -> None:
+        """The first three at once: or one might be tried again before the others tell of an outage."""
+        nonlocal arrived
+        arrived += 1
+        if arrived == 3:
+            all_three.set()
+        await all_three.wait()
+        await status("503 no")(call)
+
+    service = Service(clock, after=0, seconds=60.0, fail=fail)
     async with facing(service, clock) as (_server, client):
         await client.publish_many(ids(3), concurrency=3)
     times = service.met[3:]
