@@ -148,6 +148,16 @@ def test_a_draft_in_doubt_is_not_refused_again_within_an_hour() -> None:
     assert watched.refusals() == ["in doubt", "pointless", "in doubt"]
 
 
+def test_a_draft_whose_doubt_counts_no_longer_is_in_doubt_all_the_same() -> None:
+    """What it is sent for is to find out about itself."""
+    watched = Watched()
+    watched.doubt("doubt")
+    watched.sandbox.advance(hours=24)
+    assert watched.place("doubt").before == "faded"
+    watched.answer("doubt", 429)
+    assert watched.refusals() == ["in doubt"]
+
+
 def test_a_publish_elsewhere_excuses_a_refusal_until_the_ledger_is_told_of_it() -> None:
     """After that only another one does."""
     watched = Watched()
