@@ -52,7 +52,7 @@ class Talkative(Process):
         (journal,) = self._files()
         try:
             journal.write_text("one\n")
-            await asyncio.sleep(3600)
+            await self.around.clock.sleep(3600)
         finally:
             journal.write_text("one\ntwo!\nthree\n")
             self._tell("draft", OutcomeStatus.PUBLISHED, None, 0)
@@ -68,12 +68,12 @@ def test_of_a_process_that_is_killed_nothing_more_is_seen_or_heard(tmp_path: Pat
         around = Surroundings("http://127.0.0.1:1", sandbox.token, tmp_path / "ledger", loop, clock, audit)
         process = Talkative("talkative", around, 0.0, to_do={"draft": 0.0})
         running = asyncio.create_task(process.run(lambda: 3600.0))
-        await asyncio.sleep(1)
+        await clock.sleep(1)
         assert process.waiting == 1
         for _ in range(2):
             process.kill()
             assert process.waiting == 0
-            await asyncio.sleep(1)
+            await clock.sleep(1)
         running.cancel()
         await asyncio.wait({running})
         return audit

@@ -59,9 +59,14 @@ class Audit:
         return cls(Record(sandbox, account.published_at), sandbox.clock.now(), limit)
 
     @property
+    def in_order(self) -> list[Day]:
+        """The days, from the first one."""
+        return [self.days[number] for number in sorted(self.days)]
+
+    @property
     def in_all(self) -> Day:
         """All days together."""
-        return in_all([self.days[number] for number in sorted(self.days)])
+        return in_all(self.in_order)
 
     @property
     def today(self) -> Day:

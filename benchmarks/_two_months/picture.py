@@ -1,6 +1,6 @@
 """What was seen, as a picture."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -8,7 +8,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 
 from .audit import Audit
-from .day import Refusal
+from .day import Day, Refusal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,9 +38,11 @@ def draw(lived: Mapping[str, Audit], path: Path) -> None:
             f"{everything.lost} lost, {everything.told_wrongly} told wrongly, {everything.told_too_late} too late",
             fontsize=10,
         )
-        _draw_published(published, audit)
-        _draw_refused(refused, audit)
-        _draw_waiting(waiting, audit)
+        days = audit.in_order
+        numbers = range(1, len(days) + 1)
+        _draw_published(published, numbers, days)
+        _draw_refused(refused, numbers, days)
+        _draw_waiting(waiting, numbers, days)
     for row, label in enumerate(["publishes", "refused by the quota (429)", "drafts, kills"]):
         axes[row, 0].set_ylabel(label)
         axes[row, -1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8)
@@ -48,9 +50,7 @@ def draw(lived: Mapping[str, Audit], path: Path) -> None:
     plt.close(figure)
 
 
-def _draw_published(axes: "Axes", audit: Audit) -> None:
-    days = [audit.days[number] for number in sorted(audit.days)]
-    numbers = list(range(1, len(days) + 1))
+def _draw_published(axes: "Axes", numbers: Sequence[int], days: Sequence[Day]) -> None:
     ours = [day.published for day in days]
     axes.bar(numbers, ours, color="#2ca02c", label="published by us", width=0.9)
     axes.bar(numbers, [day.elsewhere for day in days], bottom=ours, color="#bcbd22", label="by other means", width=0.9)
@@ -62,18 +62,15 @@ def _draw_published(axes: "Axes", audit: Audit) -> None:
     axes.set_ylim(0, 22)
 
 
-def _draw_refused(axes: "Axes", audit: Audit) -> None:
-    numbers = sorted(audit.days)
-    below = [0] * len(numbers)
+def _draw_refused(axes: "Axes", numbers: Sequence[int], days: Sequence[Day]) -> None:
+    below = [0] * len(days)
     for why in get_args(Refusal):
-        counts = [audit.days[number].refusals[why] for number in numbers]
-        axes.bar([number + 1 for number in numbers], counts, bottom=below, color=_COLOURS[why], label=why, width=0.9)
+        counts = [day.refusals[why] for day in days]
+        axes.bar(numbers, counts, bottom=below, color=_COLOURS[why], label=why, width=0.9)
         below = [under + count for under, count in zip(below, counts, strict=True)]
 
 
-def _draw_waiting(axes: "Axes", audit: Audit) -> None:
-    days = [audit.days[number] for number in sorted(audit.days)]
-    numbers = list(range(1, len(days) + 1))
+def _draw_waiting(axes: "Axes", numbers: Sequence[int], days: Sequence[Day]) -> None:
     axes.fill_between(numbers, [day.waiting for day in days], step="mid", color="#c7c7c7", label="waiting at its end")
     axes.bar(numbers, [day.unused for day in days], color="#d62728", label="unused slots", width=0.9)
     wrong = [day.lost + day.told_wrongly + day.told_too_late for day in days]

@@ -19,7 +19,7 @@ def table(lived: Mapping[str, Audit], command: str) -> str:
     for name, audit in lived.items():
         why = ", ".join(f"{count} {reason}" for reason, count in sorted(audit.in_all.refusals.items())) or "none"
         days = [_row("day", _COLUMNS), _row("---:", ["---:"] * len(_COLUMNS))]
-        days += [_row(str(number + 1), _figures(audit.days[number])) for number in sorted(audit.days)]
+        days += [_row(str(number), _figures(day)) for number, day in enumerate(audit.in_order, 1)]
         parts += [
             f"## {name}",
             f"Publishes that the quota refused, by why they were sent: {why}.",
