@@ -29,12 +29,6 @@ async def store(redis_server: RedisServer) -> AsyncIterator[RedisLedger]:
         yield opened
 
 
-@pytest.fixture
-def own_server(redis_server: RedisServer, tmp_path: Path) -> RedisServer:
-    """A server that a test may start and stop; of the kind that is under test."""
-    return RedisServer(redis_server.binary, tmp_path)
-
-
 async def test_an_account_is_one_key_that_expires(store: RedisLedger, redis_server: RedisServer) -> None:
     """It is kept for a week beyond its window, and names no token."""
     await publish(ledger_on(store), "a")
