@@ -20,7 +20,7 @@ from opentrain_async.sandbox import Fault, Sandbox
 
 from .peers import AT_ONCE, CERTIFICATE, TOKEN, answer, client_of, live, peer, sends, server_tls, unused_port
 from .proxy import FAULTS, Proxy, proxied
-from .virtual import VirtualClock
+from .virtual import LoopTime, VirtualClock
 from .waiting import until
 
 Connect = Callable[..., AsyncOpenTrain]
@@ -97,6 +97,21 @@ async def test_F01_only_the_retry_goes_over_a_fresh_connection(sandbox: Sandbox,
         assert elsewhere.connections == 1
         await client.close()
         await other.close()
+
+
+async def test_a_retry_after_a_timeout_goes_over_a_kept_connection(sandbox: Sandbox, connect: Connect) -> None:
+    """Only a connection that was lost speaks against those that are as old."""
+    time = LoopTime()
+    async with proxied(sandbox.url) as proxy:
+        client = connect(sandbox, base_url=proxy.url, retry=AT_ONCE, timeout=5.0)
+        await with_kept_connections(proxy, client, sandbox)
+        proxy.spoil(FAULTS["stalled"], reaches=False)
+        publish = asyncio.create_task(client.publish(sandbox.draft()))
+        await until(lambda: len(proxy.calls) == 4)
+        time.block(6.0)
+        assert (await publish).newly_published
+        assert proxy.connections == 3
+        await client.close()
 
 
 @pytest.mark.parametrize("call", [AsyncOpenTrain.close_job, asks], ids=["POST", "GET"])

@@ -1,18 +1,21 @@
 """A draft in doubt: when it was charged, and that nobody says that it is not live while it may be."""
 
+import asyncio
+import math
 from collections.abc import Callable
 
 import pytest
 
 from opentrain_async import AsyncOpenTrain, OutcomeStatus, PublishOutcome
-from opentrain_async.errors import QuotaExceededError
+from opentrain_async.errors import ClientClosedError, QuotaExceededError
 from opentrain_async.quota import dump_log, load_log
 from opentrain_async.quota._log import MOST_REMEMBERED, PROBE_INTERVAL, REMEMBERED, WINDOW, AccountLog
-from opentrain_async.quota._slots import Denied, Reservation
+from opentrain_async.quota._slots import Denied, Reservation, Settlement
 from opentrain_async.sandbox import Fault, Sandbox
 
 from .account import LEASE, T0, Account
 from .peers import AT_ONCE, ONCE
+from .waiting import until
 
 Connect = Callable[..., AsyncOpenTrain]
 
@@ -81,6 +84,40 @@ async def test_a_draft_whose_doubt_is_a_day_old_is_still_not_said_to_be_no_job(
     assert caught.value.effect == "unknown"
 
 
+async def test_a_draft_whose_doubt_is_a_day_old_stays_in_doubt_if_it_is_refused(
+    unclaimed: Sandbox, connect: Connect
+) -> None:
+    """An answer that does not say what has become of it, such as 404, leaves open whether it is live."""
+    doubtful = unclaimed.draft()
+    client = connect(unclaimed, retry=ONCE, daily_limit=3)
+    unclaimed.fault(Fault.CLOSE, job_id=doubtful, published=True)
+    await publish(client, doubtful)
+    unclaimed.advance(hours=25)
+    unclaimed.fault(Fault.STATUS, status=404, job_id=doubtful, call=2)
+    assert (await publish(client, doubtful)).status is OutcomeStatus.UNKNOWN
+
+
+async def test_a_client_that_is_closed_does_not_say_that_a_draft_in_doubt_is_not_live(
+    unclaimed: Sandbox, connect: Connect
+) -> None:
+    """Nor while that waits for a slot, with its old one gone; of one that nobody ever sent it does."""
+    doubtful, *others = [unclaimed.draft() for _ in range(5)]
+    client = connect(unclaimed, retry=ONCE, daily_limit=3)
+    unclaimed.fault(Fault.CLOSE, job_id=doubtful)
+    await publish(client, doubtful)
+    unclaimed.advance(hours=25)
+    for job_id in others[:3]:
+        await publish(client, job_id)
+    waiting = [asyncio.create_task(client.publish(job_id, max_wait=math.inf)) for job_id in (doubtful, others[3])]
+    await until(lambda: sum(flight.denial is not None for flight in client._flights._joinable.values()) == 2)
+    await client.close()
+    ended = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [(type(error), getattr(error, "effect", None)) for error in ended] == [
+        (ClientClosedError, "unknown"),
+        (ClientClosedError, "none"),
+    ]
+
+
 def test_a_doubt_is_remembered_for_a_month() -> None:
     """Also by whoever has the log from elsewhere, and under another name."""
     account, another = Account(cap=1), AccountLog()
@@ -105,7 +142,7 @@ def test_a_doubt_that_had_faded_is_settled_by_the_same_job(how: str, used: int, 
     account = Account(cap=1)
     account.settled("a", "unknown")
     again = account.reserve("a", T0 + WINDOW)
-    assert (again.before, again.before_at) == ("faded", T0)
+    assert (again.id, again.before, again.before_at) == ("r2", "faded", T0)
     assert account.used(T0 + WINDOW) == 1
     account.log.settle(again, how, T0 + WINDOW + 1)  # type: ignore[arg-type]
     assert (account.used(T0 + WINDOW + 1), len(account.log.faded)) == (used, faded)
@@ -166,13 +203,23 @@ def test_who_comes_after_one_that_died_in_a_doubtful_slot_counts_its_charge_from
     assert account.log.jobs["a"].at == T0 + 3661
 
 
-def test_a_settlement_that_comes_after_its_slot_has_faded_takes_the_doubt_along() -> None:
-    """The job has one slot again, and not a doubt besides."""
+def test_a_doubt_that_had_faded_counts_for_as_long_as_somebody_is_at_work_on_it() -> None:
+    """Who has not sent it leaves the slot to the other one."""
+    account = Account(cap=1)
+    account.settled("a", "unknown")
+    first, _second = account.reserve("a", T0 + WINDOW), account.reserve("a", T0 + WINDOW)
+    account.log.settle(first, "unsent", T0 + WINDOW + 1)
+    assert (account.used(T0 + WINDOW + 1), account.log.faded) == (1, {})
+
+
+@pytest.mark.parametrize("how", ["released", "unsent"])
+def test_a_settlement_that_comes_after_its_slot_has_faded_takes_the_doubt_along(how: Settlement) -> None:
+    """If the job is charged: then it has one slot again, and not a doubt besides."""
     account = Account(cap=1)
     late = account.reserve("a")
     account.used(T0 + LEASE + WINDOW)
     assert list(account.log.faded) == ["a"]
-    account.log.settle(late, "released", T0 + LEASE + WINDOW)
+    account.log.settle(late, how, T0 + LEASE + WINDOW)
     assert list(account.log.faded) == ["a"]
     account.log.settle(late, "published", T0 + LEASE + WINDOW)
     assert (list(account.log.jobs), account.log.faded) == (["a"], {})

@@ -30,7 +30,7 @@ async def test_of_fifty_drafts_at_once_twenty_go_live(sandbox: Sandbox, connect:
         assert outcome.retry_at is not None
         assert abs(outcome.retry_at - in_a_day) < timedelta(minutes=1)
         assert isinstance(outcome.error, QuotaExceededError)
-        assert (outcome.error.source, outcome.attempts) == ("ledger", 0)
+        assert (outcome.error.source, outcome.error.effect, outcome.attempts) == ("ledger", "none", 0)
 
 
 async def test_F05_F07_an_unclaimed_account_is_found_out_by_one_refusal(unclaimed: Sandbox, connect: Connect) -> None:

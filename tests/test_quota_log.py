@@ -158,6 +158,16 @@ def test_a_job_published_again_after_it_was_taken_down_is_charged_twice() -> Non
     assert account.used() == 2
 
 
+def test_the_first_of_two_charges_has_nobody_at_work_on_it() -> None:
+    """Whoever still is works on the job's own slot, which is the second."""
+    account = Account(cap=5)
+    account.settled("a", "published")
+    first, second = account.reserve("a"), account.reserve("a")
+    account.log.settle(first, "published", T0 + 60)
+    assert [slot.holders for slot in account.log.others] == [()]
+    assert account.log.jobs["a"].holders == (second,)
+
+
 @pytest.mark.parametrize("how", ["published", "confirmed", "unknown"])
 def test_F27_what_the_storage_lost_is_counted_again(how: Settlement) -> None:
     """A settlement whose slot is gone, because the storage was emptied, makes a new one."""
