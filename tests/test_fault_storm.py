@@ -61,6 +61,39 @@ async def test_F43_probes_come_after_growing_delays_with_jitter(clock: VirtualCl
         assert bound / 2 <= delay <= bound
 
 
+async def test_F11_F43_no_more_are_under_way_than_were_answered_since_and_one(clock: VirtualClock) -> None:
+    """Counted by the service, which knows of each answer before the client does: so the ramp is never steeper."""
+    until_then, under_way, answered = clock.time + 30.0, 0, 0
+    seen: list[tuple[int, int]] = []
+
+    async def behave(call: Call) -> None:
+        nonlocal under_way, answered
+        if clock.time < until_then:
+            await status("503 no")(call)
+            return
+        under_way += 1
+        seen.append((under_way, answered))
+        await asyncio.sleep(0.003)
+        under_way, answered = under_way - 1, answered + 1
+        call.writer.write(answer(live(job_of(call))))
+
+    async with facing(behave, clock) as (_server, client):
+        assert len((await client.publish_many(ids(100), concurrency=20)).published) == 100
+    assert [(at_once, before) for at_once, before in seen if at_once > before + 1] == []
+    assert max(at_once for at_once, _ in seen) > 4
+
+
+async def test_F43_no_two_fleets_probe_at_the_same_moments(clock: VirtualClock) -> None:
+    """The delays lie all over the upper half of their bound, and not at its end."""
+    service = Service(clock, after=0, seconds=600.0, fail=status("503 no"))
+    async with facing(service, clock) as (_server, client):
+        await client.publish_many(ids(3), concurrency=3)
+    delays = [later - earlier for earlier, later in pairwise(service.met[-50:])]
+    assert 4 <= min(delays) < 5
+    assert 7 < max(delays) <= 8
+    assert len(set(delays)) == len(delays)
+
+
 async def test_F11_200_tasks_share_a_budget_of_retries(clock: VirtualClock) -> None:
     """Each that awaits one draft learns soon that the service is down; all together hardly try again."""
 
