@@ -22,6 +22,7 @@ from opentrain_async import (
     OutcomeStatus,
     PublishOutcome,
     PublishProgress,
+    RetryPolicy,
     SQLiteLedger,
 )
 from opentrain_async._command_line import watching
@@ -131,6 +132,23 @@ async def test_F38_what_outlasts_the_grace_is_in_doubt_and_written_down(sandbox:
     assert [(outcome.job_id, outcome.status) for outcome in seen] == [(stalled, OutcomeStatus.UNKNOWN)]
     assert [outcome.status for outcome in Journal.open(journal)] == [OutcomeStatus.UNKNOWN]
     assert (campaign.is_stopped, campaign.left, len(campaign.report.outcomes)) == (True, 2, 1)
+
+
+async def test_F38_the_grace_ends_what_its_own_timeout_does_not(sandbox: Sandbox) -> None:
+    """A request that would be waited for an hour is left when the grace is over, which is ten seconds as a rule."""
+    stalled = sandbox.draft()
+    sandbox.fault(Fault.STALL, job_id=stalled)
+    seen: list[PublishOutcome] = []
+    orders = Orders((stalled,), 1, 0.0, 900.0, None, grace=0.01)
+    campaign = Campaign(orders, MemoryLedger(), seen.append, lambda _: None)
+    client = AsyncOpenTrain(sandbox.token, base_url=sandbox.url, timeout=3600.0, retry=RetryPolicy(deadline=3600.0))
+    running = asyncio.create_task(campaign.run(client))
+    await until(lambda: sandbox.requests)
+    campaign.stop()
+    async with asyncio.timeout(10):
+        await running
+    assert [outcome.status for outcome in seen] == [OutcomeStatus.UNKNOWN]
+    assert Orders((), 1, 0.0, 0.0, None).grace == 10.0
 
 
 async def test_a_campaign_goes_by_what_this_service_has_answered(sandbox: Sandbox, journal: Path) -> None:
