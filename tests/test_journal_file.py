@@ -1,6 +1,7 @@
 """A journal on the disk: whose it is, what may be in its place, and what a disk can do to it."""
 
 import asyncio
+import errno
 import os
 import subprocess
 import sys
@@ -242,3 +243,21 @@ async def test_F24_a_file_that_may_not_be_written_is_found_out_before_anything_i
             await client.publish_many([job_id], journal=path)
         assert sandbox.requests == []
         assert len((await client.publish_many([job_id], journal=path)).published) == 1
+
+
+async def test_F24_what_the_disk_does_not_take_at_the_end_stops_a_run_too(
+    sandbox: Sandbox, connect: Connect, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full, or broken, may say so only when it is asked to have all of it: then that is not there."""
+    really_sync = os.fsync
+
+    def sync(file: int) -> None:
+        if path.exists() and path.stat().st_size > 1:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        really_sync(file)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    ids = [sandbox.draft() for _ in range(4)]
+    report = await connect(sandbox).publish_many(ids, concurrency=1, journal=path)
+    assert isinstance(report.stopped_by, JournalError)
+    assert (len(report.published), len(report.not_sent), len(sandbox.requests)) == (1, 3, 1)
