@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import sys
 from pathlib import Path
 
 import aiohttp
@@ -11,6 +12,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from opentrain_async._wire import Request
 from opentrain_async.errors import ConnectError, TLSError
 
+from . import command
 from .peers import CERTIFICATE, TOKEN, Then, answer, client_of, live, peer, sends, server_tls, stranger, unused_port
 
 
@@ -102,6 +104,40 @@ async def test_F33_a_self_signed_certificate_is_refused_before_the_token_is_sent
         assert "certificate" in caught.value.message.lower()
         assert server.calls == []
         assert server.connections <= 1
+
+
+_TO = """
+import asyncio, socket, sys
+from opentrain_async import AsyncOpenTrain
+from opentrain_async.errors import TLSError
+
+async def main(host, port):
+    loop = asyncio.get_running_loop()
+    real = loop.getaddrinfo
+    loop.getaddrinfo = lambda _, port, **hints: real("127.0.0.1", port, **hints)
+    async with AsyncOpenTrain("ot_pat_x", base_url=f"https://{host}:{port}") as client:
+        try:
+            print((await client.publish("job_1")).newly_published)
+        except TLSError as error:
+            print(error.effect, "mismatch" in error.message)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(("host", "said"), [("localhost", "True\n"), ("wrong.test", "none True\n")])
+async def test_F33_a_sound_certificate_of_another_host_is_refused_by_a_client_of_its_own_session(
+    tmp_path: Path, host: str, said: str
+) -> None:
+    """In a process that trusts the certificate's maker, as all do a public one; the token is not sent."""
+    (tmp_path / "trusted.pem").write_text(CERTIFICATE)
+    environment = command.environment(more={"SSL_CERT_FILE": str(tmp_path / "trusted.pem")})
+    async with peer(sends(answer(live("job_1"))), tls=server_tls(tmp_path)) as server:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", _TO, host, str(server.port), env=environment, stdout=asyncio.subprocess.PIPE
+        )
+        out, _ = await process.communicate()
+        assert (out.decode(), len(server.calls)) == (said, said == "True\n")
 
 
 async def test_a_certificate_that_a_borrowed_session_trusts_is_accepted(tmp_path: Path) -> None:
