@@ -3,6 +3,7 @@
 import asyncio
 import math
 import re
+import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -315,6 +316,33 @@ async def test_F32_a_name_is_resolved_once_for_many_connections(
         proxy.spoil(FAULTS["closed"], reaches=True, times=3)
         assert (await client.publish(sandbox.draft())).newly_published
         assert (proxy.connections, asked) == (4, ["localhost"])
+        await client.close()
+
+
+async def test_F32_an_address_that_swallows_everything_does_not_keep_a_call(
+    sandbox: Sandbox, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where half of a name's addresses are dead without a word, the next one is tried long before time is up."""
+    loop, time = asyncio.get_running_loop(), LoopTime()
+    async with proxied(sandbox.url) as proxy:
+        real, dead = loop.sock_connect, list[object]()
+
+        async def sock_connect(sock: socket.socket, address: tuple[str, int]) -> None:
+            if not dead:
+                dead.append(address)
+                await asyncio.Event().wait()
+            await real(sock, address)
+
+        async def getaddrinfo(host: str, port: int, **hints: int) -> object:
+            return [(2, 1, 6, "", (address, port)) for address in ("127.0.0.1", "127.0.0.1")]
+
+        monkeypatch.setattr(loop, "sock_connect", sock_connect)
+        monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
+        client = connect(sandbox, base_url=proxy.url.replace("127.0.0.1", "localhost"))
+        publishing = asyncio.create_task(client.publish(sandbox.draft()))
+        assert await time.passed_until(publishing.done, breath=0.001) < 8
+        assert (await publishing).newly_published
+        assert (len(dead), proxy.connections) == (1, 1)
         await client.close()
 
 
