@@ -13,7 +13,8 @@ from opentrain_async.sandbox import Sandbox
 
 from .peers import Call, answer, client_of, job_of, live, peer
 from .servers import KINDS_OF_REDIS, RedisServer
-from .stores import ledger_on
+from .stores import SlowStore, ledger_on
+from .virtual import LoopTime
 from .waiting import cancelled, in_mid_request, tasks_but_of_servers, until
 
 Connect = Callable[..., AsyncOpenTrain]
@@ -104,6 +105,20 @@ async def test_F19_what_cannot_be_settled_keeps_nobody_who_is_cancelled(
         other.close()
         assert [slot.state for slot in (await client.quota()).slots] == ["unknown"]
         await client.close()
+
+
+async def test_F19_who_is_cancelled_waits_two_seconds_for_the_ledger_and_no_more(
+    sandbox: Sandbox, connect: Connect
+) -> None:
+    """By the time of the loop, where the store never says that the slot is settled."""
+    store, time = SlowStore(), LoopTime()
+    client = connect(sandbox, ledger=store)
+    call = await in_mid_request(client, sandbox, sandbox.draft())
+    store.go_on.clear()
+    call.cancel()
+    assert 1.5 < await time.passed_until(call.done) <= 2.0
+    assert call.cancelled()
+    store.go_on.set()
 
 
 async def test_F20_a_cancelled_step_is_whole_or_has_not_been(store: LedgerStore) -> None:

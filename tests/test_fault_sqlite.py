@@ -22,6 +22,7 @@ from .disks import folder_for_everybody, full_disk, read_only
 from .peers import Call, answer, client_of, live, peer
 from .processes import in_a_process
 from .stores import publish
+from .virtual import LoopTime
 
 Connect = Callable[..., AsyncOpenTrain]
 ledger_on = partial(stores.ledger_on, limit=2)
@@ -87,6 +88,16 @@ async def test_F29_a_file_that_is_locked_after_a_publish_does_not_change_its_out
             assert [slot.state for slot in (await client.quota()).slots] == ["held"]
             assert (await client.publish("job_1")).already_published
             assert [slot.state for slot in (await client.quota()).slots] == ["spent"]
+
+
+async def test_F29_a_ledger_that_never_answers_is_waited_for_seven_seconds(sandbox: Sandbox, connect: Connect) -> None:
+    """Five for the place, and two to give it back; then it is an error, with nothing sent."""
+    client, time = connect(sandbox, ledger=stores.SlowStore(goes_on=False)), LoopTime()
+    publishing = asyncio.create_task(client.publish(sandbox.draft()))
+    assert 4.5 < await time.passed_until(publishing.done) <= 7.5
+    with pytest.raises(QuotaLedgerError):
+        await publishing
+    assert sandbox.requests == []
 
 
 @pytest.mark.parametrize("lock", ["BEGIN EXCLUSIVE", "BEGIN; CREATE TABLE x (y); ROLLBACK; BEGIN IMMEDIATE"])

@@ -164,6 +164,18 @@ async def test_F39_a_callback_that_never_returns_does_not_keep_a_run(
     assert "on_progress has not returned" in caplog.text
 
 
+async def test_F39_a_callback_that_never_returns_is_waited_for_a_second(sandbox: Sandbox, connect: Connect) -> None:
+    """Of the loop's time, give or take what the machine needs for its sockets."""
+
+    async def hang(_: PublishProgress) -> None:
+        await asyncio.Event().wait()
+
+    run = asyncio.create_task(connect(sandbox).publish_many([sandbox.draft()], on_progress=hang))
+    await until(lambda: sandbox.live)
+    assert 0.5 < await LoopTime().passed_until(run.done, breath=0.001) < 10
+    assert len((await run).published) == 1
+
+
 @pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
 async def test_a_callback_may_end_the_process(sandbox: Sandbox, connect: Connect, kind: type[BaseException]) -> None:
     """What is no error of the callback's is nothing to be logged and forgotten."""
