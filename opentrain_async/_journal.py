@@ -131,7 +131,7 @@ class JournalWriter:
             if self._file is not None and self._lines:  # of workers that were cancelled
                 await self._append()
         except JournalError as error:
-            _logger.warning("what was cancelled last is not in the journal: %s", error)
+            _warn_of_loss(error)
         finally:
             if self._file is not None:
                 file, self._file = self._file, None
@@ -141,13 +141,30 @@ class JournalWriter:
                 await ended(closing)
 
     async def _append(self) -> None:
-        """Write what has come; the one thread keeps the order, also when somebody is cancelled meanwhile."""
+        """Write what has come; the one thread keeps the order, and writes also for somebody who is cancelled meanwhile.
+
+        Unshielded, the work of one who is cancelled before the thread has taken it up would never be done.
+        """
         assert self._file is not None, "a journal that is open"  # noqa: S101 - of the run that uses it
         lines, self._lines = b"".join(self._lines), []
-        await self._in_thread(self._file.append, lines)
+        writing = self._in_thread(self._file.append, lines)
+        try:
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            writing.add_done_callback(_warn_if_failed)
+            raise
 
     def _in_thread(self, work: Callable[..., T], *arguments: object) -> "asyncio.Future[T]":
         return asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+
+
+def _warn_if_failed(writing: "asyncio.Future[None]") -> None:
+    if (error := writing.exception()) is not None:
+        _warn_of_loss(error)
+
+
+def _warn_of_loss(error: BaseException) -> None:
+    _logger.warning("what was cancelled last is not in the journal: %s", error)
 
 
 def _final(outcomes: Iterable[PublishOutcome]) -> dict[str, PublishOutcome]:

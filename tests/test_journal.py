@@ -5,8 +5,9 @@ import json
 import logging
 import os
 import stat
+import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import pytest
@@ -186,6 +187,26 @@ async def test_a_run_that_is_cancelled_writes_down_what_it_knows(
         await run
     assert {line["job_id"] for line in lines(path)} == set(sandbox.live)
     JournalFile(path, SERVICE).close()
+
+
+@pytest.mark.parametrize("is_full", [False, True])
+async def test_a_line_whose_writer_is_cancelled_before_the_thread_takes_it_is_written_all_the_same(
+    path: Path, clock: VirtualClock, caplog: pytest.LogCaptureFixture, is_full: bool
+) -> None:
+    """The thread may be slow to begin, as on a busy machine: what is known is not lost by that, or said so."""
+    writer, go_on = JournalWriter(path, SERVICE, clock), threading.Event()
+    await writer.open()
+    writer._thread.submit(go_on.wait)
+    writing = asyncio.create_task(writer.write(PublishOutcome("job_1", OutcomeStatus.DEFERRED)))
+    await asyncio.sleep(0)
+    writing.cancel()
+    await asyncio.wait({writing})
+    assert writing.cancelled()
+    with full_disk() if is_full else nullcontext():
+        go_on.set()
+        await writer.close()
+    assert [line["job_id"] for line in lines(path)] == ([] if is_full else ["job_1"])
+    assert ("is not in the journal" in caplog.text) is is_full
 
 
 async def test_a_run_cancelled_while_it_opens_its_journal_lets_it_go(
