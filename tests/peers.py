@@ -99,7 +99,7 @@ class Peer:
 
     async def arrived(self, count: int) -> None:
         """Wait until that many requests have arrived."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(self.calls) < count:
                 await self._arrival.wait()
 
