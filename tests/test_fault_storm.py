@@ -29,16 +29,6 @@ async def test_F11_a_run_outlasts_an_outage_behind_one_probe(
     assert {at_once for since, at_once in zip(service.met, service.met_at_once, strict=True) if since > 2} <= {1}
 
 
-async def test_F11_F43_a_run_comes_back_by_a_ramp(clock: VirtualClock) -> None:
-    """After an outage there is one request under way, then two, and never many more than were answered since."""
-    service = Service(clock, after=50, seconds=30.0, fail=status("503 no"))
-    async with facing(service, clock) as (_server, client):
-        await client.publish_many(ids(200), concurrency=20)
-    assert service.since[0] == 1
-    assert all(at_once <= answered + 1 for answered, at_once in enumerate(service.since))
-    assert max(service.since) > 1
-
-
 async def test_F43_probes_come_after_growing_delays_with_jitter(clock: VirtualClock) -> None:
     """From half of the bound to all of it, which doubles up to the policy's largest."""
     arrived, all_three = 0, asyncio.Event()
