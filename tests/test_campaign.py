@@ -205,9 +205,18 @@ async def test_F21_the_callers_own_timeout_is_a_timeout(sandbox: Sandbox, connec
     """`asyncio.timeout` around a publish or a run ends it, and is told as what it is."""
     sandbox.fault(Fault.STALL)
     client, job_id = connect(sandbox), sandbox.draft()
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.05):
+
+    async def time_out_once_sent(limit: asyncio.Timeout) -> None:
+        await until(lambda: sandbox.requests)
+        limit.reschedule(asyncio.get_running_loop().time())
+
+    async def publish_in_time() -> None:
+        async with asyncio.timeout(None) as limit, asyncio.TaskGroup() as group:
+            group.create_task(time_out_once_sent(limit))
             await (client.publish_many([job_id]) if bulk else client.publish(job_id))
+
+    with pytest.raises(TimeoutError):
+        await publish_in_time()
     assert [slot.state for slot in (await client.quota()).slots] == ["unknown"]
 
 
