@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import math
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,32 @@ def test_what_is_refused_with_nobody_else_is_refused_for_a_reason(caplog: pytest
     seen = live_through(CROWDED).in_all
     assert seen.refusals["learning"] > 0
     assert (seen.is_wasteful, seen.is_at_fault, seen.refusals["elsewhere"]) == (False, False, 0)
+
+
+def test_those_who_wait_for_the_same_instant_come_there() -> None:
+    """Also when it is nearer than the loop can tell: in months of seconds a float has no more."""
+
+    async def turns(clock: LoopClock, at: float, later_by: int) -> int:
+        taken = 0
+        for _ in range(later_by):
+            await asyncio.sleep(0)
+        while clock.now() < at and taken < 1000:
+            taken += 1
+            with suppress(TimeoutError):
+                async with asyncio.timeout(clock.left_until(at)):
+                    await asyncio.Event().wait()
+        return taken
+
+    async def all_of_them(loop: VirtualLoop) -> list[int]:
+        clock = LoopClock(loop, 1_800_000_000.0)
+        await clock.sleep(25 * 86_400.0)
+        soon = math.nextafter(clock.now(), math.inf)
+        return await asyncio.gather(*(turns(clock, soon, later_by) for later_by in range(4)))
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        loop = runner.get_loop()
+        assert isinstance(loop, VirtualLoop)
+        assert max(runner.run(all_of_them(loop))) <= 2
 
 
 class Talkative(Process):

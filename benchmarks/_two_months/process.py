@@ -238,7 +238,7 @@ class Bot(Process):
 
     async def _publish(self, client: AsyncOpenTrain, job_id: str) -> None:
         while job_id in self.to_do:
-            await asyncio.sleep(self.to_do[job_id] - self.now)
+            await asyncio.sleep(self.around.clock.left_until(self.to_do[job_id]))
             since = self.around.requests_seen
             try:
                 result = await client.publish(job_id, max_wait=self.max_wait)
@@ -278,7 +278,7 @@ class Campaign(Process):
 
     async def _idle(self) -> None:
         """Wait for another draft, or for the first that can go."""
-        soonest = min((at - self.now for at in self.to_do.values()), default=None)
+        soonest = min(map(self.around.clock.left_until, self.to_do.values()), default=None)
         with suppress(TimeoutError):
             async with asyncio.timeout(soonest):
                 await self._given.wait()

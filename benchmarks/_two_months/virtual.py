@@ -13,6 +13,8 @@ Ts = TypeVarTuple("Ts")
 
 _A_MOMENT = 0.01
 """Real seconds in which a thread is waited for before it is looked at again."""
+_RESOLUTION = 1e-6
+_SHORTEST_WAIT = 1e-3
 
 
 class _Skipping(selectors.DefaultSelector):
@@ -41,7 +43,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._skipping = _Skipping()
         super().__init__(self._skipping)
-        self._clock_resolution = 1e-6  # what is due sooner than that is due: of months a float knows no less
+        self._clock_resolution = _RESOLUTION  # what is due sooner than that is due: of months a float knows no less
 
     def time(self) -> float:
         """Seconds since the loop was made."""
@@ -87,6 +89,15 @@ class LoopClock(SandboxClock):
     def monotonic(self) -> float:
         """Seconds since the loop was made."""
         return self._loop.time()
+
+    def left_until(self, at: float) -> float:
+        """How many seconds to wait for an instant: more than the loop's resolution, or none.
+
+        Within that a timer is due at once: those who waited for it, in turns, would keep each other awake, and the time
+        from passing.
+        """
+        left = at - self.now()
+        return max(left, _SHORTEST_WAIT) if left > 0 else 0.0
 
     async def sleep(self, seconds: float) -> None:
         """Wait for that many seconds."""
