@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from opentrain_async import _codec, _json
 from opentrain_async._validation import validation
-from opentrain_async.models import MissingField, PublishResult, SideEffects, Validation
+from opentrain_async.models import Draft, MissingField, PublishResult, SideEffects, Validation
 
 LIVE: dict[str, object] = {
     "ok": True,
@@ -283,6 +283,12 @@ def test_a_count_that_is_no_whole_number_is_no_count(value: object) -> None:
     """Neither a string nor a float nor a truth value counts anything."""
     read = validation({"validation": {"missingFieldCount": value, "issueCount": value}}, {})
     assert (read.missing_field_count, read.issue_count) == (None, None)
+
+
+def test_F41_a_key_of_another_shape_is_taken_for_one_that_was_left_out() -> None:
+    """Whichever it is, of a draft; what decides is there."""
+    keys = ("status", "draftUrl", "validation", "normalizedFields", "warnings", "unmappedFields", "lowConfidenceFields")
+    assert _codec.read(Draft, {"jobId": "job_1", **dict.fromkeys(keys, 7)}) == Draft("job_1")
 
 
 def test_F03_a_200_that_says_it_is_not_ok_is_no_result() -> None:
