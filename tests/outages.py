@@ -35,7 +35,6 @@ class Service:
         down: Since when it is down; before, `None`.
         met: The times of the requests that met the outage, since its beginning.
         met_at_once: How many requests were under way at once as each of those came.
-        since: How many requests were under way at once as each came that was answered after the outage.
     """
 
     def __init__(self, clock: VirtualClock, *, after: int, seconds: float, fail: Fail) -> None:
@@ -43,7 +42,6 @@ class Service:
         self.down: float | None = None
         self.met: list[float] = []
         self.met_at_once: list[int] = []
-        self.since: list[int] = []
         self._clock = clock
         self._after = after
         self._seconds = seconds
@@ -62,8 +60,6 @@ class Service:
             self.met_at_once.append(at_once)
             await self._fail(call)
             return
-        if self.down is not None:
-            self.since.append(at_once)
         self.live.append(job_of(call))
         call.writer.write(answer(live(job_of(call))))
 

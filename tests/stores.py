@@ -11,6 +11,9 @@ from opentrain_async.quota import AccountLog, LedgerStore, MemoryLedger, QuotaLe
 
 T = TypeVar("T")
 
+TO_SETTLE = 2
+"""The step on the ledger in which the slot of the one draft is settled, after that in which it is reserved."""
+
 
 class SlowStore:
     """A store that keeps the contract: what is begun is carried through. Each step waits for `go_on`.

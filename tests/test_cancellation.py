@@ -30,7 +30,7 @@ from .grounds import (
 )
 from .servers import KINDS_OF_REDIS, RedisServer
 from .stepping import Stepper, When, stepping
-from .stores import SlowStore
+from .stores import TO_SETTLE, SlowStore
 from .virtual import LoopTime
 from .waiting import in_mid_request, tasks_but_of_servers, until
 
@@ -365,12 +365,11 @@ async def test_a_publish_cancelled_while_its_client_closes_waits_until_its_slot_
     connect: Connect, sandbox: Sandbox, cancellations: int
 ) -> None:
     """Whoever catches the cancellation finds nothing under way; a second one cuts it short."""
-    store = SlowStore()
+    store = SlowStore(stops_at=TO_SETTLE)
     client = connect(sandbox, ledger=store)
     call = await in_mid_request(client, sandbox, sandbox.draft())
-    store.go_on.clear()
     closing = asyncio.create_task(client.close())
-    await until(lambda: store.begun == 2)
+    await until(lambda: store.begun == TO_SETTLE)
     for _ in range(cancellations):
         call.cancel()
         await asyncio.sleep(0.005)

@@ -13,7 +13,7 @@ from opentrain_async.sandbox import Sandbox
 
 from .peers import Call, answer, client_of, job_of, live, peer
 from .servers import KINDS_OF_REDIS, RedisServer
-from .stores import SlowStore, ledger_on
+from .stores import TO_SETTLE, SlowStore, ledger_on
 from .virtual import LoopTime
 from .waiting import cancelled, in_mid_request, tasks_but_of_servers, until
 
@@ -111,10 +111,9 @@ async def test_F19_who_is_cancelled_waits_two_seconds_for_the_ledger_and_no_more
     sandbox: Sandbox, connect: Connect
 ) -> None:
     """By the time of the loop, where the store never says that the slot is settled."""
-    store, time = SlowStore(), LoopTime()
+    store, time = SlowStore(stops_at=TO_SETTLE), LoopTime()
     client = connect(sandbox, ledger=store)
     call = await in_mid_request(client, sandbox, sandbox.draft())
-    store.go_on.clear()
     call.cancel()
     assert 1.5 < await time.passed_until(call.done) <= 2.0
     assert call.cancelled()

@@ -11,14 +11,11 @@ from opentrain_async.errors import ClientClosedError, NotPublishReadyError, Quot
 from opentrain_async.quota import _steps
 from opentrain_async.sandbox import Fault, Sandbox
 
-from .stores import SlowStore, ledger_on
+from .stores import TO_SETTLE, SlowStore, ledger_on
 from .virtual import VirtualClock
 from .waiting import in_mid_request, until
 
 Connect = Callable[..., AsyncOpenTrain]
-
-TO_SETTLE = 2
-"""The step on the ledger in which the slot of the one draft is settled, after that in which it is reserved."""
 
 
 async def after(event: asyncio.Event, job_id: str) -> AsyncIterator[str]:
@@ -59,10 +56,9 @@ async def test_F36_closing_twice_at_once_loses_no_outcome(sandbox: Sandbox, conn
 
 async def test_F36_a_cancelled_close_closes_the_session_all_the_same(sandbox: Sandbox, connect: Connect) -> None:
     """Whoever loses patience with a close leaves no connection open."""
-    store, job_id = SlowStore(), sandbox.draft()
+    store, job_id = SlowStore(stops_at=TO_SETTLE), sandbox.draft()
     client = connect(sandbox, ledger=store)
     call = await in_mid_request(client, sandbox, job_id)
-    store.go_on.clear()
     closing = asyncio.create_task(client.close())
     await asyncio.sleep(0.01)
     closing.cancel()

@@ -22,7 +22,7 @@ from opentrain_async.errors import (
 )
 from opentrain_async.sandbox import Fault, Sandbox
 
-from .stores import BrokenStore, SlowStore
+from .stores import TO_SETTLE, BrokenStore, SlowStore
 from .waiting import in_mid_request, until
 
 Connect = Callable[..., AsyncOpenTrain]
@@ -215,12 +215,11 @@ async def test_F36_closing_ends_what_is_under_way(sandbox: Sandbox, connect: Con
 
 async def test_F36_closing_waits_until_what_was_under_way_is_settled(sandbox: Sandbox, connect: Connect) -> None:
     """However long the ledger takes, who has closed a client finds no slot of it held."""
-    store = SlowStore()
+    store = SlowStore(stops_at=TO_SETTLE)
     client = connect(sandbox, ledger=store)
     call = await in_mid_request(client, sandbox, sandbox.draft())
-    store.go_on.clear()
     closing = asyncio.create_task(client.close())
-    await until(lambda: store.begun == 2)
+    await until(lambda: store.begun == TO_SETTLE)
     await asyncio.sleep(0.005)
     assert not closing.done()
     store.go_on.set()
