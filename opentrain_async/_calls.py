@@ -7,6 +7,7 @@ from attrs import evolve
 
 from ._answers import rule_on
 from ._clock import Clock
+from ._listening import Listener
 from ._operations import Operation
 from ._retry import Retrier
 from ._secret import Secret
@@ -26,12 +27,14 @@ class Caller:
         transport: Sends them.
         retrier: Tries again.
         clock: What time it is.
+        listener: Who is told of each attempt, if anybody is.
     """
 
-    def __init__(self, transport: Transport, retrier: Retrier, clock: Clock) -> None:
+    def __init__(self, transport: Transport, retrier: Retrier, clock: Clock, listener: Listener | None = None) -> None:
         self._transport = transport
         self._retrier = retrier
         self._clock = clock
+        self._listener = listener
 
     async def call(self, operation: Operation[T]) -> T:
         """Make a call, and repeat it as the policy has it.
@@ -44,6 +47,9 @@ class Caller:
             OpenTrainError: It failed; `effect` says what it may have changed.
         """
         in_doubt = has_lost = False
+        story = None
+        if self._listener is not None:
+            story = self._listener.story(operation.name, operation.job_id, operation.request)
 
         async def attempt(seconds: float) -> T:
             nonlocal in_doubt, has_lost
@@ -51,6 +57,8 @@ class Caller:
             try:
                 reply = _without(operation.secret, await self._transport.send(operation.request, seconds, fresh=fresh))
                 has_lost = reply.is_cut_off
+                if story is not None:
+                    story.status = reply.status
                 return self._read(operation, reply)
             except OpenTrainError as error:
                 _explain(error, operation)
@@ -63,7 +71,7 @@ class Caller:
             return may and not operation.is_poll and rule_on(error).retried
 
         try:
-            return await self._retrier.run(operation.job_id or operation.name, attempt, may_repeat)
+            return await self._retrier.run(operation.job_id or operation.name, attempt, may_repeat, story=story)
         except OpenTrainError as error:
             is_decisive = isinstance(error, BadRequestError) and error.code and not operation.is_oauth
             if in_doubt and error.effect == "none" and not is_decisive:

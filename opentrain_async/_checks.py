@@ -1,13 +1,17 @@
 """Arguments that cannot be right are refused at the call, by name."""
 
+import inspect
 import math
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 from ._text import shown
 from .errors import ConfigurationError
+
+F = TypeVar("F", bound=Callable[..., object])
 
 _EMAIL = re.compile(r"[^\s@]{1,64}@[^\s@]{1,255}")
 
@@ -101,6 +105,18 @@ def callback(argument: str, value: object) -> None:
     """
     if not callable(value):
         raise ConfigurationError(f"{argument} has to be callable, not {shown(value)}")
+
+
+def plain_function(argument: str, value: F) -> F:
+    """What can be called, and returns when it is done: nobody would await what an async function returns.
+
+    Raises:
+        ConfigurationError: It cannot, or is async.
+    """
+    callback(argument, value)
+    if any(map(inspect.iscoroutinefunction, (value, type(value).__call__))):
+        raise ConfigurationError(f"{argument} has to be a plain function, not an async one: nobody waits for it")
+    return value
 
 
 def method(argument: str, value: object, wanted: str) -> None:

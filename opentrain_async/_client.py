@@ -12,11 +12,13 @@ from ._client_posting import Posting
 from ._clock import Clock
 from ._flights import Flights
 from ._identity import KnownIdentity
-from ._publishing import Publisher
+from ._listening import Listener
+from ._publishing import Publisher, telling
 from ._retry import Retrier, RetryPolicy
 from ._secret import Secret, masked
 from ._settings import resolve
 from ._transport import transports
+from .events import OnEvent
 from .quota import LedgerStore, MemoryLedger, QuotaLedger
 
 _LEASE_MARGIN = 60.0
@@ -55,6 +57,8 @@ class AsyncOpenTrain(Posting, Onboarding):
             taken for the answer to the next request on it, another draft's. `None`: one of this client's own.
         clock: Where time comes from: ``now()`` in epoch seconds, ``monotonic()``, ``await sleep(seconds)``.
             `None`: the machine's.
+        on_event: Told of what happens inside, with values of `opentrain_async.events`; a plain function, called in the
+            event loop, which waits for it. What it raises is logged once, and changes nothing. `None`: nobody is.
 
     Raises:
         ConfigurationError: There is no token, or an argument cannot be right.
@@ -75,6 +79,7 @@ class AsyncOpenTrain(Posting, Onboarding):
         max_connections: int = 100,
         session: aiohttp.ClientSession | None = None,
         clock: Clock | None = None,
+        on_event: OnEvent | None = None,
     ) -> None:
         token = masked(token)  # from here on no traceback shows it
         claim_token = masked(claim_token)
@@ -91,6 +96,10 @@ class AsyncOpenTrain(Posting, Onboarding):
         self._clock = checked_clock(clock)
         self._is_account_known = account != self._AUTO
         self._claim_token = settings.claim_token
+        listener = None
+        if on_event is not None:
+            listener = Listener(_checks.plain_function("on_event", on_event), self._base_url, self._clock)
+        tell = None if listener is None else listener.tell
         transport = transports(
             timeout=timeout, connect_timeout=connect_timeout, max_connections=max_connections, session=session
         )
@@ -102,14 +111,16 @@ class AsyncOpenTrain(Posting, Onboarding):
             self._clock,
             daily_limit=daily_limit,
             lease=retry.deadline + _LEASE_MARGIN,
+            tell=tell,
         )
-        retrier = Retrier(retry, self._clock)
+        retrier = Retrier(retry, self._clock, tell)
         self._outage = retrier.outage
         publisher = Publisher(self._ledger, self._transport, retrier, self._clock)
-        self._flights = Flights(publisher.publish, self._clock, retrier.look_again)
-        self._caller = Caller(self._transport, retrier, self._clock)
+        publish = publisher.publish if listener is None else telling(publisher.publish, listener)
+        self._flights = Flights(publish, self._clock, retrier.look_again)
+        self._caller = Caller(self._transport, retrier, self._clock, listener)
         # What the agent endpoints say of too many questions, or do not say at all, is nothing to the API's.
-        self._agent_caller = Caller(self._tokenless, Retrier(retry, self._clock), self._clock)
+        self._agent_caller = Caller(self._tokenless, Retrier(retry, self._clock), self._clock, listener)
         self._identity = KnownIdentity(self.whoami)
         self._claims = ClaimWatch(self._exchange, self._clock)
         self._is_closed = False

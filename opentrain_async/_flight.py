@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeVar
 
 from attrs import define, field
 
+from ._listening import Story
 from ._patience import GivenUpError, Patience
 from .errors import OpenTrainError, QuotaExceededError
 from .models import PublishResult
@@ -39,6 +40,7 @@ class Flight:
         has_lost: The last attempt has lost its connection.
         called_off: What its owner is told because the client itself has cancelled the task; that is done once.
         denial: Why there is no slot for it, since this was last asked for.
+        story: What is told of it; `None` if nobody listens.
         passengers: Those besides the owner who wait to hear how it ends, each with a patience of their own.
     """
 
@@ -56,6 +58,7 @@ class Flight:
     has_lost: bool = False
     called_off: Exception | None = None
     denial: QuotaExceededError | None = None
+    story: Story | None = None
     passengers: dict["asyncio.Future[Ending]", Patience] = field(factory=_nobody)
     _denied_until: float = 0.0
 

@@ -20,7 +20,9 @@ from attrs import define
 from ._answers import DEFERRED, rule_on
 from ._backoff import doubled
 from ._clock import Clock
+from ._events import RunHeld, RunResumed
 from ._line import Line, Waiter
+from ._listening import Tell
 from ._patience import GivenUpError, Party, Patience
 from ._retry_after import asked_by
 from .errors import OpenTrainError
@@ -57,6 +59,7 @@ class Outage:
         base_delay: Seconds; the bound of the delay before the first probe, which doubles with each.
         max_delay: Seconds; the largest bound. A delay is drawn from the upper half of what is below its bound.
         max_retry_after: Seconds; a longer Retry-After is not heeded.
+        tell: Tells a listener of it, if there is one.
 
     Attributes:
         state: ``"none"``; ``"held"``: one attempt at a time; or ``"ramp"``: it is over, and those held go on by and by.
@@ -66,12 +69,15 @@ class Outage:
         last_failure: For what they are held.
     """
 
-    def __init__(self, clock: Clock, *, base_delay: float, max_delay: float, max_retry_after: float) -> None:
+    def __init__(
+        self, clock: Clock, *, base_delay: float, max_delay: float, max_retry_after: float, tell: Tell | None = None
+    ) -> None:
         self.state: Literal["none", "held", "ramp"] = "none"
         self.answers = 0
         self.over = 0
         self.probe_at = 0.0
         self._clock = clock
+        self._tell = tell
         self._base_delay = base_delay
         self._max_delay = max_delay
         self._max_retry_after = max_retry_after
@@ -163,6 +169,8 @@ class Outage:
         self.state = "held"
         self._put_off_probe(failure)
         _logger.warning("the service does not answer: runs are held, and one draft at a time is tried: %s", failure)
+        if self._tell is not None:
+            self._tell(RunHeld(failure))
 
     def _put_off_probe(self, failure: OpenTrainError) -> None:
         bound = doubled(self._base_delay, self._probes, self._max_delay)
@@ -179,6 +187,8 @@ class Outage:
             self.state = "ramp"
             self.over += 1
             _logger.warning("the service answers again: what was held goes on by and by")
+            if self._tell is not None:
+                self._tell(RunResumed(self._clock.monotonic() - self._began_at))
         self._under_way.discard(passage)
         self._allowed += 1
         if self._line.length:

@@ -1,13 +1,16 @@
 """Publish one draft: the order of the steps."""
 
 import logging
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from attrs import evolve
 
 from ._answers import is_decisive, is_transient
 from ._clock import Clock, instant
+from ._events import PublishEnded, PublishStarted
 from ._flight import Flight
+from ._listening import Listener
 from ._retry import Retrier
 from ._transport import Transport
 from ._wire import publish_request, read_publish, window_seconds
@@ -15,6 +18,8 @@ from .errors import ConnectionLostError, OpenTrainError, QuotaExceededError
 from .models import PublishResult
 from .quota import QuotaLedger
 from .quota._slots import Denied, Reservation, Settlement
+
+Publish = Callable[[Flight], Awaitable[PublishResult]]
 
 _logger = logging.getLogger("opentrain_async")
 
@@ -49,7 +54,7 @@ class Publisher:
             flight.in_doubt = reservation.before in {"unknown", "faded"}
             flight.has_doubtful_attempt = False
             try:
-                result = await self._retrier.run(flight.job_id, attempt, is_transient, flight, self._keep)
+                result = await self._retrier.run(flight.job_id, attempt, is_transient, flight, self._keep, flight.story)
             except QuotaExceededError as refusal:
                 if not await self._has_patience_after(refusal, flight, reservation):
                     raise
@@ -99,6 +104,8 @@ class Publisher:
         try:
             reply = await self._transport.send(publish_request(flight.job_id), seconds, fresh=fresh)
             flight.has_lost = reply.is_cut_off
+            if flight.story is not None:
+                flight.story.status = reply.status
             result = read_publish(reply, flight.job_id, self._clock.now())
         except OpenTrainError as error:
             error.job_id, error.operation = flight.job_id, "publish"
@@ -136,6 +143,27 @@ class Publisher:
                 now = self._clock.now()
                 return flight.deny(refusal, now + denied.wait, now)
         return False
+
+
+def telling(publish: Publish, listener: Listener) -> Publish:
+    """The same publishing, with the beginning and the end of each told to a listener."""
+
+    async def told(flight: Flight) -> PublishResult:
+        flight.story = story = listener.story("publish", flight.job_id, publish_request(flight.job_id))
+        listener.tell(PublishStarted(story.call, flight.job_id))
+        result: PublishResult | None = None
+        failure: BaseException | None = None
+        try:
+            result = await publish(flight)
+        except BaseException as error:
+            failure = error
+            raise
+        else:
+            return result
+        finally:
+            listener.tell(PublishEnded(story.call, flight.job_id, flight.attempts, result, failure))
+
+    return told
 
 
 def _settlement_of_one_found_live(flight: Flight, reservation: Reservation) -> Settlement:

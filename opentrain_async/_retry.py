@@ -13,6 +13,7 @@ from ._backoff import doubled
 from ._budget import RetryBudget
 from ._clock import Clock
 from ._line import Waiter
+from ._listening import Story, Tell
 from ._outage import Keep, Outage, Passage
 from ._patience import GivenUpError, Party
 from ._pause import Pause
@@ -78,17 +79,19 @@ class Retrier:
     Args:
         policy: What is tried again.
         clock: Where time comes from.
+        tell: Tells a listener of outages, if there is one.
     """
 
-    def __init__(self, policy: RetryPolicy, clock: Clock) -> None:
+    def __init__(self, policy: RetryPolicy, clock: Clock, tell: Tell | None = None) -> None:
         self.policy = policy
         self.clock = clock
         self.budget = RetryBudget()
         self.pause = Pause(clock, policy.base_delay)
         self.dozing: set[Waiter] = set()
         self.outage = Outage(
-            clock, base_delay=policy.base_delay, max_delay=policy.max_delay, max_retry_after=policy.max_retry_after
-        )
+            clock, base_delay=policy.base_delay, max_delay=policy.max_delay, max_retry_after=policy.max_retry_after,
+            tell=tell,
+        )  # fmt: skip
 
     async def run(
         self,
@@ -97,6 +100,7 @@ class Retrier:
         is_transient: IsTransient,
         party: Party | None = None,
         keep: Keep | None = None,
+        story: Story | None = None,
     ) -> T:
         """Attempt something until it succeeds or the policy says that it is enough.
 
@@ -107,21 +111,24 @@ class Retrier:
                 something else for a request that is not safe to repeat.
             party: For whom, to be held in an outage, and to give up; `None` if nothing is to hold it.
             keep: Called now and then with the party while that is held, to keep what runs out.
+            story: Told of each attempt; `None` if nobody listens.
 
         Raises:
             OpenTrainError: Of the last attempt.
             GivenUpError: The party has given up before the first one.
         """
         self.budget.earn()
+        if story is not None:
+            attempt = story.of(attempt)
         now, outage = self.clock.monotonic(), self.outage
         if outage.state != "none" or now < self.pause.quiet_at:
-            return await _Call(self, name, attempt, is_transient, party, keep, now).run()
+            return await _Call(self, name, attempt, is_transient, party, keep, now, story).run()
         # Almost every call ends here: nothing stands against its first attempt, and that is answered.
         outages = outage.over
         try:
             result = await attempt(self.policy.deadline)
         except OpenTrainError as error:
-            call = _Call(self, name, attempt, is_transient, party, keep, now)
+            call = _Call(self, name, attempt, is_transient, party, keep, now, story)
             call.has_failed(error, outages)
             if not is_transient(error):
                 raise
@@ -167,6 +174,7 @@ class _Call(Generic[T]):
         party: Party | None,
         keep: Keep | None,
         now: float,
+        story: Story | None,
     ) -> None:
         self._retrier = retrier
         self._name = name
@@ -174,6 +182,7 @@ class _Call(Generic[T]):
         self._is_transient = is_transient
         self._party = party
         self._keep = keep
+        self._story = story
         self._deadline = now + retrier.policy.deadline
 
     def has_failed(self, error: OpenTrainError, outages: int) -> None:
@@ -198,6 +207,7 @@ class _Call(Generic[T]):
             sleep=self._sleep,
             wait=lambda _: self._delay,
             retry=self._may_go_on,
+            before_sleep=self._tell_of_retry,
         )
         try:
             return await controller(self._next_attempt)
@@ -306,6 +316,10 @@ class _Call(Generic[T]):
             self._delay = 0.0
             return True
         return await self._may_go_on_after(error)
+
+    def _tell_of_retry(self, _state: RetryCallState) -> None:
+        if self._story is not None:
+            self._story.retried(self._delay, self._failure)
 
     async def _may_go_on_after(self, error: OpenTrainError) -> bool:
         """Whether there is time and budget for a retry; sets the delay before it."""

@@ -12,15 +12,15 @@ ROOT = Path(opentrain_async.__file__).parent
 # fmt: off
 LAYERS = [
     {"_text", "_secret", "_fields", "_backoff", "_clock", "_closable", "_ending", "_version", "models", "errors",
-     "outcomes"},
+     "outcomes", "_events"},
     {"_checks", "_job_id", "_alarm", "_retry_after", "_line", "_patience"},
     {"_json", "_codec", "_validation", "_description", "_credentials", "_settings", "_wire", "_transport", "_retry",
-     "_budget", "_pause", "_outage", "_answers", "_source", "_callback", "_progress"},
+     "_listening", "_budget", "_pause", "_outage", "_answers", "_source", "_callback", "_progress"},
     {"_operations", "_calls", "_identity", "_gaps", "_claiming", "_preflight",
-     "quota", "_journal_lines", "_journal_file", "_journal", "_plan", "_flight", "_publishing", "_flights"},
+     "quota", "events", "_journal_lines", "_journal_file", "_journal", "_plan", "_flight", "_publishing", "_flights"},
     {"_bulk", "_stream"},
     {"_client_core", "_client_publishing", "_client_posting", "_client_account", "_client"},
-    {"__init__", "testing", "_cli", "_command_line", "__main__"},
+    {"__init__", "testing", "otel", "_cli", "_command_line", "__main__"},
 ]
 # fmt: on
 SOLE_IMPORTERS = {"cattrs": {"_codec"}, "tenacity": {"_retry"}, "click": {"_command_line"}, "rich": {"_command_line"}}
@@ -36,7 +36,8 @@ WITHIN_A_LAYER = {
     ("_callback", "_source"), ("_progress", "_callback"),
     ("_journal_file", "_journal_lines"), ("_journal", "_journal_file"), ("_journal", "_journal_lines"),
     ("_publishing", "_flight"), ("_flights", "_flight"), ("_publishing", "quota"), ("_plan", "quota"),
-    ("_flight", "quota"),
+    ("_flight", "quota"), ("events", "quota"), ("_events", "models"),
+    ("_listening", "_wire"), ("_retry", "_listening"), ("_outage", "_listening"),
     ("_stream", "_bulk"),
 }  # fmt: skip
 

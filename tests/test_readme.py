@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from opentrain_async import AsyncOpenTrain
-from opentrain_async.sandbox import Sandbox
+from opentrain_async.sandbox import Fault, Sandbox
 
 README = Path(__file__).parent.parent / "README.md"
-MAIN, STREAM, POST, ALL_DRAFTS, REGISTER, LEDGER, ACCOUNTS, JOURNAL, TEST = re.findall(
+MAIN, STREAM, POST, ALL_DRAFTS, REGISTER, LEDGER, ACCOUNTS, EVENTS, JOURNAL, TEST = re.findall(
     r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL
 )
 
@@ -111,6 +111,21 @@ async def test_many_accounts_publish_at_once(sandbox: Sandbox, monkeypatch: pyte
         token: [sandbox.draft(token=token) for _ in range(21)] for token in tokens
     })
     assert [(len(report.published), len(report.deferred)) for report in reports] == [(20, 1)] * 2
+
+
+async def test_what_happens_is_watched(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The example tells of a retry, and of what is left."""
+    monkeypatch.setenv("OT_API_TOKEN", sandbox.token)
+    monkeypatch.setenv("OT_API_BASE_URL", sandbox.url)
+    scope: dict[str, Any] = {}
+    exec(compile(EVENTS, str(README), "exec"), scope)  # noqa: S102
+    sandbox.fault(Fault.CLOSE)
+    await scope["publish_watched"]([sandbox.draft()])
+    counted, retried, *_ = capsys.readouterr().out.splitlines()
+    assert counted == "1 of None used"
+    assert retried.startswith("job_1 again in 0.0 s: ")
 
 
 async def test_the_campaign_keeps_a_journal(

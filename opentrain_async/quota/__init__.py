@@ -4,6 +4,7 @@ from ._ledger import QuotaLedger
 from ._log import AccountLog
 from ._memory import MemoryLedger
 from ._redis import RedisLedger
+from ._slots import Settlement
 from ._snapshot import QuotaSlot, QuotaSnapshot
 from ._sqlite import SQLiteLedger
 from ._state import dump_log, load_log
@@ -18,6 +19,7 @@ __all__ = [
     "QuotaSnapshot",
     "RedisLedger",
     "SQLiteLedger",
+    "Settlement",
     "dump_log",
     "load_log",
 ]

@@ -13,11 +13,13 @@ from .._backoff import doubled
 from .._clock import Clock
 from .._line import Line, Waiter
 from ..errors import QuotaLedgerError
+from ._events import SlotReserved, SlotSettled
 from ._log import AccountLog
 from ._slots import Busy, Denied, Reservation, Settlement
 from ._snapshot import QuotaSnapshot
 from ._steps import Steps
 from ._store import LedgerStore, Step
+from ._watched import WatchedSteps
 
 T = TypeVar("T")
 
@@ -46,13 +48,27 @@ class QuotaLedger:
         clock: Where the time comes from, unless the store has its own.
         daily_limit: A limit that the caller was told, or `None` to learn it.
         lease: For how many seconds a publish is taken to be under way if it is never settled, nor renewed.
+        tell: Tells a listener what happens to the slots, if there is one.
     """
 
     def __init__(
-        self, store: LedgerStore, account: str, clock: Clock, *, daily_limit: int | None, lease: float
+        self,
+        store: LedgerStore,
+        account: str,
+        clock: Clock,
+        *,
+        daily_limit: int | None,
+        lease: float,
+        tell: Callable[[object], None] | None = None,
     ) -> None:
         self._line = Line()
-        self._steps = Steps(store, account, clock, self._line.call_first_soon)
+        self._tell = tell
+        on_settled = self._line.call_first_soon
+        self._steps = (
+            Steps(store, account, clock, on_settled)
+            if tell is None
+            else WatchedSteps(store, account, clock, on_settled, tell, daily_limit)
+        )
         self._clock = clock
         self._cap = daily_limit
         self.lease = lease
@@ -104,7 +120,8 @@ class QuotaLedger:
         )
         if not isinstance(answer, Reservation):
             return None
-        self._mine.add(answer.id)
+        self._begin(answer)
+        self._steps.look()
         return answer
 
     async def reserve(self, job: str, on_denied: Callable[[Denied], None]) -> Reservation:
@@ -142,7 +159,8 @@ class QuotaLedger:
     async def settle(self, reservation: Reservation, how: Settlement) -> None:
         """End a reservation. Never raises but `CancelledError`: a failing store is logged, and the lease runs out."""
         if self._steps.log is None:
-            await self._finish(reservation.id, lambda log, now: log.settle(reservation, how, now))
+            self._end(reservation, how)
+            await self._finish(lambda log, now: log.settle(reservation, how, now))
         else:
             self.settle_soon(reservation, how)
 
@@ -151,11 +169,12 @@ class QuotaLedger:
 
         A store in memory does so at once.
         """
-        self._mine.discard(reservation.id)
+        self._end(reservation, how)
         if self._steps.log is None:
             self._steps.put_off(lambda log, now: log.settle(reservation, how, now))
         else:
             self._steps.log.settle(reservation, how, self._clock.now())
+            self._steps.look()
             self._line.call_first_soon()
 
     async def renew(self, reservation: Reservation) -> None:
@@ -190,7 +209,8 @@ class QuotaLedger:
                 reservation, how, now, limit=limit, window=window, retry_after=retry_after, cap=self._cap
             )
 
-        ended = await self._finish(reservation.id, step)
+        self._end(reservation, how)
+        ended = await self._finish(step)
         if ended is None:
             return None
         counted_on, denied = ended
@@ -225,16 +245,25 @@ class QuotaLedger:
                 raise _ledger_failed(error)  # noqa: B904 - which names its cause
             raise
         if isinstance(answer, Reservation):
-            self._mine.add(answer.id)
+            self._begin(answer)
         return answer
+
+    def _begin(self, reservation: Reservation) -> None:
+        self._mine.add(reservation.id)
+        if self._tell is not None:
+            self._tell(SlotReserved(reservation.job, reservation.probe))
+
+    def _end(self, reservation: Reservation, how: Settlement) -> None:
+        self._mine.discard(reservation.id)
+        if self._tell is not None:
+            self._tell(SlotSettled(reservation.job, how))
 
     async def _give_back(self, reservation_id: str, job: str) -> None:
         """Give back what may have been reserved for nobody: a store carries a step through, or lost its answer."""
         abandoned = Reservation(reservation_id, job, "new", None, 0.0, 0.0)
-        await self._finish(reservation_id, lambda log, now: log.settle(abandoned, "unsent", now), logging.DEBUG)
+        await self._finish(lambda log, now: log.settle(abandoned, "unsent", now), logging.DEBUG)
 
-    async def _finish(self, reservation_id: str, step: Step[T], level: int = logging.WARNING) -> T | None:
-        self._mine.discard(reservation_id)
+    async def _finish(self, step: Step[T], level: int = logging.WARNING) -> T | None:
         try:
             return await self._steps.finish(step, level)
         finally:

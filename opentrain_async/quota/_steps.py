@@ -67,6 +67,9 @@ class Steps:
         """Those on another account's log in the same store."""
         return Steps(self._store, account, self._clock, self._on_settled)
 
+    def look(self) -> None:
+        """Look at the quota, for whoever wants to be told of it; here nobody does."""
+
     async def run(self, step: Step[T], seconds: float | None = None) -> T:
         """Run a step, within these seconds or those before a draft is sent, after what was put off.
 

@@ -1,0 +1,159 @@
+"""Traces and gauges for OpenTelemetry, made of a client's events. Needs the extra ``otel``.
+
+Where OpenTelemetry is not set up, it does nothing and says nothing, as its API has it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from ._answers import outcome_of
+from ._version import __version__
+from .errors import ConfigurationError, OpenTrainError
+from .events import (
+    AttemptFailed,
+    AttemptRetried,
+    AttemptStarted,
+    AttemptSucceeded,
+    Event,
+    PublishEnded,
+    PublishStarted,
+    QuotaCounted,
+)
+from .outcomes import OutcomeStatus
+
+if TYPE_CHECKING:
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import Span, TracerProvider
+
+_DEFERRED = OutcomeStatus.DEFERRED
+
+
+class OpenTelemetry:
+    """Tells OpenTelemetry what a client does: ``AsyncOpenTrain(on_event=OpenTelemetry())``. One serves many clients.
+
+    - A span ``opentrain.publish`` for each publish of a draft, below what is the current span of its first caller, with
+      ``opentrain.job_id``, ``opentrain.attempts`` and ``opentrain.outcome``, and an event for each retry.
+    - A span of kind client for each request, as the semantic conventions for HTTP have it, with
+      ``http.request.resend_count`` where it is a retry. The token is in none.
+    - The gauges ``opentrain.quota.limit``, ``opentrain.quota.used`` and ``opentrain.quota.remaining``, each with
+      ``opentrain.account``, as of the last step on the ledger; the first and the last as soon as the limit is known.
+
+    Args:
+        tracer_provider: Whose tracer; `None`: the global provider's.
+        meter_provider: Whose meter; `None`: the global provider's.
+
+    Raises:
+        ConfigurationError: The extra is missing.
+    """
+
+    def __init__(
+        self, *, tracer_provider: TracerProvider | None = None, meter_provider: MeterProvider | None = None
+    ) -> None:
+        try:
+            from opentelemetry import metrics, trace
+        except ImportError:
+            raise ConfigurationError("OpenTelemetry needs an extra: pip install 'opentrain_async[otel]'") from None
+        self._trace = trace
+        self._tracer = trace.get_tracer("opentrain_async", __version__, tracer_provider)
+        meter = metrics.get_meter("opentrain_async", __version__, meter_provider)
+        self._limit = meter.create_gauge("opentrain.quota.limit", "{publish}", "Publishes per window.")
+        self._used = meter.create_gauge("opentrain.quota.used", "{publish}", "Publishes in the window.")
+        self._remaining = meter.create_gauge("opentrain.quota.remaining", "{publish}", "Publishes that are left.")
+        self._publishes: dict[int, Span] = {}
+        self._attempts: dict[int, Span] = {}
+
+    def __call__(self, event: Event) -> None:
+        """Take in an event."""
+        match event:
+            case PublishStarted():
+                self._publish_started(event)
+            case PublishEnded():
+                self._publish_ended(event)
+            case AttemptStarted():
+                self._attempt_started(event)
+            case AttemptSucceeded():
+                self._attempt_ended(event, event.status)
+            case AttemptFailed():
+                self._attempt_ended(event, event.status, event.error)
+            case AttemptRetried():
+                self._attempt_retried(event)
+            case QuotaCounted():
+                self._counted(event)
+            case _:
+                pass
+
+    def _publish_started(self, event: PublishStarted) -> None:
+        attributes = {"opentrain.job_id": event.job_id}
+        self._publishes[event.call] = self._tracer.start_span("opentrain.publish", attributes=attributes)
+
+    def _publish_ended(self, event: PublishEnded) -> None:
+        span = self._publishes.pop(event.call)
+        span.set_attribute("opentrain.attempts", event.attempts)
+        span.set_attribute("opentrain.outcome", _outcome_of(event))
+        if event.error is not None and _outcome_of(event) != _DEFERRED:  # which is no error: its time has not come
+            self._fail(span, event.error)
+        span.end()
+
+    def _attempt_started(self, event: AttemptStarted) -> None:
+        above = self._publishes.get(event.call)
+        url = urlsplit(event.url)
+        template = _template(url.path, event.job_id)
+        span = self._tracer.start_span(
+            f"{event.method} {template}",
+            context=None if above is None else self._trace.set_span_in_context(above),
+            kind=self._trace.SpanKind.CLIENT,
+            attributes={
+                "http.request.method": event.method,
+                "server.address": url.hostname or "",
+                "server.port": url.port or (443 if url.scheme == "https" else 80),
+                "url.full": event.url,
+                "url.template": template,
+            },
+        )
+        if event.attempt > 1:
+            span.set_attribute("http.request.resend_count", event.attempt - 1)
+        self._attempts[event.call] = span
+
+    def _attempt_ended(
+        self, event: AttemptSucceeded | AttemptFailed, status: int | None, error: BaseException | None = None
+    ) -> None:
+        span = self._attempts.pop(event.call)
+        if status is not None:
+            span.set_attribute("http.response.status_code", status)
+        if error is not None:
+            self._fail(span, error, None if status is None or status < 400 else str(status))
+        span.end()
+
+    def _attempt_retried(self, event: AttemptRetried) -> None:
+        above = self._publishes.get(event.call)
+        if above is not None:
+            above.add_event("retry", {"opentrain.attempt": event.attempt, "opentrain.delay": event.delay})
+
+    def _counted(self, event: QuotaCounted) -> None:
+        attributes, quota = {"opentrain.account": event.account}, event.quota
+        self._used.set(quota.used, attributes)
+        if quota.limit is not None and quota.remaining is not None:
+            self._limit.set(quota.limit, attributes)
+            self._remaining.set(quota.remaining, attributes)
+
+    def _fail(self, span: Span, error: BaseException, kind: str | None = None) -> None:
+        span.set_attribute("error.type", kind or type(error).__qualname__)
+        span.set_status(self._trace.StatusCode.ERROR, str(error))
+
+
+def _outcome_of(event: PublishEnded) -> str:
+    """As in a bulk run; of a publish that nobody wanted any more, that it was cancelled."""
+    if event.result is not None:
+        return OutcomeStatus.PUBLISHED if event.result.newly_published else OutcomeStatus.ALREADY_PUBLISHED
+    return outcome_of(event.error) if isinstance(event.error, OpenTrainError) else "cancelled"
+
+
+def _template(path: str, job_id: str | None) -> str:
+    """The path with the id of the job left out; that is the second name below the API's."""
+    above, _, below = path.partition("/v1/")
+    names = below.split("/")
+    if job_id is None or names[1:2] != [job_id]:
+        return path
+    return "/".join((above, "v1", names[0], "{jobId}", *names[2:]))

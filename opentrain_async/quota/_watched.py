@@ -1,0 +1,65 @@
+"""Steps after which a listener is told what they have made of the quota."""
+
+from collections.abc import Callable
+
+from .._clock import Clock
+from ._events import QuotaCounted
+from ._log import AccountLog
+from ._snapshot import QuotaSnapshot
+from ._steps import Steps, T
+from ._store import LedgerStore, Step
+
+
+class WatchedSteps(Steps):
+    """Runs steps as `Steps` does, and looks at the quota with each.
+
+    Args:
+        store: Where the log is kept.
+        account: The account's key in it.
+        clock: Where the time comes from, unless the store has its own.
+        on_settled: Called when what was put off may have been done.
+        tell: Tells the listener.
+        cap: The limit that the caller was told, or `None`.
+    """
+
+    def __init__(
+        self,
+        store: LedgerStore,
+        account: str,
+        clock: Clock,
+        on_settled: Callable[[], None],
+        tell: Callable[[object], None],
+        cap: int | None,
+    ) -> None:
+        super().__init__(store, account, clock, on_settled)
+        self._tell = tell
+        self._cap = cap
+        self._seen: QuotaSnapshot | None = None
+        self._told: tuple[object, ...] = ()
+
+    async def run(self, step: Step[T], seconds: float | None = None) -> T:
+        """Run a step, and tell what the quota is now, if it is not what it was."""
+
+        def looking(log: AccountLog, now: float) -> T:
+            result = step(log, now)
+            self._seen = log.snapshot(now, self._cap)  # only seen here: a store may run this in a thread of its own
+            return result
+
+        result = await super().run(looking, seconds)
+        self._tell_if_changed()
+        return result
+
+    def look(self) -> None:
+        """The same, for a step that was taken on the log itself."""
+        if self.log is not None:
+            self._seen = self.log.snapshot(self._clock.now(), self._cap)
+            self._tell_if_changed()
+
+    def _tell_if_changed(self) -> None:
+        quota = self._seen
+        if quota is None:
+            return
+        counted = (self.account, quota.limit, quota.limit_source, quota.used, quota.doubtful)
+        if counted != self._told:
+            self._told = counted
+            self._tell(QuotaCounted(self.account, quota))
