@@ -1,5 +1,7 @@
 """Each fault of the sandbox goes wrong in its own way, when it was planned to, before or after the publish."""
 
+from contextlib import suppress
+
 import aiohttp
 import pytest
 
@@ -158,6 +160,24 @@ def test_a_fault_of_an_unknown_operation_is_a_mistake() -> None:
     """The error names the operations there are."""
     with pytest.raises(ValueError, match="no such operation: 'pubish'; there are capabilities, close_job"):
         Sandbox().fault(Fault.HTML, on="pubish")
+
+
+@pytest.mark.parametrize("kind", Fault)
+async def test_a_fault_has_a_plain_word(sandbox: Sandbox, kind: Fault) -> None:
+    """Its value is as good as itself, and what is seen of it afterwards is the same."""
+    sandbox.fault(kind.value, job_id="nobody", times=2)
+    sandbox.fault(str(kind))
+    job_id = sandbox.draft()
+    with suppress(aiohttp.ClientError, TimeoutError):
+        await strike(sandbox, job_id, seconds=0.05)
+    assert [(request.fault, type(request.fault)) for request in sandbox.requests] == [(kind, Fault)]
+
+
+@pytest.mark.parametrize("word", ["rest", "RESET", ""])
+def test_a_word_that_is_no_fault_is_a_mistake(word: str) -> None:
+    """The error names the faults there are."""
+    with pytest.raises(ValueError, match=f"no such fault: '{word}'; there are close, drip, html, .*, truncated$"):
+        Sandbox().fault(word)
 
 
 async def test_a_service_recovers(sandbox: Sandbox) -> None:

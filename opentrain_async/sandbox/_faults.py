@@ -29,6 +29,18 @@ class Fault(StrEnum):
     """200, and two megabytes of JSON."""
 
 
+def fault_named(word: str) -> Fault:
+    """The fault of that name, which may be a `Fault` itself.
+
+    Raises:
+        ValueError: There is none; the text says which there are.
+    """
+    try:
+        return Fault(word)
+    except ValueError:
+        raise ValueError(f"no such fault: {word!r}; there are {', '.join(sorted(Fault))}") from None
+
+
 @frozen
 class PlannedFault:
     """A fault, and when it strikes.

@@ -11,7 +11,7 @@ from ._accounts import CAPABILITIES, Account
 from ._agents import Agents
 from ._clock import SandboxClock
 from ._dialect import Dialect
-from ._faults import Fault, FaultPlan, PlannedFault
+from ._faults import Fault, FaultPlan, PlannedFault, fault_named
 from ._fields import COMPLETE
 from ._operations import operations
 from ._routes import RequestSeen, Routes
@@ -206,7 +206,7 @@ class Sandbox:
 
     def fault(
         self,
-        kind: Fault,
+        kind: Fault | str,
         *,
         on: str = "publish",
         job_id: str | None = None,
@@ -219,7 +219,7 @@ class Sandbox:
         """Plan a fault of requests.
 
         Args:
-            kind: How the request goes wrong.
+            kind: How the request goes wrong: a `Fault`, or its value as a plain word, such as ``"reset"``.
             on: Which operation's: ``"whoami"``, ``"capabilities"``, ``"create_draft"``, ``"update_draft"``,
                 ``"jobs"``, ``"publish"``, ``"update_job"``, ``"close_job"``, ``"register"``, ``"start_claim"``,
                 ``"token"`` or ``"revoke"``.
@@ -232,12 +232,12 @@ class Sandbox:
             retry_after: The value of its Retry-After header; `None` leaves it out.
 
         Raises:
-            ValueError: There is no such operation.
+            ValueError: There is no such fault, or no such operation.
         """
         if on not in self._operations:
             raise ValueError(f"no such operation: {on!r}; there are {', '.join(sorted(self._operations))}")
         calls = range(call, call + times)
-        self._faults.add(PlannedFault(kind, on, job_id, calls, published, status, retry_after))
+        self._faults.add(PlannedFault(fault_named(kind), on, job_id, calls, published, status, retry_after))
 
     def recover(self) -> None:
         """Call off all faults that were planned: whatever is asked for from now on goes well."""
