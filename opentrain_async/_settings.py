@@ -15,7 +15,7 @@ from .errors import ConfigurationError
 
 DEFAULT_BASE_URL = "https://app.opentrain.ai"
 TOKEN_VARIABLES = ("OT_API_TOKEN", "OPENTRAIN_API_TOKEN")
-_BASE_URL_VARIABLES = ("OT_API_BASE_URL", "OPENTRAIN_API_BASE_URL")
+BASE_URL_VARIABLES = ("OT_API_BASE_URL", "OPENTRAIN_API_BASE_URL")
 _NO_API_TOKENS = ("ot_clm_", "ot_cat_", "ot_ptk_", "whsec_")
 
 
@@ -37,7 +37,7 @@ def resolve(token: str | None, base_url: str | None, claim_token: str | None = N
         ConfigurationError: There is no token, or one of the two cannot be right.
     """
     chosen: object = masked(token) if token is not None else _from_environment(TOKEN_VARIABLES)
-    chosen_url: object = base_url if base_url is not None else _from_environment(_BASE_URL_VARIABLES)
+    chosen_url: object = base_url if base_url is not None else _from_environment(BASE_URL_VARIABLES)
     chosen_claim = None if claim_token is None else _checked_claim_token(masked(claim_token))
     if chosen is None:
         saved = _credentials.read()
@@ -67,7 +67,7 @@ def saved() -> Settings:
         )
     return resolve(
         cast("str", found[_credentials.API_TOKEN]),
-        _from_environment(_BASE_URL_VARIABLES) or cast("str | None", found.get(_credentials.BASE_URL)),
+        _from_environment(BASE_URL_VARIABLES) or cast("str | None", found.get(_credentials.BASE_URL)),
         _claim_token_in(found),
     )
 
@@ -78,7 +78,7 @@ def without_token(base_url: str | None) -> Settings:
     Raises:
         ConfigurationError: The base URL cannot be right.
     """
-    chosen = base_url if base_url is not None else _from_environment(_BASE_URL_VARIABLES)
+    chosen = base_url if base_url is not None else _from_environment(BASE_URL_VARIABLES)
     return Settings(None, _checked_origin(DEFAULT_BASE_URL if chosen is None else chosen))
 
 

@@ -20,10 +20,17 @@ LAYERS = [
      "quota", "events", "_journal_lines", "_journal_file", "_journal", "_plan", "_flight", "_publishing", "_flights"},
     {"_bulk", "_stream"},
     {"_client_core", "_client_publishing", "_client_posting", "_client_account", "_client"},
-    {"__init__", "testing", "otel", "_cli", "_command_line", "__main__"},
+    {"__init__", "testing", "otel", "_pytest_plugin", "_cli", "_command_line", "__main__"},
 ]
 # fmt: on
-SOLE_IMPORTERS = {"cattrs": {"_codec"}, "tenacity": {"_retry"}, "click": {"_command_line"}, "rich": {"_command_line"}}
+SOLE_IMPORTERS = {
+    "cattrs": {"_codec"},
+    "tenacity": {"_retry"},
+    "click": {"_command_line"},
+    "rich": {"_command_line"},
+    "pytest": {"_pytest_plugin"},
+    "pytest_asyncio": {"_pytest_plugin"},
+}
 WITHIN_A_LAYER = {
     ("errors", "models"), ("errors", "_text"), ("outcomes", "errors"), ("outcomes", "models"),
     ("_fields", "_text"), ("models", "_fields"), ("models", "_secret"), ("models", "_text"),

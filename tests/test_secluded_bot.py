@@ -1,0 +1,96 @@
+"""A bot in a test with `opentrain_sandbox`: wherever it looks for an account or a file of the user's, it finds none."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from opentrain_async import AsyncOpenTrain, SQLiteLedger
+from opentrain_async.sandbox import Sandbox
+
+from .command import run
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The files of a user who has an account, under all the names by which it may be found, and a ledger."""
+    for name in ("OT_API_TOKEN", "OPENTRAIN_API_TOKEN", "OPENTRAIN_PERSONAL_API_TOKEN"):
+        monkeypatch.setenv(name, "ot_pat_of_the_user")
+    for name in ("OT_API_BASE_URL", "OPENTRAIN_API_BASE_URL"):
+        monkeypatch.setenv(name, "https://app.opentrain.ai")
+    monkeypatch.setenv("OPENTRAIN_ASYNC_LEDGER", str(tmp_path / "ledger.sqlite3"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    credentials = tmp_path / "opentrain" / "cli.json"
+    credentials.parent.mkdir()
+    credentials.write_text(json.dumps({"apiToken": "ot_pat_of_the_user", "baseUrl": "https://app.opentrain.ai"}))
+    return tmp_path
+
+
+@pytest.fixture
+def secluded(home: Path, opentrain_sandbox: Sandbox) -> Sandbox:
+    """A sandbox in the test of such a user."""
+    return opentrain_sandbox
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    """All files there, with what is in them."""
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+async def test_no_variable_leads_to_the_service(secluded: Sandbox) -> None:
+    """Each that names an account names the sandbox's or is gone, those of the service's own tools as well."""
+    ours = {name: value for name, value in os.environ.items() if name.startswith(("OT_", "OPENTRAIN_"))}
+    assert ours == {
+        "OT_API_TOKEN": secluded.token,
+        "OT_API_BASE_URL": secluded.url,
+        "OPENTRAIN_API_BASE_URL": secluded.url,
+    }
+
+
+async def test_a_bot_leaves_the_user_s_files_alone(home: Path, secluded: Sandbox) -> None:
+    """Though it registers by force, and counts in the usual file under the name of the user's own account."""
+    before = files_in(home)
+    await AsyncOpenTrain.register(force=True)
+    async with SQLiteLedger() as ledger, AsyncOpenTrain(ledger=ledger, account="acme") as client:
+        assert (await client.publish(secluded.draft())).newly_published
+    assert files_in(home) == before
+    assert len(files_in(Path(os.environ["XDG_CONFIG_HOME"]))) == len(files_in(Path(os.environ["XDG_STATE_HOME"]))) == 1
+
+
+async def test_a_bot_that_has_registered_finds_that_account(secluded: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once the sandbox's own is out of the environment, as it is where bots register."""
+    made = await AsyncOpenTrain.register()
+    monkeypatch.delenv("OT_API_TOKEN")
+    job_id = secluded.draft(token=made.access_token)
+    async with AsyncOpenTrain() as client:
+        assert [job.id async for job in client.iter_jobs()] == [job_id]
+
+
+async def test_a_bot_that_is_a_process_of_its_own_reaches_the_sandbox(home: Path, secluded: Sandbox) -> None:
+    """With the command line as with any other that has the test's environment."""
+    before, job_id = files_in(home), secluded.draft()
+    finished = await run("publish", job_id)
+    assert (finished.status, finished.err, secluded.live) == (0, "", (job_id,))
+    assert files_in(home) == before
+
+
+async def test_a_bot_that_makes_a_client_a_day_lives_in_the_sandbox_s_time(secluded: Sandbox) -> None:
+    """A virtual day later its ledger, too, knows that the slots have come back."""
+    for day in range(3):
+        async with SQLiteLedger() as ledger, AsyncOpenTrain(ledger=ledger, daily_limit=2) as client:
+            report = await client.publish_many([secluded.draft() for _ in range(3)])
+        assert (len(report.published), len(report.deferred), secluded.refusals) == (2, 1, 0), day
+        secluded.advance(hours=24)
+
+
+async def test_a_client_s_own_clock_stays_its_own(secluded: Sandbox, opentrain_client: AsyncOpenTrain) -> None:
+    """The fixture's client has the sandbox's; of one that is made outside of such a test it is the machine's."""
+    await opentrain_client.publish(secluded.draft())
+    before = (await opentrain_client.quota()).at
+    secluded.advance(hours=30)
+    after = (await opentrain_client.quota()).at
+    assert before is not None
+    assert after is not None
+    assert (after - before).total_seconds() >= 30 * 3600
