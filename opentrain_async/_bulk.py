@@ -186,7 +186,7 @@ class Run:
         status = outcome_of(error)
         self._stop_if_hopeless(error, status)
         self._warn_of_what_is_new(error)
-        retry_at = _retry_at(error, self._clock.now())
+        retry_at = retry_at_of(error, self._clock.now())
         return PublishOutcome(_named(item), status, error=error, attempts=attempts, retry_at=retry_at)
 
     def _stop_if_hopeless(self, error: OpenTrainError, status: OutcomeStatus) -> None:
@@ -253,7 +253,7 @@ def _named(item: object) -> str:
     return item if isinstance(item, str) else shown(item)
 
 
-def _retry_at(error: OpenTrainError, now: float) -> datetime | None:
+def retry_at_of(error: OpenTrainError, now: float) -> datetime | None:
     """The earliest time at which trying again makes sense, where the error knows one."""
     if isinstance(error, QuotaExceededError):
         return error.retry_at

@@ -14,7 +14,7 @@ from opentrain_async.sandbox import Fault, Sandbox
 pytest_plugins = ["pytester"]
 
 README = Path(__file__).parent.parent / "README.md"
-MAIN, STREAM, POST, ALL_DRAFTS, REGISTER, LEDGER, ACCOUNTS, EVENTS, JOURNAL, TEST = re.findall(
+MAIN, STREAM, POST, ALL_DRAFTS, REGISTER, LEDGER, ACCOUNTS, EVENTS, JOURNAL, TEST, MADE = re.findall(
     r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL
 )
 
@@ -151,6 +151,14 @@ def test_the_bots_test_passes(pytester: pytest.Pytester) -> None:
     assert len([line for line in TEST.splitlines() if line.strip()]) <= 10
     pytester.makepyfile(TEST)
     pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
+
+
+def test_the_made_values_are_what_they_seem() -> None:
+    """The last example makes a run of 21 drafts, and one that moderation has refused."""
+    scope: dict[str, Any] = {}
+    exec(compile(MADE, str(README), "exec"), scope)  # noqa: S102
+    assert str(scope["report"]) == "21 drafts: 20 published, 1 deferred"
+    assert "The reasons: Asks for contact details." in str(scope["outcome"].error)
 
 
 def test_the_two_commands_stand_near_the_top() -> None:

@@ -1,18 +1,4 @@
-"""Proof for a quota store of your own: what a `LedgerStore` promises, as checks that any test runner can run.
-
-A check takes a function that opens a handle on one and the same storage, as another process of yours would have it, and
-raises `AssertionError` where the storage does not keep a promise. They use accounts of their own, and need real time of
-a few seconds at the most. With pytest and pytest-asyncio:
-
-    import pytest
-    from opentrain_async.testing import CHECKS
-
-    @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-    async def test_the_quota_in_postgres(check, database):
-        await check(lambda: PostgresLedger(database.url))
-
-The handles are not closed by the checks; keep them in your fixture if they have to be.
-"""
+"""The checks that a quota store has to pass. They use accounts of their own, and need a few seconds at the most."""
 
 import asyncio
 import copy
@@ -22,10 +8,8 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TypeVar
 
-from .quota import AccountLog, LedgerStore
-from .quota._slots import Reservation
-
-__all__ = ["CHECKS", "OpenStore"]
+from ..quota import AccountLog, LedgerStore
+from ..quota._slots import Reservation
 
 T = TypeVar("T")
 OpenStore = Callable[[], LedgerStore]
