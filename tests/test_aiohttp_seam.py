@@ -1,7 +1,6 @@
-"""What the client makes of what aiohttp gives it, with aiohttp's requests replaced."""
+"""What the client makes of what aiohttp gives it, with aiohttp's requests replaced, as bots' tests can have them."""
 
-from collections.abc import Callable, Iterator
-from unittest.mock import Mock
+from collections.abc import Callable
 
 import aiohttp
 import pytest
@@ -23,18 +22,10 @@ URL = "https://app.opentrain.ai/api/public/v1/jobs/job_1/publish"
 Reply = Callable[..., None]
 
 
-class Response(aiohttp.ClientResponse):
-    """A response that was made without a request's writer, for aiohttp asks for one."""
-
-    def __init__(self, *args: object, **options: object) -> None:
-        super().__init__(*args, stream_writer=Mock(output_size=0), **options)  # type: ignore[arg-type]
-
-
 @pytest.fixture
-def requests() -> Iterator[aioresponses]:
+def requests(opentrain_aioresponses: aioresponses) -> aioresponses:
     """Stands in for aiohttp's requests, and holds those that were made."""
-    with aioresponses() as seam:
-        yield seam
+    return opentrain_aioresponses
 
 
 @pytest.fixture
@@ -42,7 +33,7 @@ def reply(requests: aioresponses) -> Reply:
     """Adds the answer to the next publish."""
 
     def add(**answer: object) -> None:
-        requests.post(URL, response_class=Response, **answer)
+        requests.post(URL, **answer)
 
     return add
 
@@ -180,7 +171,7 @@ async def test_a_429_that_asks_for_too_long_is_raised(
 async def test_a_run_reports_each_draft(requests: aioresponses, reply: Reply, clock: VirtualClock) -> None:
     """One draft goes live and another is absent: each has its own outcome."""
     reply(payload=live("job_1"))
-    requests.post(URL.replace("job_1", "job_2"), status=404, response_class=Response)
+    requests.post(URL.replace("job_1", "job_2"), status=404)
     async with client(clock) as opentrain:
         report = await opentrain.publish_many(["job_1", "job_2"])
     assert {outcome.job_id: outcome.status for outcome in report.outcomes} == {

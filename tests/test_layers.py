@@ -30,6 +30,7 @@ SOLE_IMPORTERS = {
     "rich": {"_command_line"},
     "pytest": {"_pytest_plugin"},
     "pytest_asyncio": {"_pytest_plugin"},
+    "aioresponses": {"_pytest_plugin"},
 }
 WITHIN_A_LAYER = {
     ("errors", "models"), ("errors", "_text"), ("outcomes", "errors"), ("outcomes", "models"),

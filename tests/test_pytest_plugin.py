@@ -88,7 +88,13 @@ def test_a_run_that_has_nothing_to_do_with_it_imports_nothing_of_it(
     run = pytester.runpytest_subprocess("-s", *options)
     run.assert_outcomes(passed=1)
     plugin = "opentrain_async._pytest_plugin"
-    run.stdout.fnmatch_lines([f"*ours: opentrain_async {plugin} {plugin}.{module} opentrain_async._version", "slow:"])
+    ours = [
+        "opentrain_async",
+        plugin,
+        *sorted([f"{plugin}.{module}", f"{plugin}.responses"]),
+        "opentrain_async._version",
+    ]
+    run.stdout.fnmatch_lines([f"*ours: {' '.join(ours)}", "slow:"])
 
 
 def test_a_run_without_the_plugin_imports_nothing_at_all(pytester: pytest.Pytester) -> None:
@@ -107,6 +113,17 @@ def test_without_pytest_asyncio_a_fixture_says_that_it_needs_it(pytester: pytest
     run.assert_outcomes(passed=1, errors=1)
     run.stdout.fnmatch_lines(["opentrain_sandbox needs pytest-asyncio, which is absent or switched off: pip install *"])
     assert "Traceback" not in run.stdout.str()
+
+
+def test_without_aioresponses_its_fixture_says_that_it_needs_it(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one line, and in a run that has neither pytest-asyncio nor need of it."""
+    pytester.makepyfile(conftest="import sys; sys.modules['aioresponses'] = None")
+    pytester.makepyfile("def test_a_bot(opentrain_aioresponses): pass")
+    run = pytester.runpytest_subprocess(*STRICT, "-p", "no:asyncio")
+    run.assert_outcomes(errors=1)
+    run.stdout.fnmatch_lines(["opentrain_aioresponses needs aioresponses: pip install aioresponses"])
 
 
 def test_who_would_wait_for_answers_in_vain_is_told(pytester: pytest.Pytester) -> None:
@@ -177,3 +194,4 @@ def test_each_fixture_is_explained(pytester: pytest.Pytester) -> None:
     """In pytest's own list of them."""
     listed = pytester.runpytest_subprocess("--fixtures", *QUIET).stdout
     listed.fnmatch_lines(["opentrain_sandbox *", "*A local OpenTrain*", "opentrain_client *", "*A client of *"])
+    listed.fnmatch_lines(["opentrain_aioresponses *", "*for as long as the test lasts*"])

@@ -14,7 +14,7 @@ from opentrain_async.sandbox import Fault, Sandbox
 pytest_plugins = ["pytester"]
 
 README = Path(__file__).parent.parent / "README.md"
-MAIN, STREAM, POST, ALL_DRAFTS, REGISTER, LEDGER, ACCOUNTS, EVENTS, JOURNAL, TEST, MADE = re.findall(
+MAIN, STREAM, POST, ALL_DRAFTS, REGISTER, LEDGER, ACCOUNTS, EVENTS, JOURNAL, TEST, MADE, REPLACED = re.findall(
     r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL
 )
 
@@ -146,15 +146,15 @@ async def test_the_campaign_keeps_a_journal(
     assert len(sandbox.requests) == 1
 
 
-def test_the_bots_test_passes(pytester: pytest.Pytester) -> None:
-    """It has ten lines, and passes as it stands in a folder with nothing else in it."""
+def test_the_bots_tests_pass(pytester: pytest.Pytester) -> None:
+    """The first of them has ten lines, and each passes as it stands in a folder with nothing else in it."""
     assert len([line for line in TEST.splitlines() if line.strip()]) <= 10
-    pytester.makepyfile(TEST)
-    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
+    pytester.makepyfile(test_bot=TEST, test_bot_without_requests=REPLACED)
+    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=2)
 
 
 def test_the_made_values_are_what_they_seem() -> None:
-    """The last example makes a run of 21 drafts, and one that moderation has refused."""
+    """The example makes a run of 21 drafts, and one that moderation has refused."""
     scope: dict[str, Any] = {}
     exec(compile(MADE, str(README), "exec"), scope)  # noqa: S102
     assert str(scope["report"]) == "21 drafts: 20 published, 1 deferred"

@@ -1,13 +1,17 @@
-"""A bot in a test with `opentrain_sandbox`: wherever it looks for an account or a file of the user's, it finds none."""
+"""A bot in a test with one of the fixtures: wherever it looks for an account or a file of the user's, it finds none."""
 
 import json
 import os
 from pathlib import Path
 
 import pytest
+from aioresponses import CallbackResult, aioresponses
 
-from opentrain_async import AsyncOpenTrain, SQLiteLedger
+from opentrain_async import AsyncOpenTrain, RetryPolicy, SQLiteLedger
+from opentrain_async._settings import DEFAULT_BASE_URL
+from opentrain_async.errors import ConnectionLostError, NotFoundError
 from opentrain_async.sandbox import Sandbox
+from opentrain_async.testing import make_result
 
 from .command import run
 
@@ -83,6 +87,23 @@ async def test_a_bot_that_makes_a_client_a_day_lives_in_the_sandbox_s_time(seclu
             report = await client.publish_many([secluded.draft() for _ in range(3)])
         assert (len(report.published), len(report.deferred), secluded.refusals) == (2, 1, 0), day
         secluded.advance(hours=24)
+
+
+async def test_a_bot_whose_requests_are_replaced_has_nobody_s_token(
+    home: Path, opentrain_aioresponses: aioresponses
+) -> None:
+    """It asks the service's own origin, nothing of that leaves the test, and what was not foreseen is no connection."""
+    publish = f"{DEFAULT_BASE_URL}/api/public/v1/jobs/job_1/publish"
+    opentrain_aioresponses.post(publish, payload=dict(make_result("job_1").raw))
+    opentrain_aioresponses.post(publish, callback=lambda *_, **__: CallbackResult(status=404))
+    before, once = files_in(home), RetryPolicy(max_attempts=1)
+    async with AsyncOpenTrain(retry=once) as client:
+        assert (await client.publish("job_1")).newly_published
+        with pytest.raises(NotFoundError):
+            await client.publish("job_1")
+        with pytest.raises(ConnectionLostError):
+            await client.publish("job_2")
+    assert (os.environ["OT_API_TOKEN"], files_in(home)) == ("ot_pat_of_a_test", before)
 
 
 async def test_a_client_s_own_clock_stays_its_own(secluded: Sandbox, opentrain_client: AsyncOpenTrain) -> None:
