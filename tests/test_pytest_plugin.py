@@ -1,12 +1,11 @@
 """The pytest plugin, in runs of pytest of its own: what it brings to a bot's tests, and what it does not to others'.
 
-It knows nothing of the other tests, so that it can be run against the installed wheel.
+It knows nothing of the other tests: those marked as smoke are run against the installed wheel as well.
 """
 
 import pytest
 
 pytest_plugins = ["pytester"]
-pytestmark = pytest.mark.smoke
 
 STRICT = ["-p", "no:cacheprovider", "-W", "error"]
 QUIET = [*STRICT, "-o", "asyncio_default_fixture_loop_scope=function"]
@@ -45,6 +44,7 @@ def no_options_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(
     "options",
     [
@@ -77,6 +77,7 @@ def test_plugins_can_be_named_where_none_is_loaded_by_itself(
     pytester.runpytest_subprocess(*QUIET, *plugins).assert_outcomes(passed=2)
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(
     ("options", "module"), [(QUIET, "fixtures"), ([*STRICT, "-p", "no:asyncio"], "namesakes")], ids=["with", "without"]
 )
@@ -97,6 +98,7 @@ def test_a_run_that_has_nothing_to_do_with_it_imports_nothing_of_it(
     run.stdout.fnmatch_lines([f"*ours: {' '.join(ours)}", "slow:"])
 
 
+@pytest.mark.smoke
 def test_a_run_without_the_plugin_imports_nothing_at_all(pytester: pytest.Pytester) -> None:
     """It can be switched off by the name of the package."""
     pytester.makepyfile(WHAT_IS_LOADED)
