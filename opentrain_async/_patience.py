@@ -29,7 +29,7 @@ class Patience:
     def __init__(self, quota: float, *, outage: float = 0.0, since: float = 0.0) -> None:
         self.outage = outage
         self.since = since
-        self.is_given_up = False
+        self.is_given_up: bool = False
         self.stopped_by: OpenTrainError | None = None
         self._quota = quota
         self._ends_at: float | None = None

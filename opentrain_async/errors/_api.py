@@ -96,7 +96,7 @@ class NotPublishReadyError(BadRequestError):
 
     def __init__(self, message: str = "", *, validation: Validation | None = None, **facts: Unpack[_Facts]) -> None:
         super().__init__(message, **facts)
-        self.validation = validation or Validation()
+        self.validation: Validation = validation or Validation()
 
     def _next_step(self) -> str:
         return f"Fill in {names_of(self.validation.missing_fields)}, then publish again."

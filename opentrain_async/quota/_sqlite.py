@@ -46,7 +46,7 @@ class SQLiteLedger(Closable):
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
-        self.path = _checked(path)
+        self.path: Path = _checked(path)
         self._worker = _Worker(self.path)
 
     def __repr__(self) -> str:

@@ -49,7 +49,7 @@ class Sandbox:
         claim_interval: float = 5,
         claimable_for: float = 24 * 3600.0,
     ) -> None:
-        self.clock = SandboxClock()
+        self.clock: SandboxClock = SandboxClock()
         self.requests: list[RequestSeen] = []
         self._port = port
         self._service = Service(dialect=dialect)
@@ -60,7 +60,7 @@ class Sandbox:
         self._closing = asyncio.Event()
         self._runner: web.AppRunner | None = None
         self._url: str | None = None
-        self.token = self.add_account(claimed=claimed)
+        self.token: str = self.add_account(claimed=claimed)
 
     @property
     def url(self) -> str:
