@@ -1,7 +1,9 @@
 """Answers for the gaps of a draft: from a file, and from whoever sits at the terminal."""
 
 import json
+import sys
 from collections.abc import Mapping
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import cast
 
@@ -82,7 +84,9 @@ def _ask(field: MissingField) -> object:
     choices = choices_of(field)
     if not field.choices and field.example:
         choices = f" (such as {one_line(field.example)})"
-    with ends_at_once() as ended_by:
+    # Before 8.4 click writes a blank to stdout for each question, whatever `err` says: to a terminal let it.
+    apart = nullcontext() if sys.stdout.isatty() else redirect_stdout(sys.stderr)
+    with ends_at_once() as ended_by, apart:
         try:
             return click.prompt(
                 one_line(field.question) + choices, default=_default_of(field), value_proc=checked, err=True
