@@ -14,7 +14,9 @@ from opentrain_async.sandbox import Fault, Sandbox
 pytest_plugins = ["pytester"]
 
 README = Path(__file__).parent.parent / "README.md"
-MAIN, STREAM, POST, ALL_DRAFTS, REGISTER, LEDGER, ACCOUNTS, WORKER, EVENTS, JOURNAL, TEST, MADE, REPLACED = re.findall(
+(
+    MAIN, STREAM, POST, ALL_DRAFTS, REGISTER, LEDGER, ACCOUNTS, WORKER, SERVICE, CHAT, EVENTS, JOURNAL, TEST, MADE, REPLACED,
+) = re.findall(
     r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL
 )
 
