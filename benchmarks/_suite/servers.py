@@ -1,4 +1,4 @@
-"""A server that costs next to nothing: it publishes whatever it is asked to, in a process of its own."""
+"""The servers of the benchmarks, each in a process of its own: one that costs next to nothing, a sandbox, a Redis."""
 
 import asyncio
 import json
@@ -130,11 +130,8 @@ def _process(target: Callable[..., None], *arguments: object) -> Iterator[Connec
 
 
 @contextmanager
-def redis_server(is_wanted: bool = True) -> Iterator[str]:
-    """The URL of a Redis of our own, which keeps nothing on disk; an empty one if none is wanted."""
-    if not is_wanted:
-        yield ""
-        return
+def redis_server() -> Iterator[str]:
+    """The URL of a Redis of our own, which keeps nothing on disk."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -1,0 +1,1 @@
+"""What `python benchmarks` measures, and how it is written down."""
