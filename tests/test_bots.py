@@ -21,7 +21,7 @@ from opentrain_async.sandbox import BLOCKED_PHRASE, Fault, Sandbox
 from . import command
 from .peers import Call, unused_port
 from .proxy import proxied
-from .test_readme import CHAT, SERVICE
+from .readme import CHAT, SERVICE
 from .waiting import until
 
 Told = Mapping[str, Mapping[str, Any]]

@@ -1,7 +1,6 @@
 """The README says what is so: its examples run."""
 
 import asyncio
-import re
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,23 @@ import pytest
 from opentrain_async import AsyncOpenTrain
 from opentrain_async.sandbox import Fault, Sandbox
 
-pytest_plugins = ["pytester"]
-
-README = Path(__file__).parent.parent / "README.md"
-(
-    MAIN, STREAM, POST, ALL_DRAFTS, REGISTER, LEDGER, ACCOUNTS, WORKER, SERVICE, CHAT, EVENTS, JOURNAL, TEST, MADE, REPLACED,
-) = re.findall(
-    r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL
+from .readme import (
+    ACCOUNTS,
+    ALL_DRAFTS,
+    EVENTS,
+    JOURNAL,
+    LEDGER,
+    MADE,
+    MAIN,
+    POST,
+    README,
+    REGISTER,
+    REPLACED,
+    STREAM,
+    TEST,
 )
+
+pytest_plugins = ["pytester"]
 
 
 async def test_the_ten_lines_publish_three_drafts(

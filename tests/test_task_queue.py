@@ -26,8 +26,8 @@ from . import command
 from .outages import ids
 from .peers import Call, Then, answer, client_of, job_of, leave, peer
 from .proxy import proxied
+from .readme import README, WORKER
 from .servers import RedisServer
-from .test_readme import README, WORKER
 from .virtual import VirtualClock
 
 DAY = timedelta(days=1)
