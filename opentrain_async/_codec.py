@@ -20,7 +20,7 @@ from ._json import WrongShapeError, as_list, as_object, not_a, object_of
 from ._secret import Secret
 from .models import Claim, JobPage, PublishResult, Registration, SideEffects, TokenGrant
 
-Hook = Callable[[object, Any], object]
+Hook = Callable[[object, Any], Any]
 M = TypeVar("M")
 _LONGEST_SECONDS = 366 * 24 * 3600.0
 _EXACT = (str, bool, int)
@@ -39,10 +39,7 @@ def publish_result(body: bytes) -> PublishResult:
     """
     keys = object_of(body)
     keys["body"] = body
-    try:
-        return cast("PublishResult", _reader_of(PublishResult)(keys, PublishResult))
-    except BaseValidationError as error:
-        raise WrongShapeError("; ".join(transform_error(error))) from None
+    return read(PublishResult, keys)
 
 
 def read(model: type[M], keys: Mapping[str, object]) -> M:
@@ -51,10 +48,12 @@ def read(model: type[M], keys: Mapping[str, object]) -> M:
     Raises:
         WrongShapeError: What decides is missing or of another type.
     """
+    kind: type = model
     try:
-        return cast("M", _reader_of(cast("type", model))(keys, model))
+        value: M = _reader_of(kind)(keys, kind)
     except BaseValidationError as error:
         raise WrongShapeError("; ".join(transform_error(error))) from None
+    return value
 
 
 @cache
@@ -136,7 +135,7 @@ def _object(model: type, null: object) -> Hook:
 
     def hook(value: object, _: Any) -> object:
         if isinstance(value, dict):
-            return structure(cast("Mapping[str, object]", value), model)
+            return structure(cast("object", value), model)
         return _null(value, null, "an object")
 
     return hook

@@ -7,6 +7,7 @@ import logging
 import os
 import secrets
 from collections.abc import Callable
+from functools import cache
 from typing import TypeVar
 
 from .._backoff import doubled
@@ -29,6 +30,16 @@ _RECHECK_SECONDS = 60.0
 """The longest sleep, after which the wall clock is read again: it may have jumped."""
 _FIRST_POLL_SECONDS = 0.1
 _LAST_POLL_SECONDS = 1.0
+
+
+@cache
+def _process_id() -> int:
+    """Of this process; the system is asked once, and again by a forked child."""
+    return os.getpid()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, where nothing is forked
+    os.register_at_fork(after_in_child=_process_id.cache_clear)
 
 
 def _ledger_failed(error: Exception) -> QuotaLedgerError:
@@ -108,9 +119,10 @@ class QuotaLedger:
 
     def reserve_at_once(self, job: str) -> Reservation | None:
         """A place for this draft, if there is one and the store takes no time to say so; otherwise `None`."""
-        if self._steps.log is None:
+        log = self._steps.log
+        if log is None:
             return None
-        answer = self._steps.log.reserve(
+        answer = log.reserve(
             job,
             self._clock.now(),
             reservation_id=self._new_id(),
@@ -120,8 +132,10 @@ class QuotaLedger:
         )
         if not isinstance(answer, Reservation):
             return None
-        self._begin(answer)
-        self._steps.look()
+        self._mine.add(answer.id)
+        if self._tell is not None:
+            self._tell(SlotReserved(job, answer.probe))
+            self._steps.look()
         return answer
 
     async def reserve(self, job: str, on_denied: Callable[[Denied], None]) -> Reservation:
@@ -169,13 +183,16 @@ class QuotaLedger:
 
         A store in memory does so at once.
         """
-        self._end(reservation, how)
-        if self._steps.log is None:
+        self._mine.discard(reservation.id)
+        log = self._steps.log
+        if log is None:
             self._steps.put_off(lambda log, now: log.settle(reservation, how, now))
         else:
-            self._steps.log.settle(reservation, how, self._clock.now())
-            self._steps.look()
+            log.settle(reservation, how, self._clock.now())
             self._line.call_first_soon()
+        if self._tell is not None:
+            self._tell(SlotSettled(reservation.job, how))
+            self._steps.look()
 
     async def renew(self, reservation: Reservation) -> None:
         """Begin the lease of a reservation anew; a failing store is logged, and the lease runs out."""
@@ -275,7 +292,7 @@ class QuotaLedger:
 
     def _new_id(self) -> str:
         """A reservation's id: by its process as well, since a client may be made before its process is forked."""
-        return f"{self._name}-{os.getpid()}-{next(self._numbers)}"
+        return f"{self._name}-{_process_id()}-{next(self._numbers)}"
 
     def _look_again_within(self, answer: Busy | Denied, polls: int) -> float | None:
         """When to look again without being called: for what other processes and the window itself will change."""

@@ -242,12 +242,12 @@ class AccountLog:
         """A slot for a job that has none; a doubt about it that had faded counts again."""
         slot = self.faded.pop(job, None)
         if slot is None:
-            slot = self.jobs[job] = Slot()
             reservation = Reservation(reservation_id, job, "new", None, now, lease, probe)
+            self.jobs[job] = Slot(holders=(reservation,))
         else:
-            self.jobs[job] = slot
             reservation = Reservation(reservation_id, job, "faded", slot.at, now, lease, probe)
-        slot.join(reservation)
+            slot.join(reservation)
+            self.jobs[job] = slot
         return reservation
 
     def _join(self, job: str, now: float, reservation_id: str, lease: float) -> Reservation:
