@@ -35,7 +35,7 @@ async def test_what_a_later_request_has_charged_is_not_dated_as_the_doubt_before
     unclaimed.fault(Fault.CLOSE, job_id=late, times=4)
     assert (await publish(client, late)).status is OutcomeStatus.UNKNOWN
     unclaimed.advance(hours=23)
-    unclaimed.fault(Fault.CLOSE, job_id=late, call=5, published=True)
+    unclaimed.fault(Fault.CLOSE, job_id=late, published=True)
     assert (await publish(client, late)).status is OutcomeStatus.PUBLISHED
     for job_id in others:
         assert (await publish(client, job_id)).status is OutcomeStatus.PUBLISHED
@@ -93,7 +93,7 @@ async def test_a_draft_whose_doubt_is_a_day_old_stays_in_doubt_if_it_is_refused(
     unclaimed.fault(Fault.CLOSE, job_id=doubtful, published=True)
     await publish(client, doubtful)
     unclaimed.advance(hours=25)
-    unclaimed.fault(Fault.STATUS, status=404, job_id=doubtful, call=2)
+    unclaimed.fault(Fault.STATUS, status=404, job_id=doubtful)
     assert (await publish(client, doubtful)).status is OutcomeStatus.UNKNOWN
 
 

@@ -111,6 +111,15 @@ async def test_a_fault_strikes_the_calls_it_was_planned_for(sandbox: Sandbox) ->
     assert (await strike(sandbox, second))[0] == 200
 
 
+async def test_a_fault_counts_the_calls_since_it_was_planned(sandbox: Sandbox) -> None:
+    """It strikes the next one of its draft, or of all, however many there were before."""
+    job_id = sandbox.draft()
+    assert [(await strike(sandbox, job_id))[0] for _ in range(3)] == [200, 200, 200]
+    sandbox.fault(Fault.STATUS, job_id=job_id, status=500)
+    sandbox.fault(Fault.STATUS, call=2, status=502)
+    assert [(await strike(sandbox, job_id))[0] for _ in range(3)] == [500, 502, 200]
+
+
 async def test_a_fault_of_any_draft_counts_all_calls(sandbox: Sandbox) -> None:
     """The third request of all fails, whichever draft it is for."""
     sandbox.fault(Fault.STATUS, call=3, status=500)
@@ -181,9 +190,9 @@ def test_a_word_that_is_no_fault_is_a_mistake(word: str) -> None:
 
 
 async def test_a_service_recovers(sandbox: Sandbox) -> None:
-    """Faults that were planned for long are called off; those that are planned afterwards count the calls on."""
+    """Faults that were planned for long are called off; those that are planned afterwards strike as ever."""
     sandbox.fault(Fault.STATUS, times=10**9)
     assert [(await strike(sandbox, sandbox.draft()))[0] for _ in range(2)] == [503, 503]
     sandbox.recover()
-    sandbox.fault(Fault.STATUS, call=4)
-    assert [(await strike(sandbox, sandbox.draft()))[0] for _ in range(2)] == [200, 503]
+    sandbox.fault(Fault.STATUS, call=2)
+    assert [(await strike(sandbox, sandbox.draft()))[0] for _ in range(3)] == [200, 503, 200]

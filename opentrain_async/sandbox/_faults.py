@@ -49,8 +49,8 @@ class PlannedFault:
         kind: How the request goes wrong.
         on: The operation of the request.
         job_id: Of which draft, or `None` for any.
-        calls: The numbers of the calls it strikes, from 1; counted for the operation and the draft, or
-            over all of the operation.
+        calls: The numbers of the calls it strikes, counted from the sandbox's beginning: for the operation and the
+            draft, or over all of the operation.
         published: What was asked for is done before the fault strikes.
         status: The status of a `STATUS`.
         retry_after: The value of a Retry-After header, as text, or `None`.
@@ -76,6 +76,10 @@ class FaultPlan:
     def empty(cls) -> "FaultPlan":
         """No faults."""
         return cls([], Counter())
+
+    def counted(self, operation: str, job_id: str | None) -> int:
+        """How many calls there were so far: of the operation for that draft, or of all of it."""
+        return self._calls[operation, job_id]
 
     def add(self, fault: PlannedFault) -> None:
         """Plan a fault."""

@@ -224,7 +224,7 @@ class Sandbox:
                 ``"jobs"``, ``"publish"``, ``"update_job"``, ``"close_job"``, ``"register"``, ``"start_claim"``,
                 ``"token"`` or ``"revoke"``.
             job_id: Which draft's; `None` is any.
-            call: Which call of that operation it strikes first: the nth for that draft, or of all, from 1.
+            call: Which call of that operation it strikes first, from now on: 1 is the next one for that draft, or of all.
             times: How many calls in a row.
             published: Do what is asked for, such as the publish, before the fault strikes, so that only the answer
                 is lost.
@@ -236,7 +236,8 @@ class Sandbox:
         """
         if on not in self._operations:
             raise ValueError(f"no such operation: {on!r}; there are {', '.join(sorted(self._operations))}")
-        calls = range(call, call + times)
+        first = self._faults.counted(on, job_id) + call
+        calls = range(first, first + times)
         self._faults.add(PlannedFault(fault_named(kind), on, job_id, calls, published, status, retry_after))
 
     def recover(self) -> None:
