@@ -10,6 +10,8 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from importlib import import_module
 from typing import Any
 
 import aiohttp
@@ -132,25 +134,9 @@ async def with_stamina(origin: str, at_once: int) -> AsyncIterator[PublishAll]:
 
 
 @asynccontextmanager
-async def httpx(origin: str, at_once: int) -> AsyncIterator[PublishAll]:
-    """A client of httpx."""
-    import httpx as library
-
-    limits = library.Limits(max_connections=at_once, max_keepalive_connections=_KEPT_BY_HTTPX)
-    async with library.AsyncClient(headers=_HEADERS, limits=limits, timeout=_PATIENCE) as client:
-
-        async def publish(job_id: str) -> bool:
-            response = await client.post(url_of(origin, job_id))
-            return is_live(response.json())
-
-        yield _by_workers(publish, at_once)
-
-
-@asynccontextmanager
-async def httpx2(origin: str, at_once: int) -> AsyncIterator[PublishAll]:
-    """A client of httpx2."""
-    import httpx2 as library
-
+async def by_httpx(module: str, origin: str, at_once: int) -> AsyncIterator[PublishAll]:
+    """A client of httpx, or of what goes by its names."""
+    library = import_module(module)
     limits = library.Limits(max_connections=at_once, max_keepalive_connections=_KEPT_BY_HTTPX)
     async with library.AsyncClient(headers=_HEADERS, limits=limits, timeout=_PATIENCE) as client:
 
@@ -198,8 +184,8 @@ CONTENDERS: dict[str, tuple[str, Contender]] = {
     "aiohttp + tenacity": ("tenacity", with_tenacity),
     "aiohttp-retry": ("aiohttp-retry", with_aiohttp_retry),
     "aiohttp + stamina": ("stamina", with_stamina),
-    "httpx": ("httpx", httpx),
-    "httpx2": ("httpx2", httpx2),
+    "httpx": ("httpx", partial(by_httpx, "httpx")),
+    "httpx2": ("httpx2", partial(by_httpx, "httpx2")),
     "niquests": ("niquests", niquests),
     "openai": ("openai", openai),
 }

@@ -1,21 +1,22 @@
 """How many drafts a second are published, and how much of a processor's time a thousand of them take.
 
 Each contender lives in a process of its own, where it is the only one that has imported anything, and sleeps while
-another has its turn; the server is one more process. In a turn the connections are made first; then as many drafts are
-published as can be begun within the turn's time, and the clock stops when the last one is answered. Who takes more than
-ten seconds for that, connecting included, has had the only turn at that concurrency.
+another has its turn; the server is one more process. Each round has new ones: where in memory things happen to lie
+makes a process faster or slower by a tenth for its whole life. In a turn the connections are made first; then as many
+drafts are published as can be begun within the turn's time, and the clock stops when the last one is answered. Who
+takes more than ten seconds for that, connecting included, has had the only turn at that concurrency.
 """
 
 import asyncio
 import gc
-import itertools
 import multiprocessing
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import count, groupby
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING
+from operator import itemgetter
 
 from attrs import frozen
 
@@ -25,9 +26,6 @@ from .record import Record, Sample
 from .servers import server
 from .turns import OURS, in_turns, told
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 BARE = "bare aiohttp"
 RATE = "drafts a second"
 PROCESSOR = "CPU seconds per 1,000"
@@ -35,6 +33,8 @@ _LIBRARIES = (
     "aiohttp", "tenacity", "aiohttp-retry", "stamina", "httpx", "httpx2", "niquests", "urllib3-future", "openai",
 )  # fmt: skip
 _SLOW_SECONDS = 10.0
+TakeTurn = Callable[[int, float], tuple[int, float, float]]
+"""For so many at once, and seconds: how many were published, in how many seconds, and in how many of its own."""
 
 
 @frozen
@@ -68,19 +68,18 @@ def measured(size: Size, wanted: Sequence[str]) -> Record:
     pairs = [(name, at_once) for at_once in size.at_once for name in present]
     samples: list[Sample] = []
     slow: set[tuple[str, int]] = set()
-    with server() as origin, ExitStack() as processes:
-        turn_of = {name: processes.enter_context(_process(name, origin)) for name in present}
-        for take_turn in turn_of.values():
-            take_turn(min(size.at_once), 0.0)  # which imports what it needs
-        for number, (name, at_once) in told("throughput", in_turns(size.rounds, pairs), size.rounds):
-            if (name, at_once) in slow:
-                continue
-            began = time.perf_counter()
-            count, seconds, processor = turn_of[name](at_once, size.seconds)
-            if time.perf_counter() - began > _SLOW_SECONDS:
-                slow.add((name, at_once))
-            figures = {RATE: count / seconds, PROCESSOR: processor / count * 1000}
-            samples.append(Sample(number, name, str(at_once), figures))
+    rounds = ((number, list(turns)) for number, turns in groupby(in_turns(size.rounds, pairs), key=itemgetter(0)))
+    with server() as origin:
+        for number, turns in told("throughput", rounds, size.rounds):
+            left = [pair for _, pair in turns if pair not in slow]
+            with _processes(dict.fromkeys(name for name, _ in left), origin) as turn_of:
+                for name, at_once in left:
+                    began = time.perf_counter()
+                    live, seconds, processor = turn_of[name](at_once, size.seconds)
+                    if time.perf_counter() - began > _SLOW_SECONDS:
+                        slow.add((name, at_once))
+                    figures = {RATE: live / seconds, PROCESSOR: processor / live * 1000}
+                    samples.append(Sample(number, name, str(at_once), figures))
     return Record(
         machine,
         {"rounds": str(size.rounds), "seconds a turn": f"{size.seconds:g}"},
@@ -91,7 +90,17 @@ def measured(size: Size, wanted: Sequence[str]) -> Record:
 
 
 @contextmanager
-def _process(name: str, origin: str) -> Iterator["Callable[[int, float], tuple[int, float, float]]"]:
+def _processes(names: Iterable[str], origin: str) -> Iterator[dict[str, TakeTurn]]:
+    """One of each contender, which has imported what it needs."""
+    with ExitStack() as processes:
+        turn_of = {name: processes.enter_context(_process(name, origin)) for name in names}
+        for take_turn in turn_of.values():
+            take_turn(1, 0.0)
+        yield turn_of
+
+
+@contextmanager
+def _process(name: str, origin: str) -> Iterator[TakeTurn]:
     """A contender's process, which takes a turn when it is told to."""
     here, there = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=_live, args=(there, name, origin), daemon=True)
@@ -100,8 +109,8 @@ def _process(name: str, origin: str) -> Iterator["Callable[[int, float], tuple[i
 
     def take_turn(at_once: int, seconds: float) -> tuple[int, float, float]:
         here.send((at_once, seconds))
-        count, took, processor = here.recv()
-        return count, took, processor
+        live, took, processor = here.recv()
+        return live, took, processor
 
     try:
         yield take_turn
@@ -136,7 +145,7 @@ async def _turn(name: str, origin: str, at_once: int, seconds: float) -> tuple[i
 
 def _ids(until: float, taken: list[int]) -> Iterator[str]:
     """Drafts, at least one, as long as it is not yet time to end; and how many were taken."""
-    for number in itertools.count():
+    for number in count():
         if number and time.perf_counter() >= until:
             return
         taken[0] += 1
