@@ -114,7 +114,8 @@ def plain_function(argument: str, value: F) -> F:
         ConfigurationError: It cannot, or is async.
     """
     callback(argument, value)
-    if any(map(inspect.iscoroutinefunction, (value, type(value).__call__))):
+    kinds = (inspect.iscoroutinefunction, inspect.isasyncgenfunction)
+    if any(is_async(called) for is_async in kinds for called in (value, type(value).__call__)):
         raise ConfigurationError(f"{argument} has to be a plain function, not an async one: nobody waits for it")
     return value
 

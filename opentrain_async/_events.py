@@ -27,9 +27,9 @@ class PublishEnded:
     Attributes:
         call: The number of the call.
         job_id: The draft.
-        attempts: How many requests were sent for it.
+        attempts: How many there were in it.
         result: The live job; `None` if it failed.
-        error: What was raised; a `CancelledError` if nobody wanted it any more, and `None` if it is live.
+        error: Why it failed; a `CancelledError` if nobody wanted it any more, and `None` if it is live.
     """
 
     call: int
@@ -41,7 +41,7 @@ class PublishEnded:
 
 @frozen
 class AttemptStarted:
-    """A request is about to be sent.
+    """A request is about to be sent. It may go twice in one attempt, where it was refused for a token just renewed.
 
     Attributes:
         call: The number of the call.
@@ -92,7 +92,7 @@ class AttemptFailed:
         attempt: The number of the attempt.
         seconds: How long it took, by the client's clock.
         status: The HTTP status of the answer; `None` if there was none.
-        error: The error, whose `effect` says what the request may have changed; a `CancelledError` if it was cancelled.
+        error: Why; its `effect` says what this request may have changed. A `CancelledError` if it was cancelled.
     """
 
     call: int
@@ -106,7 +106,7 @@ class AttemptFailed:
 
 @frozen
 class AttemptRetried:
-    """A failed attempt is followed by another one.
+    """A failed attempt is to be followed by another one, unless nobody waits for it by then.
 
     Attributes:
         call: The number of the call.
@@ -127,7 +127,7 @@ class AttemptRetried:
 
 @frozen
 class RunHeld:
-    """The service does not answer: runs are held, and one draft at a time is tried.
+    """The service does not answer: bulk runs are held, and one draft at a time is tried.
 
     Attributes:
         error: The last failure.

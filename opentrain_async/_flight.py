@@ -1,15 +1,16 @@
 """One publish under way, and those who wait for it."""
 
 import asyncio
-import copy
 import math
-from typing import Any, Literal, TypeVar
+from contextvars import Context, copy_context
+from typing import Any, Literal
 
 from attrs import define, field
 
 from ._listening import Story
 from ._patience import GivenUpError, Patience
 from .errors import OpenTrainError, QuotaExceededError
+from .errors._base import own_copy
 from .models import PublishResult
 from .quota._slots import Reservation
 
@@ -41,6 +42,7 @@ class Flight:
         called_off: What its owner is told because the client itself has cancelled the task; that is done once.
         denial: Why there is no slot for it, since this was last asked for.
         story: What is told of it; `None` if nobody listens.
+        context: That of the last one who came aboard: what goes on without its owner is theirs.
         passengers: Those besides the owner who wait to hear how it ends, each with a patience of their own.
     """
 
@@ -59,6 +61,7 @@ class Flight:
     called_off: Exception | None = None
     denial: QuotaExceededError | None = None
     story: Story | None = None
+    context: Context | None = None
     passengers: dict["asyncio.Future[Ending]", Patience] = field(factory=_nobody)
     _denied_until: float = 0.0
 
@@ -99,6 +102,7 @@ class Flight:
         """Wait for the end of this publish as well."""
         ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self.passengers[ending] = patience
+        self.context = copy_context()
         if self.denial is not None and self.phase == "waiting":
             self._turn_away(self.denial, now)
         return ending
@@ -115,7 +119,7 @@ class Flight:
     def tell(self, ended: Ending) -> None:
         """Tell all passengers how it ended."""
         for ending in self.waiting():
-            ending.set_result(_own_copy(ended))
+            ending.set_result(own_copy(ended))
 
     def deny(self, denial: QuotaExceededError, until: float, now: float) -> bool:
         """Turn away all who would not wait that long; returns whether this task is to wait for the others."""
@@ -135,7 +139,7 @@ class Flight:
         """Tell the passengers who cannot be held how it has ended for them; the others go on waiting."""
         for ending in self.waiting():
             if not self.passengers[ending].outage:
-                told = _own_copy(failure)
+                told = own_copy(failure)
                 told.effect = "unknown" if self.in_doubt else failure.effect
                 ending.set_result(told)
 
@@ -161,16 +165,4 @@ class Flight:
         for ending in self.waiting():
             patience = self.passengers[ending]
             if patience.is_given_up or patience.ends_at(now) < self._denied_until:
-                ending.set_result(_own_copy(denial))
-
-
-E = TypeVar("E", bound=Ending)
-
-
-def _own_copy(ended: E) -> E:
-    """A copy of an error to raise, without a traceback: two tasks that raise the same one mix up its own."""
-    if not isinstance(ended, OpenTrainError):
-        return ended
-    copied = copy.copy(ended)
-    copied.__cause__ = ended.__cause__
-    return copied
+                ending.set_result(own_copy(denial))

@@ -107,7 +107,7 @@ class Flights:
     def _start(self, flight: Flight) -> None:
         """Publish in a task of the flight's own, which ends when its slot is settled."""
         self._joinable[flight.job_id] = flight
-        flight.task = asyncio.create_task(self._take_off(flight))
+        flight.task = asyncio.create_task(self._take_off(flight), context=flight.context)
         flight.task.add_done_callback(partial(self._end_of_task, flight))
 
     async def _take_off(self, flight: Flight) -> PublishResult:

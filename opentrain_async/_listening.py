@@ -1,6 +1,5 @@
 """Who listens to what happens inside a client, and how that is told without harm."""
 
-import asyncio
 import itertools
 import logging
 from collections.abc import Awaitable, Callable
@@ -11,6 +10,7 @@ from attrs import define
 from ._clock import Clock
 from ._events import AttemptFailed, AttemptRetried, AttemptStarted, AttemptSucceeded
 from ._wire import Request
+from .errors._base import own_copy
 
 T = TypeVar("T")
 Tell = Callable[[object], None]
@@ -41,7 +41,9 @@ class Listener:
         """Call it."""
         try:
             self._function(event)
-        except (Exception, asyncio.CancelledError):  # which nobody can have cancelled: it is not awaited
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:  # also a CancelledError, which cancels nothing here, and what a test framework fails by
             if not self._has_failed:
                 self._has_failed = True
                 _logger.exception("on_event raised; the client goes on, and this is said once")
@@ -66,6 +68,7 @@ class Story:
         url: Where to.
         attempts: How many have been begun.
         status: That of the last answer; `None` if the last attempt has none.
+        failure: How the last failed attempt ended, as it was then.
     """
 
     tell: Tell
@@ -77,6 +80,7 @@ class Story:
     url: str
     attempts: int = 0
     status: int | None = None
+    failure: BaseException | None = None
 
     def of(self, attempt: Callable[[float], Awaitable[T]]) -> Callable[[float], Awaitable[T]]:
         """The same attempt, with its beginning and end told."""
@@ -90,13 +94,15 @@ class Story:
             try:
                 result = await attempt(seconds)
             except BaseException as error:
-                self.tell(AttemptFailed(*about, self.clock.monotonic() - began, self.status, error))
+                self.failure = own_copy(error)  # the error itself comes to speak of the whole call
+                self.tell(AttemptFailed(*about, self.clock.monotonic() - began, self.status, self.failure))
                 raise
             self.tell(AttemptSucceeded(*about, self.clock.monotonic() - began, cast("int", self.status)))
             return result
 
         return told
 
-    def retried(self, delay: float, error: BaseException) -> None:
-        """Tell that another attempt follows."""
-        self.tell(AttemptRetried(self.call, self.operation, self.job_id, self.attempts, delay, error))
+    def retried(self, delay: float) -> None:
+        """Tell that another attempt is to follow."""
+        failure = cast("BaseException", self.failure)
+        self.tell(AttemptRetried(self.call, self.operation, self.job_id, self.attempts, delay, failure))

@@ -1,5 +1,6 @@
 """Publish one draft: the order of the steps."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -11,6 +12,7 @@ from ._clock import Clock, instant
 from ._events import PublishEnded, PublishStarted
 from ._flight import Flight
 from ._listening import Listener
+from ._patience import GivenUpError
 from ._retry import Retrier
 from ._transport import Transport
 from ._wire import publish_request, read_publish, window_seconds
@@ -54,6 +56,8 @@ class Publisher:
             flight.in_doubt = reservation.before in {"unknown", "faded"}
             flight.has_doubtful_attempt = False
             try:
+                if flight.called_off is not None:  # by a listener just now: that is to land before anything is sent
+                    await asyncio.sleep(0)
                 result = await self._retrier.run(flight.job_id, attempt, is_transient, flight, self._keep, flight.story)
             except QuotaExceededError as refusal:
                 if not await self._has_patience_after(refusal, flight, reservation):
@@ -151,17 +155,19 @@ def telling(publish: Publish, listener: Listener) -> Publish:
     async def told(flight: Flight) -> PublishResult:
         flight.story = story = listener.story("publish", flight.job_id, publish_request(flight.job_id))
         listener.tell(PublishStarted(story.call, flight.job_id))
-        result: PublishResult | None = None
-        failure: BaseException | None = None
+        ended: PublishResult | BaseException = asyncio.CancelledError()
         try:
-            result = await publish(flight)
+            ended = await publish(flight)
+        except GivenUpError:  # of which nobody outside is to know: it is told as a cancellation
+            raise
         except BaseException as error:
-            failure = error
+            ended = flight.ended or error  # it may have been live before nobody wanted it any more
             raise
         else:
-            return result
+            return ended
         finally:
-            listener.tell(PublishEnded(story.call, flight.job_id, flight.attempts, result, failure))
+            result, failure = (ended, None) if isinstance(ended, PublishResult) else (None, ended)
+            listener.tell(PublishEnded(story.call, flight.job_id, story.attempts, result, failure))
 
     return told
 

@@ -319,7 +319,7 @@ class _Call(Generic[T]):
 
     def _tell_of_retry(self, _state: RetryCallState) -> None:
         if self._story is not None:
-            self._story.retried(self._delay, self._failure)
+            self._story.retried(self._delay)
 
     async def _may_go_on_after(self, error: OpenTrainError) -> bool:
         """Whether there is time and budget for a retry; sets the delay before it."""

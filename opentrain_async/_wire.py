@@ -6,10 +6,10 @@ body only refines it.
 """
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 from urllib.parse import urlsplit
 
-from attrs import define, field
+from attrs import define, field, frozen
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from . import _codec, _validation
@@ -58,7 +58,8 @@ _BY_STATUS: Mapping[int, type[APIError]] = {
 _NO_HEADERS: CIMultiDictProxy[str] = CIMultiDictProxy(CIMultiDict())
 
 
-class Request(NamedTuple):
+@frozen
+class Request:
     """An HTTP request, without what all of them have in common.
 
     Attributes:

@@ -5,6 +5,8 @@ Where OpenTelemetry is not set up, it does nothing and says nothing, as its API 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -22,12 +24,20 @@ from .events import (
     QuotaCounted,
 )
 from .outcomes import OutcomeStatus
+from .quota import QuotaSnapshot
 
 if TYPE_CHECKING:
-    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
     from opentelemetry.trace import Span, TracerProvider
 
-_DEFERRED = OutcomeStatus.DEFERRED
+_DEFERRED = OutcomeStatus.DEFERRED.value
+_CANCELLED = "cancelled"
+_GAUGES: Mapping[str, str] = {
+    "limit": "Publishes per window.",
+    "used": "Publishes in the window.",
+    "remaining": "Publishes that are left.",
+}
+"""Each by the name that it has in a `QuotaSnapshot`."""
 
 
 class OpenTelemetry:
@@ -35,7 +45,7 @@ class OpenTelemetry:
 
     - A span ``opentrain.publish`` for each publish of a draft, below what is the current span of its first caller, with
       ``opentrain.job_id``, ``opentrain.attempts`` and ``opentrain.outcome``, and an event for each retry.
-    - A span of kind client for each request, as the semantic conventions for HTTP have it, with
+    - A span of kind client for each attempt, as the semantic conventions for HTTP have it, with
       ``http.request.resend_count`` where it is a retry. The token is in none.
     - The gauges ``opentrain.quota.limit``, ``opentrain.quota.used`` and ``opentrain.quota.remaining``, each with
       ``opentrain.account``, as of the last step on the ledger; the first and the last as soon as the limit is known.
@@ -58,9 +68,12 @@ class OpenTelemetry:
         self._trace = trace
         self._tracer = trace.get_tracer("opentrain_async", __version__, tracer_provider)
         meter = metrics.get_meter("opentrain_async", __version__, meter_provider)
-        self._limit = meter.create_gauge("opentrain.quota.limit", "{publish}", "Publishes per window.")
-        self._used = meter.create_gauge("opentrain.quota.used", "{publish}", "Publishes in the window.")
-        self._remaining = meter.create_gauge("opentrain.quota.remaining", "{publish}", "Publishes that are left.")
+        for name, description in _GAUGES.items():
+            meter.create_observable_gauge(
+                f"opentrain.quota.{name}", [partial(self._observed, name)], "{publish}", description
+            )
+        self._observation = metrics.Observation
+        self._quotas: dict[str, QuotaSnapshot] = {}
         self._publishes: dict[int, Span] = {}
         self._attempts: dict[int, Span] = {}
 
@@ -80,7 +93,7 @@ class OpenTelemetry:
             case AttemptRetried():
                 self._attempt_retried(event)
             case QuotaCounted():
-                self._counted(event)
+                self._quotas[event.account] = event.quota
             case _:
                 pass
 
@@ -91,8 +104,10 @@ class OpenTelemetry:
     def _publish_ended(self, event: PublishEnded) -> None:
         span = self._publishes.pop(event.call)
         span.set_attribute("opentrain.attempts", event.attempts)
-        span.set_attribute("opentrain.outcome", _outcome_of(event))
-        if event.error is not None and _outcome_of(event) != _DEFERRED:  # which is no error: its time has not come
+        outcome = _outcome_of(event)
+        span.set_attribute("opentrain.outcome", outcome)
+        # Neither is an error: the time of the one has not come, and nobody wants the other any more.
+        if event.error is not None and outcome not in {_DEFERRED, _CANCELLED}:
             self._fail(span, event.error)
         span.end()
 
@@ -131,12 +146,16 @@ class OpenTelemetry:
         if above is not None:
             above.add_event("retry", {"opentrain.attempt": event.attempt, "opentrain.delay": event.delay})
 
-    def _counted(self, event: QuotaCounted) -> None:
-        attributes, quota = {"opentrain.account": event.account}, event.quota
-        self._used.set(quota.used, attributes)
-        if quota.limit is not None and quota.remaining is not None:
-            self._limit.set(quota.limit, attributes)
-            self._remaining.set(quota.remaining, attributes)
+    def _observed(self, name: str, _options: CallbackOptions) -> Iterator[Observation]:
+        """What is known of each account; a limit that is to be learned anew is not.
+
+        Yields:
+            The value of each account.
+        """
+        for account, quota in list(self._quotas.items()):  # as it is now: whoever reads does so in a thread of its own
+            value: int | None = getattr(quota, name)
+            if value is not None:
+                yield self._observation(value, {"opentrain.account": account})
 
     def _fail(self, span: Span, error: BaseException, kind: str | None = None) -> None:
         span.set_attribute("error.type", kind or type(error).__qualname__)
@@ -144,10 +163,11 @@ class OpenTelemetry:
 
 
 def _outcome_of(event: PublishEnded) -> str:
-    """As in a bulk run; of a publish that nobody wanted any more, that it was cancelled."""
+    """As in a bulk run; *cancelled* is a publish that nobody wanted any more, such as one of a run that stopped."""
     if event.result is not None:
-        return OutcomeStatus.PUBLISHED if event.result.newly_published else OutcomeStatus.ALREADY_PUBLISHED
-    return outcome_of(event.error) if isinstance(event.error, OpenTrainError) else "cancelled"
+        status = OutcomeStatus.PUBLISHED if event.result.newly_published else OutcomeStatus.ALREADY_PUBLISHED
+        return status.value
+    return outcome_of(event.error).value if isinstance(event.error, OpenTrainError) else _CANCELLED
 
 
 def _template(path: str, job_id: str | None) -> str:

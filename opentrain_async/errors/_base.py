@@ -1,12 +1,14 @@
 """The root, and what goes wrong before an answer of the service, or without one."""
 
+import copy
 from collections.abc import Mapping
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeVar
 
 from .._text import one_line
 from ..models import Draft, MissingField
 
+T = TypeVar("T")
 Effect = Literal["none", "applied", "unknown"]
 
 _UNCHANGED = "The server changed nothing."
@@ -66,6 +68,18 @@ class OpenTrainError(Exception):
 
     def _next_step(self) -> str:
         return self.advice
+
+
+def own_copy(error: T) -> T:
+    """A copy of an error to raise, without a traceback: two tasks that raise the same one mix up its own.
+
+    What is no error of ours is returned as it is.
+    """
+    if not isinstance(error, OpenTrainError):
+        return error
+    copied = copy.copy(error)
+    copied.__cause__ = error.__cause__
+    return copied
 
 
 class ConfigurationError(OpenTrainError, ValueError):

@@ -34,7 +34,7 @@ class SlotSettled:
 
 @frozen
 class QuotaCounted:
-    """The quota has changed, or is seen for the first time.
+    """The quota has changed, or is seen for the first time, or again after a minute or more.
 
     Attributes:
         account: The account's name in the ledger: a fingerprint of the token unless it was given another.

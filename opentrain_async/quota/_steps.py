@@ -68,7 +68,7 @@ class Steps:
         return Steps(self._store, account, self._clock, self._on_settled)
 
     def look(self) -> None:
-        """Look at the quota, for whoever wants to be told of it; here nobody does."""
+        """Look at the quota after a step on the log itself; here nobody wants to be told of it."""
 
     async def run(self, step: Step[T], seconds: float | None = None) -> T:
         """Run a step, within these seconds or those before a draft is sent, after what was put off.

@@ -9,6 +9,9 @@ from ._snapshot import QuotaSnapshot
 from ._steps import Steps, T
 from ._store import LedgerStore, Step
 
+_AGAIN_SECONDS = 60.0
+"""After which the same count is told once more: another client may have told the same listener another one since."""
+
 
 class WatchedSteps(Steps):
     """Runs steps as `Steps` does, and looks at the quota with each.
@@ -34,32 +37,30 @@ class WatchedSteps(Steps):
         super().__init__(store, account, clock, on_settled)
         self._tell = tell
         self._cap = cap
-        self._seen: QuotaSnapshot | None = None
         self._told: tuple[object, ...] = ()
+        self._told_at = 0.0
 
     async def run(self, step: Step[T], seconds: float | None = None) -> T:
-        """Run a step, and tell what the quota is now, if it is not what it was."""
+        """Run a step, and tell what the quota is now, if it is not what was told a moment ago."""
 
-        def looking(log: AccountLog, now: float) -> T:
+        def looking(log: AccountLog, now: float) -> tuple[T, QuotaSnapshot]:
             result = step(log, now)
-            self._seen = log.snapshot(now, self._cap)  # only seen here: a store may run this in a thread of its own
-            return result
+            return result, log.snapshot(
+                now, self._cap
+            )  # told of out there: a store may run this in a thread of its own
 
-        result = await super().run(looking, seconds)
-        self._tell_if_changed()
+        result, quota = await super().run(looking, seconds)
+        self._tell_if_changed(quota)
         return result
 
     def look(self) -> None:
         """The same, for a step that was taken on the log itself."""
         if self.log is not None:
-            self._seen = self.log.snapshot(self._clock.now(), self._cap)
-            self._tell_if_changed()
+            self._tell_if_changed(self.log.snapshot(self._clock.now(), self._cap))
 
-    def _tell_if_changed(self) -> None:
-        quota = self._seen
-        if quota is None:
-            return
+    def _tell_if_changed(self, quota: QuotaSnapshot) -> None:
         counted = (self.account, quota.limit, quota.limit_source, quota.used, quota.doubtful)
-        if counted != self._told:
-            self._told = counted
+        now = self._clock.monotonic()
+        if counted != self._told or now - self._told_at >= _AGAIN_SECONDS:
+            self._told, self._told_at = counted, now
             self._tell(QuotaCounted(self.account, quota))

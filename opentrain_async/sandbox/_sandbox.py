@@ -224,7 +224,7 @@ class Sandbox:
                 ``"jobs"``, ``"publish"``, ``"update_job"``, ``"close_job"``, ``"register"``, ``"start_claim"``,
                 ``"token"`` or ``"revoke"``.
             job_id: Which draft's; `None` is any.
-            call: Which call of that operation it strikes first, from now on: 1 is the next one for that draft, or of all.
+            call: Which call of that operation it strikes first, from now on: 1 is the next for that draft, or of all.
             times: How many calls in a row.
             published: Do what is asked for, such as the publish, before the fault strikes, so that only the answer
                 is lost.
