@@ -1,6 +1,7 @@
 """Each fault of the sandbox goes wrong in its own way, when it was planned to, before or after the publish."""
 
 from contextlib import suppress
+from typing import Any
 
 import aiohttp
 import pytest
@@ -180,6 +181,34 @@ async def test_a_fault_has_a_plain_word(sandbox: Sandbox, kind: Fault) -> None:
     with suppress(aiohttp.ClientError, TimeoutError):
         await strike(sandbox, job_id, seconds=0.05)
     assert [(request.fault, type(request.fault)) for request in sandbox.requests] == [(kind, Fault)]
+
+
+@pytest.mark.parametrize("never", [{"call": 0}, {"times": 0}, {"times": -1}, {"status": 200}, {"status": 600}])
+def test_a_fault_that_could_never_strike_is_a_mistake(never: dict[str, Any]) -> None:
+    """A test that plans one would test nothing."""
+    with pytest.raises(ValueError, match=" and not "):
+        Sandbox().fault(Fault.STATUS, **never)
+
+
+def test_what_was_redirected_was_not_done() -> None:
+    """A service that had published would not send the request elsewhere."""
+    with pytest.raises(ValueError, match="redirects"):
+        Sandbox().fault("redirect", published=True)
+
+
+@pytest.mark.parametrize("missing", [["experience_level"], ["experienceLevel"], "experience_level"])
+async def test_the_gaps_of_a_draft_have_names_as_in_python_or_as_at_the_service(
+    sandbox: Sandbox, missing: list[str]
+) -> None:
+    """And one of them may stand by itself."""
+    status, _, _ = await strike(sandbox, sandbox.draft(missing=missing))
+    assert status == 400
+
+
+def test_a_gap_where_there_can_be_none_is_a_mistake() -> None:
+    """The draft would be complete."""
+    with pytest.raises(ValueError, match="needs no such field: 'nope'; it needs experienceLevel, "):
+        Sandbox().draft(missing=["nope"])
 
 
 @pytest.mark.parametrize("word", ["rest", "RESET", ""])

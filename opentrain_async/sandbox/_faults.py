@@ -7,7 +7,7 @@ from attrs import define, frozen
 
 
 class Fault(StrEnum):
-    """How a request goes wrong. All but `STATUS` and `REDIRECT` may follow upon what was asked for."""
+    """How a request goes wrong. Each but `REDIRECT` may follow upon what was asked for."""
 
     STATUS = "status"
     """An answer of that HTTP status, with the body that the service's errors have."""

@@ -47,6 +47,12 @@ COMPLETE: Field = {
 """Values that leave nothing to ask."""
 
 
+def camel(name: str) -> str:
+    """A field's name as the service has it, from how Python would."""
+    first, *others = name.split("_")
+    return first + "".join(other.capitalize() for other in others)
+
+
 class Kind(Enum):
     """What a field holds."""
 

@@ -12,7 +12,7 @@ from ._agents import Agents
 from ._clock import SandboxClock
 from ._dialect import Dialect
 from ._faults import Fault, FaultPlan, PlannedFault, fault_named
-from ._fields import COMPLETE
+from ._fields import COMPLETE, camel
 from ._operations import operations
 from ._routes import RequestSeen, Routes
 from ._service import Service
@@ -182,7 +182,8 @@ class Sandbox:
 
         Args:
             job_id: Its id; `None` makes one.
-            missing: Which of the fields that it needs are not filled in, such as ``"experienceLevel"``.
+            missing: Which of the fields that it needs are not filled in, such as ``"experienceLevel"``, or
+                ``"experience_level"``.
             blocked: Moderation blocks it, whatever it says and however it is edited. A draft without this is
                 blocked for as long as one of its texts has `BLOCKED_PHRASE`.
             status: Its status, should it be none of a draft any more, such as ``"ARCHIVED"``.
@@ -190,8 +191,14 @@ class Sandbox:
 
         Returns:
             Its id.
+
+        Raises:
+            ValueError: It needs no such field.
         """
-        fields = {name: value for name, value in COMPLETE.items() if name not in set(missing)}
+        gaps = {camel(name) for name in ([missing] if isinstance(missing, str) else missing)}
+        if strange := gaps - COMPLETE.keys():
+            raise ValueError(f"a draft needs no such field: {min(strange)!r}; it needs {', '.join(COMPLETE)}")
+        fields = {name: value for name, value in COMPLETE.items() if name not in gaps}
         job = self._service.add_job(self._account(token), fields, self.clock.now(), job_id)
         job.blocked, job.status = blocked, status
         return job.id
@@ -223,19 +230,25 @@ class Sandbox:
             on: Which operation's: ``"whoami"``, ``"capabilities"``, ``"create_draft"``, ``"update_draft"``,
                 ``"jobs"``, ``"publish"``, ``"update_job"``, ``"close_job"``, ``"register"``, ``"start_claim"``,
                 ``"token"`` or ``"revoke"``.
-            job_id: Which draft's; `None` is any.
+            job_id: Which draft's, also one that is made later; `None` is any.
             call: Which call of that operation it strikes first, from now on: 1 is the next for that draft, or of all.
             times: How many calls in a row.
             published: Do what is asked for, such as the publish, before the fault strikes, so that only the answer
-                is lost.
-            status: The status of a `Fault.STATUS`.
+                is lost; not of a `Fault.REDIRECT`.
+            status: The status of a `Fault.STATUS`, from 400 to 599.
             retry_after: The value of its Retry-After header; `None` leaves it out.
 
         Raises:
-            ValueError: There is no such fault, or no such operation.
+            ValueError: There is no such fault, or no such operation, or it could never strike.
         """
         if on not in self._operations:
             raise ValueError(f"no such operation: {on!r}; there are {', '.join(sorted(self._operations))}")
+        if call < 1 or times < 1:
+            raise ValueError(f"call and times are 1 or more, and not {call!r} and {times!r}")
+        if not 400 <= status <= 599:
+            raise ValueError(f"the status of a fault is one from 400 to 599, and not {status!r}")
+        if published and kind == Fault.REDIRECT:
+            raise ValueError("who redirects a request has not done what it asks for")
         first = self._faults.counted(on, job_id) + call
         calls = range(first, first + times)
         self._faults.add(PlannedFault(fault_named(kind), on, job_id, calls, published, status, retry_after))
