@@ -50,6 +50,14 @@ class Service:
             told: Told = await response.json()
             return told
 
+    async def post(self, body: bytes) -> tuple[int, str]:
+        """What it answers to that."""
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"http://127.0.0.1:{self._port}/publish", data=body) as response,
+        ):
+            return response.status, await response.text()
+
     def has_stopped_listening(self) -> bool:
         """Whether its port is free again; a connection would be one more for it to end."""
         with suppress(OSError), socket.socket() as other:
@@ -131,6 +139,16 @@ async def test_a_service_that_is_stopped_ends_what_it_is_sending_and_tells_every
     }  # fmt: skip
 
 
+async def test_what_is_no_list_of_ids_publishes_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Whoever sends it is told what is wanted; an id that comes twice is published, and told, once."""
+    sandbox.draft("job_1")
+    async with serving(tmp_path, sandbox, sandbox.url) as service:
+        for body in (b"x", b'"job_1"', b'{"job_1": 1}', b'[["job_1"]]', b'["job_1", 1]', b"\xff"):
+            assert await service.post(body) == (400, 'a list of ids is wanted, such as ["job_1", "job_2"]')
+        assert sandbox.requests == []
+        assert (await service.publish("job_1", "job_1"))["job_1"]["status"] == "published"
+
+
 class Chat:
     """A user who answers by a script, and to what is in no script not at all.
 
@@ -188,7 +206,7 @@ async def test_a_wrong_answer_is_told_and_asked_for_again(sandbox: Sandbox, clie
     """The reason comes with the question."""
     chat = await publish(client, "Label cats", "expert", "EXPERT")
     assert chat.asked[1].startswith("experience_level has to be one of ")
-    assert chat.asked[1].endswith("did you mean EXPERT?. What is the experience level?")
+    assert chat.asked[1].endswith(f"did you mean EXPERT?\n{chat.asked[0]}")
     assert sandbox.live == ("job_1",)
 
 

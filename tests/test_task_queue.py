@@ -9,7 +9,7 @@ import sys
 from asyncio.subprocess import PIPE, STDOUT, Process
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -138,6 +138,15 @@ class Queue:
             at = datetime.now(UTC) + DAY + timedelta(minutes=minutes)
             self.redis.set(f"schedule:time:{at:%Y-%m-%dT%H:%M}", "no list")
 
+    @contextmanager
+    def refusing_writes(self) -> Iterator[None]:
+        """As where memory has run out, or the disk; but for what takes messages away."""
+        self.redis.config_set("maxmemory", 1)
+        try:
+            yield
+        finally:
+            self.redis.config_set("maxmemory", 0)
+
     async def a_day_passes(self) -> None:
         """For what is booked, and for the quota's ledger."""
         for booking in self.booked():
@@ -258,6 +267,28 @@ async def test_a_draft_whose_return_cannot_be_booked_stays_in_the_queue(
         assert set(queue.outcomes().values()) == {"already_published"}
 
 
+async def test_what_is_refused_whatever_it_is_comes_back(
+    sandbox: Sandbox, queue: Queue, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    """A proxy's 403 says nothing of the draft, nor does a token that was revoked; what moderation says does."""
+
+    async def forbidden(call: Call, reply: bytes) -> None:
+        call.writer.write(answer({"error": "Forbidden"}, status="403 Forbidden"))
+
+    first, blocked, late = sandbox.draft(), sandbox.draft(blocked=True), sandbox.draft()
+    async with proxied(sandbox.url) as service, fleet(tmp_path, sandbox, redis_server, service.url) as ours:
+        service.spoil(forbidden, reaches=False, which=lambda call: job_of(call) == first, times=1)
+        worker = await ours.start("-m", *WORK)
+        await ours.enqueue([first, blocked])
+        await until(lambda: len(queue.outcomes()) == 2 and not queue.under_way())
+        sandbox.revoke()
+        await ours.enqueue([late])
+        await until(lambda: len(queue.outcomes()) == 3 and not queue.under_way())
+        assert set(queue.outcomes().values()) == {"rejected"}
+        assert sorted(booking["args"] for booking in queue.booked()) == sorted([[first], [late]])
+        await stop([worker])
+
+
 async def test_what_is_booked_comes_back_and_a_worker_that_is_stopped_ends_what_it_is_sending(
     sandbox: Sandbox, queue: Queue, redis_server: RedisServer, tmp_path: Path
 ) -> None:
@@ -281,7 +312,9 @@ async def test_what_is_booked_comes_back_and_a_worker_that_is_stopped_ends_what_
         await queue.a_day_passes()
         sandbox.advance(hours=24)
         service.spoil(late, reaches=True, times=5)
-        await ours.start("-m", *SCHEDULE)
+        with queue.refusing_writes():
+            scheduler = await ours.start("-m", *SCHEDULE)
+            await until(lambda: scheduler.log.read_text().count("to be sent again") >= 5)
         await until(lambda: len(service.calls) == 29)
         worker.process.terminate()
         await until(lambda: "Stopping prefetching" in worker.log.read_text())
