@@ -15,12 +15,12 @@ import argparse
 import subprocess
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from _suite import readme
 from _suite.parts import PARTS, write
-from _suite.record import load, save
+from _suite.record import Record, load, save
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
@@ -43,14 +43,21 @@ def main() -> int:
             except Exception:  # which is no reason to lose the others
                 traceback.print_exc()
                 failed.append(name)
-            save(records, out / "rounds.json")
-    write(records, out)
-    if out.resolve() == RESULTS and records.keys() >= PARTS.keys():
-        readme.rewrite(README, records)
+            else:
+                _write_down(records, out, [name])  # now: whoever breaks off finds the results in accord
+    if args.redraw:
+        _write_down(records, out, [*records])
     if TWO_MONTHS in wanted and not args.redraw and _two_months(out, args.quick):
         failed.append(TWO_MONTHS)
     print(f"failed: {', '.join(failed)}" if failed else f"all is written to {out}")
     return bool(failed)
+
+
+def _write_down(records: Mapping[str, Record], out: Path, names: Sequence[str]) -> None:
+    save(records, out / "rounds.json")
+    write({name: records[name] for name in names}, out)
+    if out.resolve() == RESULTS and records.keys() >= PARTS.keys():
+        readme.rewrite(README, records)
 
 
 def _two_months(out: Path, is_quick: bool) -> int:

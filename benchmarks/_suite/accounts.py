@@ -6,7 +6,6 @@ day: the service is the sandbox, which has the real quota.
 """
 
 import asyncio
-import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -24,7 +23,7 @@ from .contenders import TOKEN, bare
 from .machine import describe
 from .processes import Figures, in_a_fresh_process, peak_mib
 from .record import Record, Sample
-from .servers import redis_server, sandbox, server
+from .servers import has_redis, redis_server, sandbox, server
 from .throughput import BARE, RATE
 from .turns import OURS, in_turns, told
 
@@ -59,7 +58,7 @@ QUICK = Size(rounds=1, accounts=100, many=50)
 
 def measure(is_quick: bool) -> Record:
     """The speed of one hundred accounts, and what became of a thousand."""
-    names = [BARE, IN_MEMORY, IN_SQLITE, *([IN_REDIS] if shutil.which("redis-server") else [])]
+    names = [BARE, IN_MEMORY, IN_SQLITE, *([IN_REDIS] if has_redis() else [])]
     return measured(QUICK if is_quick else FULL, names)
 
 
@@ -82,7 +81,7 @@ def measured(size: Size, names: Sequence[str]) -> Record:
         "accounts over the quota": str(size.many),
         "drafts of each": str(_MORE_THAN_A_DAY_HAS),
     }
-    return Record(machine, settings, (*names, OURS), (), tuple(samples))
+    return Record(machine, settings, (*names, OURS), () if IN_REDIS in names else (IN_REDIS,), tuple(samples))
 
 
 async def _speed(name: str, place: str, origin: str, accounts: int) -> Figures:

@@ -134,5 +134,6 @@ def work(name: str, where: str, limit: int, count: int, a_key: int, ahead: float
     try:
         out.put(asyncio.run(run()))  # type: ignore[attr-defined]
     except BaseException:
+        start.abort()  # type: ignore[attr-defined]
         out.put(None)  # type: ignore[attr-defined]
         raise

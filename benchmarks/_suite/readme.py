@@ -1,6 +1,6 @@
 """The section of the README that quotes the figures: written from them, between two marks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from . import accounts, imports, memory, stores, throughput
@@ -21,14 +21,25 @@ def section(records: Mapping[str, Record]) -> str:
         _worst_day(records["worst_day"]),
         "![The most publishes in any 24 hours](benchmarks/results/worst_day.png)",
         _others(records),
-        _measured_on(rates.machine),
+        _measured_on([record.machine for record in records.values()]),
     ]
     return "\n\n".join(parts)
 
 
-def _measured_on(machine: Mapping[str, str]) -> str:
-    where = f"{machine['processor']}, {machine['Python']}, on {machine['date']}"
-    return f"Medians, measured on {where}; the machine's load was {machine['load before']} before. {_MORE}"
+def _measured_on(machines: Sequence[Mapping[str, str]]) -> str:
+    where, dates = (" and ".join(sorted({told(machine) for machine in machines})) for told in (_place, _date))
+    load = max(float(machine["load before"]) for machine in machines)
+    return (
+        f"Medians, measured on {where}, on {dates}; the machine's load was {load:g} at the most before a part. {_MORE}"
+    )
+
+
+def _place(machine: Mapping[str, str]) -> str:
+    return f"{machine['processor']}, {machine['Python']}"
+
+
+def _date(machine: Mapping[str, str]) -> str:
+    return machine["date"]
 
 
 def rewritten(readme: str, records: Mapping[str, Record]) -> str:

@@ -101,7 +101,9 @@ def load(path: Path) -> dict[str, Record]:
 def save(records: Mapping[str, Record], path: Path) -> None:
     """Write them down, each turn in a line of its own."""
     parts = (f"{json.dumps(name)}: {_written(record)}" for name, record in sorted(records.items()))
-    path.write_text("{\n" + ",\n".join(parts) + "\n}\n")
+    whole = path.with_suffix(".new")
+    whole.write_text("{\n" + ",\n".join(parts) + "\n}\n")
+    whole.replace(path)
 
 
 def _written(record: Record) -> str:

@@ -4,11 +4,13 @@ import asyncio
 import json
 import multiprocessing
 import re
+import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from multiprocessing.connection import Connection
 
 from attrs import frozen
@@ -122,11 +124,17 @@ def _process(target: Callable[..., None], *arguments: object) -> Iterator[Connec
     here, there = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=target, args=(there, *arguments), daemon=True)
     process.start()
+    there.close()  # so that who waits for what it says hears of its end
     try:
         yield here
     finally:
         process.terminate()
         process.join()
+
+
+def has_redis() -> bool:
+    """Whether there is a Redis, and what speaks to it."""
+    return shutil.which("redis-server") is not None and find_spec("redis") is not None
 
 
 @contextmanager
@@ -138,7 +146,7 @@ def redis_server() -> Iterator[str]:
     options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
     process = subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL)
     try:
-        while True:
+        while process.poll() is None:
             with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
                 break
             time.sleep(0.01)

@@ -7,7 +7,6 @@ where 20 a day are; and how many in all when a host whose clock is 25 hours ahea
 """
 
 import multiprocessing
-import shutil
 import statistics
 import tempfile
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from attrs import frozen
 from .limiters import HAS_NO, LIMITERS, work
 from .machine import describe, version_of
 from .record import Record, Sample
-from .servers import redis_server
+from .servers import has_redis, redis_server
 from .turns import OURS, in_turns, told
 
 ALONE, CROWDED = "microseconds a pair alone", "microseconds a pair crowded"
@@ -53,7 +52,7 @@ def measure(is_quick: bool) -> Record:
     """Every library on every store that it knows, if this machine has it."""
     size = QUICK if is_quick else FULL
     present = tuple(name for name in LIMITERS if version_of(name))
-    stores = ["memory", "SQLite", *(["Redis"] if shutil.which("redis-server") else [])]
+    stores = ["memory", "SQLite", *(["Redis"] if has_redis() else [])]
     pairs = [(name, store) for store in stores for name in present if (name, store) not in HAS_NO]
     machine = describe([OURS, "limits", "pyrate-limiter", "redis"])
     samples = [
@@ -61,7 +60,8 @@ def measure(is_quick: bool) -> Record:
         for number, (name, store) in told("stores", in_turns(size.rounds, pairs), size.rounds)
     ]
     settings = {"rounds": str(size.rounds), "pairs": str(size.pairs), "processes": str(size.processes)}
-    return Record(machine, settings, present, tuple(name for name in LIMITERS if name not in present), tuple(samples))
+    absent = [*(name for name in LIMITERS if name not in present), *([] if "Redis" in stores else ["Redis"])]
+    return Record(machine, settings, present, tuple(absent), tuple(samples))
 
 
 def _figures(name: str, store: str, size: Size) -> dict[str, float]:
@@ -94,7 +94,8 @@ def _answers(
     spawn = multiprocessing.get_context("spawn")
     start, out = spawn.Barrier(processes), spawn.Queue()
     workers = [
-        spawn.Process(target=work, args=(name, where, limit, count, a_key, ahead, start, out)) for _ in range(processes)
+        spawn.Process(target=work, args=(name, where, limit, count, a_key, ahead, start, out), daemon=True)
+        for _ in range(processes)
     ]
     for worker in workers:
         worker.start()

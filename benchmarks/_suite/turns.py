@@ -1,5 +1,6 @@
 """Who is measured when."""
 
+import random
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
@@ -11,14 +12,12 @@ OURS = "opentrain_async"
 
 
 def in_turns(rounds: int, contenders: Sequence[T]) -> Iterator[tuple[int, T]]:
-    """Everybody once a round, with the round's number; who begins moves on, and each second round goes backwards.
+    """Everybody once a round, with the round's number, in an order that is each round's own, and the same in each run.
 
     So what makes the machine slower for a while hits all of them, and nobody always comes first, or after the same one.
     """
     for number in range(rounds):
-        begin = number % len(contenders)
-        turned = [*contenders[begin:], *contenders[:begin]]
-        yield from ((number, one) for one in (reversed(turned) if number % 2 else turned))
+        yield from ((number, one) for one in random.Random(number).sample(contenders, len(contenders)))
 
 
 def told(part: str, turns: Iterable[tuple[int, T]], rounds: int) -> Iterator[tuple[int, T]]:
