@@ -1,7 +1,9 @@
 """The README says what is so: its examples run."""
 
 import asyncio
+import sys
 import textwrap
+from asyncio.subprocess import PIPE
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from opentrain_async import AsyncOpenTrain
 from opentrain_async.sandbox import Fault, Sandbox
 
+from .command import environment
 from .readme import (
     ACCOUNTS,
     ALL_DRAFTS,
@@ -24,6 +27,7 @@ from .readme import (
     REPLACED,
     STREAM,
     TEST,
+    TRACED,
 )
 
 pytest_plugins = ["pytester"]
@@ -138,6 +142,16 @@ async def test_what_happens_is_watched(
     counted, retried, *_ = capsys.readouterr().out.splitlines()
     assert counted == "1 of None used"
     assert retried.startswith("job_1 again in 0.0 s: ")
+
+
+async def test_what_happens_is_traced(sandbox: Sandbox) -> None:
+    """The example shows the publish and its request, in a process of its own: tracing is set up for all of one."""
+    script = f"import asyncio\n{TRACED}\nasyncio.run(publish_traced(['{sandbox.draft()}']))"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stdout=PIPE, env=environment(sandbox))
+    out, _ = await process.communicate()
+    assert process.returncode == 0
+    for name in ("opentrain.publish", "POST /api/public/v1/jobs/{jobId}/publish"):
+        assert f'"name": "{name}"' in out.decode()
 
 
 async def test_the_campaign_keeps_a_journal(
