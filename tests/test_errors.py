@@ -178,6 +178,12 @@ def test_an_error_says_what_happened_and_what_to_do(error: OpenTrainError, text:
     assert str(error) == text
 
 
+def test_a_question_ends_with_its_own_mark() -> None:
+    """And nothing is put behind it; what ends with a full stop has one."""
+    assert str(OpenTrainError("Is that another file?")) == "Is that another file? The server changed nothing."
+    assert str(OpenTrainError("It broke.")) == "It broke. The server changed nothing."
+
+
 def test_no_more_than_five_gaps_are_named_in_a_text() -> None:
     """The attribute has them all."""
     gaps = tuple(MissingField(name) for name in "abcdefg")

@@ -52,7 +52,9 @@ class OpenTrainError(Exception):
 
     def __str__(self) -> str:
         subject = f"{one_line(self.job_id)}: " if self.job_id else ""
-        parts = [f"{subject}{one_line(self.message).rstrip('.')}.", self._what_was_changed(), self._next_step()]
+        said = one_line(self.message).rstrip(".")
+        stop = "" if said.endswith(("?", "!")) else "."
+        parts = [f"{subject}{said}{stop}", self._what_was_changed(), self._next_step()]
         return " ".join(part for part in parts if part)
 
     def __repr__(self) -> str:
