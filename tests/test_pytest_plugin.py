@@ -167,29 +167,64 @@ def test_what_the_sandbox_does_not_serve_fails_the_test(pytester: pytest.Pyteste
     run.stdout.fnmatch_lines(["*UnknownRouteError: the sandbox does not serve GET /nowhere*"])
 
 
-def test_all_is_as_before_once_the_test_is_over(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The environment and the clock of clients, also where the test has changed the environment itself."""
-    monkeypatch.setenv("OT_API_TOKEN", "ot_pat_of_the_user")
+@pytest.mark.parametrize("fixture", ["opentrain_sandbox", "opentrain_aioresponses"])
+def test_all_is_as_before_once_the_test_is_over(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, fixture: str
+) -> None:
+    """The environment and what was replaced, though the test has set the same variables before, later, or both."""
     monkeypatch.setenv("OPENTRAIN_ASYNC_LEDGER", "redis://of.the.user/0")
-    monkeypatch.delenv("OT_API_BASE_URL", raising=False)
-    pytester.makepyfile("""
+    for name in ("OT_API_TOKEN", "OPENTRAIN_API_TOKEN", "OT_API_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    pytester.makepyfile(f"""
         import os
         import pytest
-        from opentrain_async._client_core import SystemClock as before
+        from aioresponses import core
+        from opentrain_async import _client_core
 
-        ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+        def now():
+            environment = {{name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}}
+            return environment, _client_core.SystemClock, core.ClientResponse
+
+        BEFORE = now()
+
+        @pytest.fixture
+        def user(monkeypatch):
+            for name in ("OT_API_TOKEN", "OPENTRAIN_API_TOKEN"):
+                monkeypatch.setenv(name, "ot_pat_of_the_user")
 
         @pytest.mark.asyncio
-        async def test_a_bot(monkeypatch, opentrain_sandbox):
-            assert os.environ["OT_API_TOKEN"] == opentrain_sandbox.token
+        @pytest.mark.parametrize("undoes", [False, True])
+        async def test_a_bot(user, {fixture}, monkeypatch, undoes):
+            ours = now()
             monkeypatch.setenv("OT_API_TOKEN", "another")
+            monkeypatch.setenv("OPENTRAIN_ASYNC_LEDGER", "another")
+            monkeypatch.setenv("OT_API_BASE_URL", "another")
+            if undoes:
+                monkeypatch.undo()
+                assert now() == ours
+                monkeypatch.setenv("OT_API_TOKEN", "yet another")
 
         def test_after_it():
-            from opentrain_async._client_core import SystemClock
-            assert {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"} == ENVIRONMENT
-            assert SystemClock is before
+            assert now() == BEFORE
     """)
-    pytester.runpytest_subprocess(*QUIET).assert_outcomes(passed=2)
+    pytester.runpytest_subprocess(*QUIET).assert_outcomes(passed=3)
+
+
+@pytest.mark.parametrize(
+    "names", ["opentrain_sandbox, opentrain_aioresponses", "opentrain_aioresponses, opentrain_client"]
+)
+def test_a_test_that_has_both_is_told_to_choose(pytester: pytest.Pytester, names: str) -> None:
+    """In one line, whichever comes first: the answers of one would keep every request from the other."""
+    pytester.makepyfile(f"""
+        import pytest
+
+        @pytest.mark.asyncio
+        async def test_a_bot({names}): pass
+    """)
+    run = pytester.runpytest_subprocess(*QUIET)
+    run.assert_outcomes(errors=1)
+    run.stdout.fnmatch_lines(["choose one: opentrain_sandbox answers requests, and opentrain_aioresponses replaces *"])
+    assert "Traceback" not in run.stdout.str()
 
 
 def test_each_fixture_is_explained(pytester: pytest.Pytester) -> None:

@@ -53,6 +53,33 @@ async def test_no_variable_leads_to_the_service(secluded: Sandbox) -> None:
     }
 
 
+async def test_a_test_may_undo_what_it_has_set(home: Path, secluded: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that is made then is the sandbox's, in its time, and finds the same empty folders."""
+    folder = os.environ["XDG_STATE_HOME"]
+    monkeypatch.setenv("OT_API_TOKEN", "another")
+    for _ in range(2):
+        monkeypatch.undo()
+        await test_no_variable_leads_to_the_service(secluded)
+        async with AsyncOpenTrain() as client:
+            assert (await client.publish(secluded.draft())).newly_published
+            secluded.advance(hours=1)
+            at = (await client.quota()).at
+        assert at is not None
+        assert abs(at.timestamp() - secluded.clock.now()) < 60
+    assert os.environ["XDG_STATE_HOME"] == folder
+
+
+async def test_whose_requests_are_replaced_may_undo_it_too(
+    home: Path, opentrain_aioresponses: aioresponses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The token stays nobody's, and aioresponses works with this aiohttp."""
+    monkeypatch.undo()
+    opentrain_aioresponses.post(f"{DEFAULT_BASE_URL}/api/public/v1/jobs/job_1/publish", payload=dict(make_result().raw))
+    async with AsyncOpenTrain() as client:
+        assert (await client.publish("job_1")).newly_published
+    assert os.environ["OT_API_TOKEN"] == "ot_pat_of_a_test"
+
+
 async def test_a_bot_leaves_the_user_s_files_alone(home: Path, secluded: Sandbox) -> None:
     """Though it registers by force, and counts in the usual file under the name of the user's own account."""
     before = files_in(home)

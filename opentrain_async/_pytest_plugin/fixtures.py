@@ -18,20 +18,22 @@ async def opentrain_sandbox(
     """A local OpenTrain with a claimed account, to which all that the test calls is led.
 
     A client that it makes by ``AsyncOpenTrain()`` reaches the sandbox and lives in its time; credentials and the quota
-    ledger of whoever runs the test are neither read nor written. What a bot is given itself (an origin, a session, a
-    journal's path, a Redis) is not led anywhere.
+    ledger of whoever runs the test are neither read nor written, also after ``monkeypatch.undo()``. What a bot is given
+    itself (an origin, a session, a journal's path, a Redis) is not led anywhere. Not together with
+    `opentrain_aioresponses`.
 
     Yields:
         The sandbox, running.
     """
-    _check_loop(request)
     from ..sandbox import Sandbox
-    from .seclusion import seclude
+    from .seclusion import check_is_only_one, secluded
 
+    check_is_only_one(request)
+    _check_loop(request)
     async with Sandbox() as sandbox:
-        seclude(monkeypatch, tmp_path_factory, token=sandbox.token, base_url=sandbox.url)
-        monkeypatch.setattr("opentrain_async._client_core.SystemClock", lambda: sandbox.clock)
-        yield sandbox
+        clock = {"opentrain_async._client_core.SystemClock": lambda: sandbox.clock}
+        with secluded(monkeypatch, tmp_path_factory, token=sandbox.token, base_url=sandbox.url, replaced=clock):
+            yield sandbox
 
 
 @pytest_asyncio.fixture

@@ -15,7 +15,7 @@ _TOKEN = "ot_pat_of_a_test"  # noqa: S105 - nobody's
 
 @pytest.fixture
 def opentrain_aioresponses(
-    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> "Iterator[aioresponses]":
     """An ``aioresponses()``, for as long as the test lasts, that works with this library's aiohttp.
 
@@ -32,11 +32,14 @@ def opentrain_aioresponses(
     from unittest.mock import Mock
 
     from .._settings import DEFAULT_BASE_URL
-    from .seclusion import seclude
+    from .seclusion import check_is_only_one, secluded
 
-    seclude(monkeypatch, tmp_path_factory, token=_TOKEN, base_url=DEFAULT_BASE_URL)
+    check_is_only_one(request)
     # Since 3.14 a response of aiohttp's has to be given the writer of its request, of which aioresponses does not know.
     with_writer = partial(core.ClientResponse, stream_writer=Mock(output_size=0))
-    monkeypatch.setattr(core, "ClientResponse", with_writer)
-    with core.aioresponses() as responses:
+    response = {"aioresponses.core.ClientResponse": with_writer}
+    with (
+        secluded(monkeypatch, tmp_path_factory, token=_TOKEN, base_url=DEFAULT_BASE_URL, replaced=response),
+        core.aioresponses() as responses,
+    ):
         yield responses
