@@ -227,6 +227,28 @@ def test_a_test_that_has_both_is_told_to_choose(pytester: pytest.Pytester, names
     assert "Traceback" not in run.stdout.str()
 
 
+@pytest.mark.parametrize(("scope", "passed"), [("module", 1), ("function", 0)])
+def test_a_loop_is_known_by_its_older_name_too(pytester: pytest.Pytester, scope: str, passed: int) -> None:
+    """pytest-asyncio, which warns of it, still runs a test in the loop of ``scope=``."""
+    pytester.makepyfile("""
+        import pytest
+
+        @pytest.mark.asyncio(scope="module")
+        async def test_a_bot(opentrain_client): pass
+    """)
+    loop = f"asyncio_default_fixture_loop_scope={scope}"
+    run = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-o", loop)
+    run.assert_outcomes(passed=passed, errors=1 - passed)
+
+
+def test_the_loop_of_fixtures_may_be_that_of_their_scope(pytester: pytest.Pytester) -> None:
+    """Which pytest-asyncio names so since 1.5, and which is the test's own here."""
+    pytest.importorskip("pytest_asyncio", minversion="1.5")
+    pytester.makepyfile(BOT)
+    loop = "asyncio_default_fixture_loop_scope=fixture-scope"
+    pytester.runpytest_subprocess(*STRICT, "-o", loop).assert_outcomes(passed=2)
+
+
 def test_each_fixture_is_explained(pytester: pytest.Pytester) -> None:
     """In pytest's own list of them."""
     listed = pytester.runpytest_subprocess("--fixtures", *QUIET).stdout
