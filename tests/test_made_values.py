@@ -1,5 +1,6 @@
 """What `opentrain_async.testing` makes is what a client gives: each is held against a true one."""
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -11,15 +12,18 @@ from opentrain_async import AsyncOpenTrain, OutcomeStatus, PublishOutcome, Publi
 from opentrain_async.errors import (
     AuthenticationError,
     ClaimError,
+    ClientClosedError,
     ConfigurationError,
     ConflictError,
     ConnectError,
     ConnectionLostError,
+    JournalError,
     ModerationBlockedError,
     NotFoundError,
     NotPublishReadyError,
     OpenTrainError,
     PermissionDeniedError,
+    PreflightError,
     QuotaExceededError,
     QuotaLedgerError,
     RateLimitedError,
@@ -44,6 +48,7 @@ from .stores import BrokenStore
 Connect = Callable[..., AsyncOpenTrain]
 Options = dict[str, object]
 AT_ONCE = RetryPolicy(base_delay=0.0, max_delay=0.0)
+NAIVE = datetime(2030, 1, 1)  # noqa: DTZ001 - which is what is refused
 
 
 def faulty(word: str, status: int = 503, **options: object) -> Callable[[Sandbox], Options]:
@@ -195,6 +200,58 @@ async def test_a_run_that_stopped_is_as_in_truth(sandbox: Sandbox, connect: Conn
     assert [told(outcome) for outcome in made.not_sent] == [told(outcome) for outcome in true.not_sent]
 
 
+async def test_a_run_that_one_draft_has_stopped_is_as_in_truth(sandbox: Sandbox, connect: Connect) -> None:
+    """That draft has the error as its own; of the others nothing was begun, not even a look at their ids."""
+    client = connect(sandbox, retry=AT_ONCE, token="ot_pat_unknown")
+    true = await client.publish_many(["job_1", "job_2", "../x"], concurrency=1)
+    stop = make_error(AuthenticationError)
+    made = make_report(rejected=["job_1"], not_sent=["job_2", "../x"], stopped_by=stop)
+    assert [told(outcome) for outcome in made.outcomes] == [told(outcome) for outcome in true.outcomes]
+    assert told(make_outcome("not_sent", "../x", error=stop)) == told(true.outcomes[2])
+    assert [outcome.job_id for outcome in make_report(not_sent=1, stopped_by=stop).outcomes] == ["job_2"]
+
+
+async def test_what_a_run_that_stopped_has_left_in_doubt_is_as_in_truth(sandbox: Sandbox, connect: Connect) -> None:
+    """It has the error of another draft, by which the run was stopped; no time of that is its own."""
+    for job_id in ("job_1", "job_2"):
+        sandbox.draft(job_id)
+    sandbox.fault("reset", job_id="job_2", times=99)
+    sandbox.fault("status", status=401, job_id="job_1")
+    client = connect(sandbox, retry=RetryPolicy(base_delay=900.0, max_delay=900.0, deadline=1800.0))
+    alone = asyncio.create_task(client.publish("job_2"))
+    true = await client.publish_many(["job_2", "job_1"])
+    alone.cancel()
+    (in_doubt,) = true.unknown
+    made = make_outcome("unknown", "job_2", error=make_error(AuthenticationError), attempts=in_doubt.attempts)
+    assert (told(made)[:2], told(made)[3:]) == (told(in_doubt)[:2], told(in_doubt)[3:])
+    assert (in_doubt.error, type(made.error)) == (true.stopped_by, AuthenticationError)
+    assert make_outcome("unknown", "job_2", error=make_error(AuthenticationError)).attempts == 0
+    throttled = make_error(RateLimitedError, retry_after=7)
+    assert make_outcome("not_sent", "job_2", error=throttled).retry_at is None
+
+
+@pytest.mark.parametrize(
+    "stop",
+    [
+        make_error(ServerError),
+        make_error(ConnectionLostError),
+        make_error(ConnectError),
+        make_error(RateLimitedError),
+        make_error(TLSError),
+        make_error(QuotaLedgerError),
+        make_error(PermissionDeniedError),
+        make_error(PermissionDeniedError, details={"requiredScopes": []}),
+        JournalError("the disk is full"),
+        ClientClosedError("the client is closed", job_id="job_1"),
+    ],
+    ids=lambda stop: type(stop).__name__,
+)
+def test_what_can_stop_a_run_is_the_error_of_what_is_left(stop: OpenTrainError) -> None:
+    """The last failure of an outage, the second bare 403 in a row, and what would be the same for every draft."""
+    (left,) = make_report(not_sent=["job_2"], stopped_by=stop).outcomes
+    assert left == PublishOutcome("job_2", OutcomeStatus.NOT_SENT, error=stop)
+
+
 def test_an_error_takes_on_what_it_is_given() -> None:
     """Details, a text, and the server's or the ledger's time."""
     blocked = make_error(ModerationBlockedError, "job_7", details={"reasons": ["Spam."]})
@@ -213,8 +270,13 @@ def test_an_error_takes_on_what_it_is_given() -> None:
 
 def test_an_outcome_of_what_never_was_sent_has_no_attempts() -> None:
     """Nor one to which another number is given."""
-    refused = make_outcome("rejected", error=ConfigurationError("no id", job_id="?"))
+    refused = make_outcome("rejected", "?", error=ConfigurationError("no id", job_id="?"))
     assert (refused.attempts, refused.retry_at) == (0, None)
+    closed = ClientClosedError("the client is closed", job_id="job_1")
+    assert make_outcome("not_sent", error=closed).attempts == 0
+    assert make_outcome("not_sent", error=JournalError("the disk is full")).attempts == 0
+    closed.effect = "unknown"
+    assert make_outcome("unknown", error=closed).attempts == 1
     assert (make_outcome("unknown", attempts=2).attempts, make_outcome("published", attempts=3).attempts) == (2, 3)
 
 
@@ -230,6 +292,35 @@ def test_an_outcome_of_what_never_was_sent_has_no_attempts() -> None:
             lambda: make_outcome("deferred", error=make_error(RateLimitedError), retry_at=datetime.now(UTC)),
             "an error brings its own",
         ),
+        (lambda: make_result("a b"), "not a job id: 'a b'"),
+        (lambda: make_error(NotFoundError, "../x"), "not a job id"),
+        (lambda: make_draft("../x"), "not a job id"),
+        (lambda: make_job("../x"), "not a job id"),
+        (lambda: make_outcome("published", "../x"), "not a job id"),
+        (lambda: make_outcome("rejected", "../x", error=NotFoundError()), "not a job id"),
+        (lambda: make_outcome("rejected", "job_2", error=make_error(NotFoundError)), "about job_1, and no reason for"),
+        (lambda: make_outcome("not_sent", "job_2", error=make_error(NotFoundError)), "about job_1, and no reason for"),
+        (lambda: make_outcome("not_sent", "job_2", error=make_error(QuotaExceededError)), "about job_1, and no reason"),
+        (lambda: make_outcome("not_sent", error=make_error(NotFoundError)), "is rejected, and not not_sent"),
+        (lambda: make_outcome("not_sent", error=make_error(ConnectionLostError)), "is unknown, and not not_sent"),
+        (lambda: make_outcome("not_sent", error=make_error(AuthenticationError)), "is rejected, and not not_sent"),
+        (lambda: make_outcome("published", attempts=0), "1 or more requests were begun, and not 0"),
+        (lambda: make_outcome("not_sent", attempts=-1), "0 or more requests were begun, and not -1"),
+        (lambda: make_report(stopped_by=make_error(NotFoundError)), "no run is stopped by this NotFoundError"),
+        (lambda: make_report(stopped_by=make_error(QuotaExceededError)), "no run is stopped by this QuotaExceeded"),
+        (lambda: make_report(stopped_by=PreflightError(feature="x")), "no run is stopped by this PreflightError"),
+        (lambda: make_report(published=["job_1"], stopped_by=make_error(TLSError)), "that is published has no error"),
+        (lambda: make_job(status="FOO"), "the status of a job is one of DRAFT, .*, and not FOO"),
+        (lambda: make_quota(limit=0), "at least 1, and not 0"),
+        (lambda: make_quota(next_slot_at=datetime.now(UTC)), "where none is used no slot comes back"),
+        (lambda: make_quota(used=1, next_slot_at=NAIVE), "next_slot_at needs its time zone"),
+        (lambda: make_outcome("deferred", retry_at=NAIVE), "retry_at needs its time zone"),
+        (lambda: make_error(QuotaExceededError, details={"limit": 3}), "a QuotaExceededError has no details"),
+        (lambda: make_error(ConnectError, details={"reason": "x"}), "a ConnectError has no details"),
+        (lambda: make_error(UnexpectedResponseError, message="x"), "an? UnexpectedResponseError has no message"),
+        (lambda: make_error(NotFoundError, retry_at=datetime.now(UTC)), "a NotFoundError has no retry_at"),
+        (lambda: make_error(NotFoundError, retry_after=7), "a NotFoundError has no retry_after"),
+        (lambda: make_error(ServerError, retry_after=-7), "a Retry-After of -7 is none to a client"),
         (lambda: make_outcome("lost"), "'lost' is not a valid OutcomeStatus"),
         (lambda: make_quota(used=2, doubtful=3), "doubtful are some of the used ones"),
         (lambda: make_quota(used=1, next_slot_at=datetime.now(UTC) + timedelta(days=2)), "within a day from now"),
@@ -254,6 +345,8 @@ def test_a_quota_is_in_accord_with_itself() -> None:
     assert abs((soon - at).total_seconds()) < 0.01
     assert [make_quota(limit=None, used=used).limit for used in (0, 3, 4)] == [None, None, 20]
     assert make_quota().next_slot_at is None
+    lowered = make_quota(limit=3, used=25)
+    assert (lowered.limit, lowered.used, lowered.remaining) == (3, 25, 0)
 
 
 def test_what_is_made_can_be_answered_by_a_server() -> None:

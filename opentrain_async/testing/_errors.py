@@ -9,6 +9,8 @@ from typing import TypeVar
 from attrs import frozen
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from .._job_id import checked_job_id
+from .._retry_after import asked_by
 from .._wire import Reply, read_publish
 from ..errors import (
     AuthenticationError,
@@ -31,6 +33,7 @@ from ..errors import (
 )
 from ..models import PublishResult
 from . import _bodies
+from ._accord import check_time
 
 E = TypeVar("E", bound=OpenTrainError)
 _NO_DETAILS: Mapping[str, object] = {}
@@ -63,6 +66,7 @@ _ANSWERS: Mapping[type[OpenTrainError], _Answer] = {
     RateLimitedError: _Answer(429, "RATE_LIMITED", "Too many requests."),
     ServerError: _Answer(503, "INTERNAL_ERROR", "Something went wrong."),
 }
+_WITH_RETRY_AFTER = {RateLimitedError, ServerError}
 _WITHOUT_ANSWER: Mapping[type[OpenTrainError], tuple[str, Effect]] = {
     ConnectError: ("no connection in time", "none"),
     TLSError: ("the TLS handshake failed", "none"),
@@ -85,7 +89,7 @@ def make_error(
     Args:
         kind: Its class: one of those that say what became of a publish.
         job_id: The draft; a `QuotaLedgerError` is about none.
-        message: What happened; `None` has something to say.
+        message: What happened; `None` has something to say. An `UnexpectedResponseError` has its own text.
         details: What is in the service's `details`, beside what makes it an error of this class, such as
             ``{"reasons": [...]}``, or ``{"validation": {"missingFields": ["languages"]}}`` of a draft with gaps.
         retry_after: The seconds of the answer's Retry-After, of which a `RateLimitedError` and a `ServerError` know.
@@ -95,12 +99,33 @@ def make_error(
         The error, to be raised as often as you like.
 
     Raises:
-        ValueError: No publish ends with such an error by itself, or none with such details.
+        ValueError: No publish ends with such an error by itself, or none with such details; it has no use for something
+            that is given; or *retry_at* has no time zone, or *retry_after* is nothing that a client heeds.
+        ConfigurationError: That cannot be the id of a draft.
     """
+    checked_job_id(job_id)
+    check_time("retry_at", retry_at)
+    given = {"message": message, "details": details, "retry_after": retry_after, "retry_at": retry_at}
+    for name, value in given.items():
+        if value is not None and name not in _taken_by(kind):
+            raise ValueError(f"a {kind.__name__} has no {name} that could be given")
     made = _made(kind, job_id, message, details or {}, retry_after, retry_at)
     if not isinstance(made, kind):
         raise ValueError(f"with these details it is a {type(made).__name__}, and no {kind.__name__}")
+    if kind in _WITH_RETRY_AFTER and asked_by(made) != retry_after:
+        raise ValueError(f"a Retry-After of {retry_after} is none to a client")
     return made
+
+
+def _taken_by(kind: type[OpenTrainError]) -> set[str]:
+    """Which of the arguments an error of this class has a use for."""
+    if kind is UnexpectedResponseError:
+        return set()
+    if kind is QuotaExceededError:
+        return {"message", "retry_at"}
+    if kind not in _ANSWERS:
+        return {"message"}
+    return {"message", "details", "retry_after"} if kind in _WITH_RETRY_AFTER else {"message", "details"}
 
 
 def _made(
