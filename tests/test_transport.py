@@ -1,5 +1,6 @@
 """One attempt over a real socket: what is sent, over which connection, and to nobody else."""
 
+import asyncio
 import socket
 
 import pytest
@@ -8,9 +9,9 @@ from aiohttp import __version__ as aiohttp_version
 from opentrain_async import RetryPolicy, __version__
 from opentrain_async._alarm import Alarm
 from opentrain_async._transport import _Socket, _Watch
-from opentrain_async.errors import ClientClosedError, ConnectionLostError, UnexpectedResponseError
+from opentrain_async.errors import ClientClosedError, ConnectionLostError, NotFoundError, UnexpectedResponseError
 
-from .peers import AT_ONCE, TOKEN, Then, answer, client_of, live, peer, sends
+from .peers import AT_ONCE, TOKEN, Call, Then, answer, client_of, live, peer, sends
 
 
 async def test_a_publish_is_one_post_with_the_token_and_no_body() -> None:
@@ -69,6 +70,28 @@ async def test_a_lost_connection_is_not_retried_where_the_policy_has_one_attempt
             with pytest.raises(ConnectionLostError):
                 await client.publish("job_1")
         assert len(server.calls) == 1
+
+
+async def test_a_question_whose_new_connection_is_lost_is_asked_again_over_another_new_one() -> None:
+    """A GET is repeated by aiohttp itself: not over one that was kept meanwhile, which is likely lost as well."""
+    first_is_answered, missing = asyncio.Event(), answer({"error": "No."}, status="404 Not Found")
+
+    async def behave(call: Call) -> None:
+        if call.number == 2:
+            server.calls[0].writer.write(missing)
+            await first_is_answered.wait()
+            call.writer.close()
+        elif call.number == 3:
+            call.writer.write(missing)
+
+    async with peer(behave) as server, client_of(server.url) as client:
+        first = asyncio.create_task(client.whoami())
+        await server.arrived(1)
+        second = asyncio.create_task(client.whoami())
+        first.add_done_callback(lambda _: first_is_answered.set())
+        await asyncio.wait({first, second})
+        assert [type(asked.exception()) for asked in (first, second)] == [NotFoundError, NotFoundError]
+        assert [call.connection for call in server.calls] == [1, 2, 3]
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"])
