@@ -23,7 +23,7 @@ from opentrain_async.events import (
     SlotReserved,
     SlotSettled,
 )
-from opentrain_async.quota import LedgerStore
+from opentrain_async.quota import LedgerStore, QuotaLedger
 from opentrain_async.sandbox import Fault, Sandbox
 
 from .outages import Service, ids
@@ -176,6 +176,19 @@ async def test_after_a_claim_the_same_count_is_told_under_the_new_name(unclaimed
     before, after = those(QuotaCounted, told)
     assert before.account != after.account
     assert (before.quota.used, after.quota.used) == (1, 1)
+
+
+async def test_a_count_is_told_under_the_name_that_it_was_counted_by(clock: VirtualClock) -> None:
+    """Also where the account has got another one before the store has answered."""
+    told: list[object] = []
+    store = SlowStore(goes_on=False)
+    ledger = QuotaLedger(store, "earlier", clock, daily_limit=20, lease=180.0, tell=told.append)
+    looking = asyncio.create_task(ledger.snapshot())
+    await until(lambda: store.begun)
+    ledger.use("now")
+    store.go_on.set()
+    await looking
+    assert [event.account for event in those(QuotaCounted, told)] == ["earlier"]
 
 
 async def test_the_query_is_in_no_event(sandbox: Sandbox, connect: Connect) -> None:

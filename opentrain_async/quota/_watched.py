@@ -42,25 +42,24 @@ class WatchedSteps(Steps):
 
     async def run(self, step: Step[T], seconds: float | None = None) -> T:
         """Run a step, and tell what the quota is now, if it is not what was told a moment ago."""
+        account = self.account  # when the store has answered, it may go by another name
 
         def looking(log: AccountLog, now: float) -> tuple[T, QuotaSnapshot]:
-            result = step(log, now)
-            return result, log.snapshot(
-                now, self._cap
-            )  # told of out there: a store may run this in a thread of its own
+            # Told of out there: a store may run this in a thread of its own.
+            return step(log, now), log.snapshot(now, self._cap)
 
         result, quota = await super().run(looking, seconds)
-        self._tell_if_changed(quota)
+        self._tell_if_changed(account, quota)
         return result
 
     def look(self) -> None:
         """The same, for a step that was taken on the log itself."""
         if self.log is not None:
-            self._tell_if_changed(self.log.snapshot(self._clock.now(), self._cap))
+            self._tell_if_changed(self.account, self.log.snapshot(self._clock.now(), self._cap))
 
-    def _tell_if_changed(self, quota: QuotaSnapshot) -> None:
-        counted = (self.account, quota.limit, quota.limit_source, quota.used, quota.doubtful)
+    def _tell_if_changed(self, account: str, quota: QuotaSnapshot) -> None:
+        counted = (account, quota.limit, quota.limit_source, quota.used, quota.doubtful)
         now = self._clock.monotonic()
         if counted != self._told or now - self._told_at >= _AGAIN_SECONDS:
             self._told, self._told_at = counted, now
-            self._tell(QuotaCounted(self.account, quota))
+            self._tell(QuotaCounted(account, quota))
