@@ -53,6 +53,7 @@ def test_in_each_round_everybody_has_one_turn() -> None:
     turns = list(in_turns(20, "abcd"))
     assert turns == list(in_turns(20, "abcd"))
     rounds = ["".join(one for number, one in turns if number == wanted) for wanted in range(20)]
+    assert rounds[0] == "abcd"
     assert {"".join(sorted(order)) for order in rounds} == {"abcd"}
     assert len(set(rounds)) > 10
 
