@@ -1,9 +1,10 @@
 """Publishing in bulk, by hand and with what one would take for it: each does the same work.
 
-That is: POST for each draft, read the JSON of the answer, and know of each draft whether it is live. Each may have as
-many connections as there are drafts at once, and is otherwise as its own documentation shows it: aiohttp's session
-with its own cookie jar and timeouts, httpx with 20 connections that it keeps alive (with more it gets slower, as it
-looks at each of them for each request), and those with retry with four attempts, backoff and jitter, as ours has.
+That is: POST for each draft, read the JSON of the answer, and keep it if the draft is live: whoever has published a job
+wants its address. Each may have as many connections as there are drafts at once, and is otherwise as its own
+documentation shows it: aiohttp's session with its own cookie jar and timeouts, httpx with 20 connections that it keeps
+alive (with more it gets slower, as it looks at each of them for each request), and those with retry with four attempts,
+backoff and jitter, as ours has.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ import aiohttp
 
 from opentrain_async import AsyncOpenTrain
 
+Answer = Mapping[str, Any]
 PublishAll = Callable[[Iterable[str]], Awaitable[int]]
 """Publishes all of these, and says how many are live."""
 Contender = Callable[[str, int], AbstractAsyncContextManager[PublishAll]]
@@ -37,8 +39,8 @@ def url_of(origin: str, job_id: str) -> str:
     return f"{origin}/api/public/v1/jobs/{job_id}/publish"
 
 
-def is_live(answer: Mapping[str, Any]) -> bool:
-    """What a caller wants to know."""
+def is_live(answer: Answer) -> bool:
+    """What a caller wants to know first."""
     return bool(answer["ok"]) and answer["status"] == "OPEN"
 
 
@@ -61,13 +63,14 @@ async def bare(origin: str, at_once: int) -> AsyncIterator[PublishAll]:
 
         async def publish_all(ids: Iterable[str]) -> int:
             left = iter(ids)
-            live: list[str] = []
+            live: list[Answer] = []
 
             async def work() -> None:
                 for job_id in left:
                     async with session.post(url_of(origin, job_id)) as response:
-                        if is_live(json.loads(await response.read())):
-                            live.append(job_id)
+                        answer = json.loads(await response.read())
+                    if is_live(answer):
+                        live.append(answer)
 
             await asyncio.gather(*(work() for _ in range(at_once)))
             return len(live)
@@ -82,7 +85,7 @@ async def with_tenacity(origin: str, at_once: int) -> AsyncIterator[PublishAll]:
 
     async with _session(at_once) as session:
 
-        async def publish(job_id: str) -> bool:
+        async def publish(job_id: str) -> Answer:
             async for attempt in AsyncRetrying(
                 stop=stop_after_attempt(_ATTEMPTS),
                 wait=wait_random_exponential(multiplier=0.5, max=8),
@@ -92,7 +95,8 @@ async def with_tenacity(origin: str, at_once: int) -> AsyncIterator[PublishAll]:
                 with attempt:
                     async with session.post(url_of(origin, job_id)) as response:
                         response.raise_for_status()
-                        return is_live(json.loads(await response.read()))
+                        answer: Answer = json.loads(await response.read())
+                        return answer
             raise AssertionError("the last attempt raises")
 
         yield _by_workers(publish, at_once)
@@ -107,10 +111,11 @@ async def with_aiohttp_retry(origin: str, at_once: int) -> AsyncIterator[Publish
     async with _session(at_once) as session:
         client = RetryClient(client_session=session, retry_options=options)
 
-        async def publish(job_id: str) -> bool:
+        async def publish(job_id: str) -> Answer:
             async with client.post(url_of(origin, job_id)) as response:
                 response.raise_for_status()
-                return is_live(json.loads(await response.read()))
+                answer: Answer = json.loads(await response.read())
+                return answer
 
         yield _by_workers(publish, at_once)
 
@@ -122,10 +127,11 @@ async def with_stamina(origin: str, at_once: int) -> AsyncIterator[PublishAll]:
 
     async with _session(at_once) as session:
 
-        async def publish(job_id: str) -> bool:
+        async def publish(job_id: str) -> Answer:
             async with session.post(url_of(origin, job_id)) as response:
                 response.raise_for_status()
-                return is_live(json.loads(await response.read()))
+                answer: Answer = json.loads(await response.read())
+                return answer
 
         retried = stamina.retry(
             on=(aiohttp.ClientError, TimeoutError), attempts=_ATTEMPTS, wait_initial=0.5, wait_max=8.0
@@ -140,9 +146,10 @@ async def by_httpx(module: str, origin: str, at_once: int) -> AsyncIterator[Publ
     limits = library.Limits(max_connections=at_once, max_keepalive_connections=_KEPT_BY_HTTPX)
     async with library.AsyncClient(headers=_HEADERS, limits=limits, timeout=_PATIENCE) as client:
 
-        async def publish(job_id: str) -> bool:
+        async def publish(job_id: str) -> Answer:
             response = await client.post(url_of(origin, job_id))
-            return is_live(response.json())
+            answer: Answer = response.json()
+            return answer
 
         yield _by_workers(publish, at_once)
 
@@ -154,9 +161,10 @@ async def niquests(origin: str, at_once: int) -> AsyncIterator[PublishAll]:
 
     async with library.AsyncSession(headers=_HEADERS, pool_maxsize=at_once) as session:
 
-        async def publish(job_id: str) -> bool:
+        async def publish(job_id: str) -> Answer:
             response = await session.post(url_of(origin, job_id))
-            return is_live(response.json())
+            answer: Answer = response.json()
+            return answer
 
         yield _by_workers(publish, at_once)
 
@@ -170,10 +178,10 @@ async def openai(origin: str, at_once: int) -> AsyncIterator[PublishAll]:
         api_key=TOKEN, base_url=origin, max_retries=_ATTEMPTS - 1, timeout=_PATIENCE
     ) as client:  # which has up to 1,000 connections
 
-        async def publish(job_id: str) -> bool:
+        async def publish(job_id: str) -> Answer:
             answer = await client.post(url_of(origin, job_id), cast_to=object)
             assert isinstance(answer, dict)
-            return is_live(answer)
+            return answer
 
         yield _by_workers(publish, at_once)
 
@@ -196,18 +204,18 @@ def _session(at_once: int) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(headers=_HEADERS, connector=aiohttp.TCPConnector(limit=at_once))
 
 
-def _by_workers(publish: Callable[[str], Awaitable[bool]], at_once: int) -> PublishAll:
+def _by_workers(publish: Callable[[str], Awaitable[Answer]], at_once: int) -> PublishAll:
     """Workers over one iterator, as `bare` has them."""
 
     async def publish_all(ids: Iterable[str]) -> int:
         left = iter(ids)
-        live: list[str] = []
+        live: list[Answer] = []
 
         async def work() -> None:
             for job_id in left:
                 answer = await publish(job_id)
-                if answer:
-                    live.append(job_id)
+                if is_live(answer):
+                    live.append(answer)
 
         await asyncio.gather(*(work() for _ in range(at_once)))
         return len(live)
