@@ -55,9 +55,10 @@ def main() -> int:
 
 def _write_down(records: Mapping[str, Record], out: Path, names: Sequence[str]) -> None:
     save(records, out / "rounds.json")
-    write({name: records[name] for name in names}, out)
-    if out.resolve() == RESULTS and records.keys() >= PARTS.keys():
-        readme.rewrite(README, records)
+    written = load(out / "rounds.json")  # which has fewer digits than what was measured
+    write({name: written[name] for name in names}, out)
+    if out.resolve() == RESULTS and written.keys() >= PARTS.keys():
+        readme.rewrite(README, written)
 
 
 def _two_months(out: Path, is_quick: bool) -> int:
