@@ -8,6 +8,8 @@ from typing import TypeVar
 import pytest
 
 from opentrain_async import AsyncOpenTrain, MemoryLedger, RetryPolicy, SQLiteLedger
+from opentrain_async._clock import SystemClock
+from opentrain_async._listening import Listener
 from opentrain_async.errors import NotFoundError, QuotaLedgerError
 from opentrain_async.events import (
     AttemptFailed,
@@ -228,6 +230,17 @@ async def test_a_listener_may_stop_the_run(at: type[Event], is_slow: bool, sandb
     assert set(ended.values()) <= {"published", "not_sent"}
     assert {job_id for job_id, what in ended.items() if what == "published"} == set(sandbox.live) == sent
     assert {slot.job_id for slot in (await client.quota()).slots} == sent
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit])
+def test_what_ends_the_process_is_not_kept_from_it(end: type[BaseException]) -> None:
+    """A Ctrl-C that comes while a listener is at work is one."""
+
+    def interrupted(_event: object) -> None:
+        raise end
+
+    with pytest.raises(end):
+        Listener(interrupted, "", SystemClock()).tell(object())
 
 
 @pytest.mark.parametrize("at", [AttemptSucceeded, SlotReserved])

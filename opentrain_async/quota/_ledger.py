@@ -7,6 +7,7 @@ import logging
 import os
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from typing import TypeVar
 
@@ -38,7 +39,7 @@ def _process_id() -> int:
     return os.getpid()
 
 
-if hasattr(os, "register_at_fork"):  # not on Windows, where nothing is forked
+with suppress(AttributeError):  # on Windows, where nothing is forked
     os.register_at_fork(after_in_child=_process_id.cache_clear)
 
 
