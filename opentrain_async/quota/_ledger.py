@@ -133,10 +133,8 @@ class QuotaLedger:
         )
         if not isinstance(answer, Reservation):
             return None
-        self._mine.add(answer.id)
-        if self._tell is not None:
-            self._tell(SlotReserved(job, answer.probe))
-            self._steps.look()
+        self._begin(answer)
+        self._steps.look()
         return answer
 
     async def reserve(self, job: str, on_denied: Callable[[Denied], None]) -> Reservation:
@@ -184,16 +182,14 @@ class QuotaLedger:
 
         A store in memory does so at once.
         """
-        self._mine.discard(reservation.id)
         log = self._steps.log
         if log is None:
             self._steps.put_off(lambda log, now: log.settle(reservation, how, now))
         else:
             log.settle(reservation, how, self._clock.now())
             self._line.call_first_soon()
-        if self._tell is not None:
-            self._tell(SlotSettled(reservation.job, how))
-            self._steps.look()
+        self._end(reservation, how)
+        self._steps.look()
 
     async def renew(self, reservation: Reservation) -> None:
         """Begin the lease of a reservation anew; a failing store is logged, and the lease runs out."""
