@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from _suite import readme
-from _suite.parts import PARTS, write
+from _suite.parts import PARTS, has_pictures, write
 from _suite.record import Record, load, save
 
 HERE = Path(__file__).resolve().parent
@@ -33,6 +33,8 @@ def main() -> int:
     args = _arguments()
     out: Path = args.out or (HERE.parent / "build" / "benchmarks" if args.quick else RESULTS)
     out.mkdir(parents=True, exist_ok=True)
+    if not has_pictures():
+        print("no pictures without matplotlib", file=sys.stderr)
     records = load(out / "rounds.json")
     wanted: Sequence[str] = args.only or [*PARTS, TWO_MONTHS]
     failed = []

@@ -8,10 +8,7 @@ day: the service is the sandbox, which has the real quota.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Sequence
 
 import aiohttp
 from attrs import frozen
@@ -23,7 +20,7 @@ from .contenders import TOKEN, bare
 from .machine import describe
 from .processes import Figures, in_a_fresh_process, peak_mib
 from .record import Record, Sample
-from .servers import has_redis, redis_server, sandbox, server
+from .servers import fresh_place, has_redis, sandbox, server
 from .throughput import BARE, RATE
 from .turns import OURS, in_turns, told
 
@@ -68,7 +65,7 @@ def measured(size: Size, names: Sequence[str]) -> Record:
     samples = []
     with server() as origin:
         for number, name in told("accounts", in_turns(size.rounds, names), size.rounds):
-            with _place(name) as place:
+            with fresh_place(name.rpartition(", ")[2]) as place:
                 figures = in_a_fresh_process(_speed, name, place, origin, size.accounts)
             samples.append(Sample(number, name, SHARED, figures))
     with sandbox(size.many, _MORE_THAN_A_DAY_HAS) as service:
@@ -132,14 +129,3 @@ def _store_at(name: str, place: str) -> LedgerStore:
     if name == IN_REDIS:
         return RedisLedger(place)
     return SQLiteLedger(place) if name == IN_SQLITE else MemoryLedger()
-
-
-@contextmanager
-def _place(name: str) -> Iterator[str]:
-    """Where a new ledger of that name can be kept."""
-    if name == IN_REDIS:
-        with redis_server() as url:
-            yield url
-    else:
-        with TemporaryDirectory() as directory:
-            yield str(Path(directory) / "quota.sqlite3")

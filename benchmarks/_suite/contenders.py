@@ -145,13 +145,7 @@ async def by_httpx(module: str, origin: str, at_once: int) -> AsyncIterator[Publ
     library = import_module(module)
     limits = library.Limits(max_connections=at_once, max_keepalive_connections=_KEPT_BY_HTTPX)
     async with library.AsyncClient(headers=_HEADERS, limits=limits, timeout=_PATIENCE) as client:
-
-        async def publish(job_id: str) -> Answer:
-            response = await client.post(url_of(origin, job_id))
-            answer: Answer = response.json()
-            return answer
-
-        yield _by_workers(publish, at_once)
+        yield _by_posts_of(client, origin, at_once)
 
 
 @asynccontextmanager
@@ -160,13 +154,7 @@ async def niquests(origin: str, at_once: int) -> AsyncIterator[PublishAll]:
     import niquests as library
 
     async with library.AsyncSession(headers=_HEADERS, pool_maxsize=at_once) as session:
-
-        async def publish(job_id: str) -> Answer:
-            response = await session.post(url_of(origin, job_id))
-            answer: Answer = response.json()
-            return answer
-
-        yield _by_workers(publish, at_once)
+        yield _by_posts_of(session, origin, at_once)
 
 
 @asynccontextmanager
@@ -202,6 +190,17 @@ CONTENDERS: dict[str, tuple[str, Contender]] = {
 
 def _session(at_once: int) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(headers=_HEADERS, connector=aiohttp.TCPConnector(limit=at_once))
+
+
+def _by_posts_of(client: Any, origin: str, at_once: int) -> PublishAll:
+    """Workers that post by a client in the manner of requests."""
+
+    async def publish(job_id: str) -> Answer:
+        response = await client.post(url_of(origin, job_id))
+        answer: Answer = response.json()
+        return answer
+
+    return _by_workers(publish, at_once)
 
 
 def _by_workers(publish: Callable[[str], Awaitable[Answer]], at_once: int) -> PublishAll:

@@ -1,6 +1,5 @@
 """The parts of the benchmarks by their names, and their records as files."""
 
-import sys
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,12 +18,16 @@ PARTS: dict[str, tuple[Callable[[bool], Record], Callable[[Record], str]]] = {
 """How a part is measured, told whether a smoke test is enough; and its record as a table."""
 
 
+def has_pictures() -> bool:
+    """Whether they can be drawn."""
+    return find_spec("matplotlib") is not None
+
+
 def write(records: Mapping[str, Record], out: Path) -> None:
     """The tables and, where there is matplotlib, the pictures of these records."""
     for name, record in records.items():
         (out / f"{name}.md").write_text(PARTS[name][1](record))
-    if find_spec("matplotlib") is None:
-        print("no pictures without matplotlib", file=sys.stderr)
+    if not has_pictures():
         return
     from .pictures import DRAW
 

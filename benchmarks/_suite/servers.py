@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from attrs import frozen
 
@@ -135,6 +137,19 @@ def _process(target: Callable[..., None], *arguments: object) -> Iterator[Connec
 def has_redis() -> bool:
     """Whether there is a Redis, and what speaks to it."""
     return shutil.which("redis-server") is not None and find_spec("redis") is not None
+
+
+@contextmanager
+def fresh_place(store: str) -> Iterator[str]:
+    """An empty place for a ledger: in a Redis of its own, or in a file; in memory it needs none."""
+    if store == "Redis":
+        with redis_server() as url:
+            yield url
+    elif store == "SQLite":
+        with TemporaryDirectory() as directory:
+            yield str(Path(directory) / "quota.sqlite3")
+    else:
+        yield "memory"
 
 
 @contextmanager

@@ -8,17 +8,13 @@ where 20 a day are; and how many in all when a host whose clock is 25 hours ahea
 
 import multiprocessing
 import statistics
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 from attrs import frozen
 
 from .limiters import HAS_NO, LIMITERS, work
 from .machine import describe, version_of
 from .record import Record, Sample
-from .servers import has_redis, redis_server
+from .servers import fresh_place, has_redis
 from .turns import OURS, in_turns, told
 
 ALONE, CROWDED = "microseconds a pair alone", "microseconds a pair crowded"
@@ -65,16 +61,16 @@ def measure(is_quick: bool) -> Record:
 
 
 def _figures(name: str, store: str, size: Size) -> dict[str, float]:
-    with _fresh(store) as where:
+    with fresh_place(store) as where:
         ((_, seconds, _),) = _answers(name, where, limit=_NO_LIMIT, count=size.pairs, a_key=_LIMIT)
     figures = {ALONE: seconds / size.pairs * 1e6}
     if store == "memory":
         return figures
-    with _fresh(store) as where:
+    with fresh_place(store) as where:
         count = size.pairs // 2
         crowd = _answers(name, where, limit=_NO_LIMIT, count=count, a_key=2, processes=size.processes)
     latencies = [one for *_, several in crowd for one in several]
-    with _fresh(store) as where:
+    with fresh_place(store) as where:
         by_right_clocks = _answers(name, where, limit=_LIMIT, count=_EACH, a_key=_EACH, processes=size.processes)
         by_a_wrong_one = _answers(name, where, limit=_LIMIT, count=_EACH, a_key=_EACH, ahead=_WRONG_BY)
     at_once = sum(allowed for allowed, *_ in by_right_clocks)
@@ -105,16 +101,3 @@ def _answers(
     if None in answers:
         raise RuntimeError(f"{name} has failed at {where}")
     return answers
-
-
-@contextmanager
-def _fresh(store: str) -> Iterator[str]:
-    """An empty place in this store."""
-    if store == "memory":
-        yield "memory"
-    elif store == "Redis":
-        with redis_server() as url:
-            yield url
-    else:
-        with tempfile.TemporaryDirectory() as directory:
-            yield str(Path(directory) / "quota.sqlite3")
