@@ -21,16 +21,25 @@ class Alarm:
     """
 
     def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._due: dict[Sleeper, float] = {}
         self._rings_at = math.inf
         self._timer: asyncio.TimerHandle | None = None
 
+    def time(self) -> float:
+        """The time by the event loop's clock.
+
+        Which loop that is, is asked once: before Python 3.12 each such question is a call of the system, too.
+        """
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        return self._loop.time()
+
     def set(self, sleeper: Sleeper, seconds: float) -> None:
         """Ring this sleeper in that many seconds."""
-        loop = asyncio.get_running_loop()
-        due = self._due[sleeper] = loop.time() + seconds
+        due = self._due[sleeper] = self.time() + seconds
         if due < self._rings_at:
-            self._arm(loop, due)
+            self._arm(due)
 
     def unset(self, sleeper: Sleeper) -> None:
         """Let this one be."""
@@ -43,16 +52,16 @@ class Alarm:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _arm(self, loop: asyncio.AbstractEventLoop, at: float) -> None:
+    def _arm(self, at: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._rings_at = at
-        self._timer = loop.call_at(at, self._ring, loop)
+        self._timer = asyncio.get_running_loop().call_at(at, self._ring)
 
-    def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _ring(self) -> None:
         self._timer, self._rings_at = None, math.inf
-        for sleeper in [sleeper for sleeper, due in self._due.items() if due <= loop.time()]:
+        for sleeper in [sleeper for sleeper, due in self._due.items() if due <= self.time()]:
             del self._due[sleeper]
             sleeper.ring()
         if self._due:
-            self._arm(loop, min(self._due.values()))
+            self._arm(min(self._due.values()))

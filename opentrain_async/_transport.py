@@ -213,11 +213,10 @@ class Transport:
         token = self.token
         if token is None and self._session is not None and hdrs.AUTHORIZATION in self._session.headers:
             raise ConfigurationError("the session sends an Authorization header by itself, which has no place here")
-        now = asyncio.get_running_loop().time
-        ends_at = now() + seconds
+        ends_at = self._alarm.time() + seconds
         reply = await self._send(request, seconds, fresh=fresh)
-        if reply.status == 401 and await self._is_renewed_since(token, ends_at - now()):
-            reply = await self._send(request, max(ends_at - now(), 0.0), fresh=False)
+        if reply.status == 401 and await self._is_renewed_since(token, ends_at - self._alarm.time()):
+            reply = await self._send(request, max(ends_at - self._alarm.time(), 0.0), fresh=False)
         return reply
 
     @asynccontextmanager
