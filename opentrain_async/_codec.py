@@ -8,7 +8,7 @@ taken for one that was left out: the pages do not show all of them, and `raw` ha
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, TypeVar, cast, get_args, get_origin
 
 import attrs
@@ -24,7 +24,7 @@ Hook = Callable[[object, Any], Any]
 M = TypeVar("M")
 _LONGEST_SECONDS = 366 * 24 * 3600.0
 _EXACT = (str, bool, int)
-_STRICT: frozenset[type] = frozenset({PublishResult, SideEffects, JobPage})
+_STRICT: frozenset[type] = frozenset({PublishResult, JobPage})
 _OURS = {"newly_published", "idempotency_key", "saved_to"}
 """What this library says of itself, whatever keys the service may add."""
 _IN_SNAKE_CASE: frozenset[type] = frozenset({Registration, Claim, TokenGrant})
@@ -101,6 +101,8 @@ def _hook_for(key: "attrs.Attribute[Any]") -> Hook:
         return _strings(null)
     if get_origin(kind) is tuple and attrs.has(item := get_args(kind)[0]):
         return _objects(item)
+    if kind is SideEffects:
+        return _side_effects
     if isinstance(kind, type) and attrs.has(kind):
         return _object(kind, null)
     return _OTHERS.get(kind, _as_it_came)
@@ -139,6 +141,16 @@ def _object(model: type, null: object) -> Hook:
         return _null(value, null, "an object")
 
     return hook
+
+
+_effects_of = lru_cache(SideEffects)
+_dispatched, _status = _exactly(bool, None), _exactly(str, None)
+
+
+def _side_effects(value: object, kind: Any) -> object:
+    """Takes the effects of a publish; those that are equal are one value, as a run keeps what each draft was told."""
+    keys = as_object({} if value is None else _keys(value, kind))
+    return _effects_of(_dispatched(keys.get("dispatched"), bool), _status(keys.get("status"), str))
 
 
 def _objects(model: type) -> Hook:

@@ -75,6 +75,13 @@ def test_the_documented_answer_is_read_key_by_key() -> None:
     )
 
 
+def test_the_results_of_a_run_share_what_is_equal() -> None:
+    """A run keeps every result, and nearly all of them had the same effects."""
+    one, other = result_of(LIVE), result_of(LIVE | {"jobId": "job_2"})
+    assert one.side_effects is other.side_effects
+    assert result_of(LIVE | {"sideEffects": {"dispatched": False}}).side_effects == SideEffects(dispatched=False)
+
+
 @pytest.mark.parametrize(("already", "newly"), [(False, True), (True, False)])
 def test_newly_is_the_opposite_of_already(already: bool, newly: bool) -> None:
     """Of one single answer the server's word is all there is."""
