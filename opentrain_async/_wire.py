@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from attrs import define, field, frozen
+from attrs import define, field
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from . import _codec, _validation
@@ -58,9 +58,9 @@ _BY_STATUS: Mapping[int, type[APIError]] = {
 _NO_HEADERS: CIMultiDictProxy[str] = CIMultiDictProxy(CIMultiDict())
 
 
-@frozen
+@define
 class Request:
-    """An HTTP request, without what all of them have in common.
+    """An HTTP request, without what all of them have in common; nobody changes one that is made.
 
     Attributes:
         method: The method.
