@@ -1,14 +1,14 @@
 """One attempt over a real socket: what is sent, over which connection, and to nobody else."""
 
 import asyncio
-import socket
 
 import pytest
 from aiohttp import __version__ as aiohttp_version
+from aiohttp.client_proto import ResponseHandler
 
 from opentrain_async import RetryPolicy, __version__
 from opentrain_async._alarm import Alarm
-from opentrain_async._transport import _Socket, _Watch
+from opentrain_async._transport import _Watch
 from opentrain_async.errors import ClientClosedError, ConnectionLostError, NotFoundError, UnexpectedResponseError
 
 from .peers import AT_ONCE, TOKEN, Call, Then, answer, client_of, live, peer, sends
@@ -23,8 +23,10 @@ async def test_a_publish_is_one_post_with_the_token_and_no_body() -> None:
     assert call.headers["authorization"] == f"Bearer {TOKEN}"
     assert call.headers["accept"] == "application/json"
     assert call.headers["content-length"] == "0"
-    assert call.headers["host"] == f"127.0.0.1:{server.port}"
     assert "cookie" not in call.headers
+    lines = call.head.decode().splitlines()[1:-1]
+    assert lines[0] == f"Host: 127.0.0.1:{server.port}"
+    assert len(lines) == len(call.headers), "one of them was sent twice"
 
 
 async def test_the_user_agent_begins_with_the_library_and_its_version() -> None:
@@ -136,9 +138,17 @@ async def test_time_that_is_up_without_a_connection_breaks_nothing_off() -> None
     assert watch.is_overdue
 
 
-def test_a_socket_is_read_in_pieces_that_memory_is_kept_for() -> None:
-    """However much the event loop asks for, a read takes no more than 16 KiB."""
-    sending, receiving = socket.socketpair()
-    with sending, _Socket(fileno=receiving.detach()) as reading:
-        sending.sendall(b"x" * 100_000)
-        assert len(reading.recv(256 * 1024, socket.MSG_WAITALL)) == 16 * 1024
+async def test_answers_are_read_in_pieces_that_memory_is_kept_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much has arrived, a read takes no more than 16 KiB."""
+    read: list[int] = []
+    as_ever = ResponseHandler.data_received
+
+    def noted(handler: ResponseHandler, data: bytes) -> None:
+        read.append(len(data))
+        as_ever(handler, data)
+
+    monkeypatch.setattr(ResponseHandler, "data_received", noted)
+    async with peer(sends(answer(live("job_1") | {"more": "x" * 200_000}))) as server, client_of(server.url) as client:
+        await client.publish("job_1")
+    assert sum(read) > 200_000
+    assert max(read) == 16 * 1024
