@@ -33,56 +33,56 @@ from .readme import (
 pytest_plugins = ["pytester"]
 
 
-async def test_the_ten_lines_publish_three_drafts(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def credentials(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sandbox's token and address in the environment, where an example expects those of its user."""
+    monkeypatch.setenv("OT_API_TOKEN", sandbox.token)
+    monkeypatch.setenv("OT_API_BASE_URL", sandbox.url)
+
+
+def names_of(example: str) -> dict[str, Any]:
+    """Run an example as it stands; what it defines."""
+    names: dict[str, Any] = {}
+    exec(compile(example, str(README), "exec"), names)  # noqa: S102 - the README's own words
+    return names
+
+
+@pytest.mark.usefixtures("credentials")
+async def test_the_ten_lines_publish_three_drafts(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     """With a token and a base URL in the environment the first example runs as it stands."""
     for number in range(3):
         sandbox.draft(f"job_{number + 1}")
-    monkeypatch.setenv("OT_API_TOKEN", sandbox.token)
-    monkeypatch.setenv("OT_API_BASE_URL", sandbox.url)
-    script = MAIN.replace("asyncio.run(main())", "")
-    scope: dict[str, Any] = {}
-    exec(compile(script, str(README), "exec"), scope)  # noqa: S102 - the README's own words
+    example = names_of(MAIN.replace("asyncio.run(main())", ""))
     assert len([line for line in MAIN.splitlines() if line.strip()]) <= 10
-    await scope["main"]()
+    await example["main"]()
     assert capsys.readouterr().out == "3 drafts: 3 published\n"
 
 
 async def test_the_stream_yields_outcomes_as_they_come(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     """The second example runs with a client and ids around it."""
     body = textwrap.indent(STREAM, "    ")
-    scope: dict[str, Any] = {}
-    exec(compile(f"async def example(client, job_ids):\n{body}", str(README), "exec"), scope)  # noqa: S102
+    example = names_of(f"async def example(client, job_ids):\n{body}")
     job_id = sandbox.draft()
     async with AsyncOpenTrain(sandbox.token, base_url=sandbox.url) as client:
-        await scope["example"](client, iter([job_id]))
+        await example["example"](client, iter([job_id]))
     assert capsys.readouterr().out == f"{job_id} published\n"
 
 
-async def test_a_description_becomes_a_live_job(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.usefixtures("credentials")
+async def test_a_description_becomes_a_live_job(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     """The example of the whole loop answers for every gap."""
-    monkeypatch.setenv("OT_API_TOKEN", sandbox.token)
-    monkeypatch.setenv("OT_API_BASE_URL", sandbox.url)
-    scope: dict[str, Any] = {}
-    exec(compile(POST, str(README), "exec"), scope)  # noqa: S102
-    await scope["post"]("Label cats")
+    example = names_of(POST)
+    await example["post"]("Label cats")
     assert capsys.readouterr().out == "https://app.opentrain.ai/jobs/job_1\n"
 
 
-async def test_all_drafts_are_published(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.usefixtures("credentials")
+async def test_all_drafts_are_published(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     """The example that lists them first leaves none out."""
-    monkeypatch.setenv("OT_API_TOKEN", sandbox.token)
-    monkeypatch.setenv("OT_API_BASE_URL", sandbox.url)
     for _ in range(5):
         sandbox.draft()
-    scope: dict[str, Any] = {}
-    exec(compile(ALL_DRAFTS, str(README), "exec"), scope)  # noqa: S102
-    await scope["publish_all"]()
+    example = names_of(ALL_DRAFTS)
+    await example["publish_all"]()
     assert capsys.readouterr().out == "5 drafts: 5 published\n"
 
 
@@ -92,9 +92,8 @@ async def test_an_account_comes_from_nothing(
     """The example registers, shows what a person needs, and goes on once that person has claimed the account."""
     async with Sandbox(claim_interval=0.01) as service:
         monkeypatch.setenv("OT_API_BASE_URL", service.url)
-        scope: dict[str, Any] = {}
-        exec(compile(REGISTER, str(README), "exec"), scope)  # noqa: S102
-        onboarding = asyncio.create_task(scope["onboard"]("me@acme.test"))
+        example = names_of(REGISTER)
+        onboarding = asyncio.create_task(example["onboard"]("me@acme.test"))
         while not (printed := capsys.readouterr().out):
             await asyncio.sleep(0.01)
         service.approve_claim(printed.split()[-1])
@@ -103,16 +102,12 @@ async def test_an_account_comes_from_nothing(
             assert (await client.whoami()).actor.email == "me@acme.test"
 
 
-async def test_the_ledger_remembers(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.usefixtures("credentials")
+async def test_the_ledger_remembers(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     """The third example, run twice with a file of its own, publishes 20 in all."""
-    monkeypatch.setenv("OT_API_TOKEN", sandbox.token)
-    monkeypatch.setenv("OT_API_BASE_URL", sandbox.url)
-    scope: dict[str, Any] = {}
-    exec(compile(LEDGER, str(README), "exec"), scope)  # noqa: S102
+    example = names_of(LEDGER)
     for _ in range(2):
-        await scope["publish"]([sandbox.draft() for _ in range(15)])
+        await example["publish"]([sandbox.draft() for _ in range(15)])
     assert capsys.readouterr().out.splitlines() == ["15 drafts: 15 published", "15 drafts: 5 published, 10 deferred"]
     assert sandbox.refusals == 0
 
@@ -120,25 +115,20 @@ async def test_the_ledger_remembers(
 async def test_many_accounts_publish_at_once(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """The fourth example gives each account its own day."""
     monkeypatch.setenv("OT_API_BASE_URL", sandbox.url)
-    scope: dict[str, Any] = {}
-    exec(compile(ACCOUNTS, str(README), "exec"), scope)  # noqa: S102
+    example = names_of(ACCOUNTS)
     tokens = [sandbox.token, sandbox.add_account()]
-    reports = await scope["publish_for_all"]({
+    reports = await example["publish_for_all"]({
         token: [sandbox.draft(token=token) for _ in range(21)] for token in tokens
     })
     assert [(len(report.published), len(report.deferred)) for report in reports] == [(20, 1)] * 2
 
 
-async def test_what_happens_is_watched(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.usefixtures("credentials")
+async def test_what_happens_is_watched(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     """The example tells of a retry, and of what is left."""
-    monkeypatch.setenv("OT_API_TOKEN", sandbox.token)
-    monkeypatch.setenv("OT_API_BASE_URL", sandbox.url)
-    scope: dict[str, Any] = {}
-    exec(compile(EVENTS, str(README), "exec"), scope)  # noqa: S102
+    example = names_of(EVENTS)
     sandbox.fault(Fault.CLOSE)
-    await scope["publish_watched"]([sandbox.draft()])
+    await example["publish_watched"]([sandbox.draft()])
     counted, retried, *_ = capsys.readouterr().out.splitlines()
     assert counted == "1 of None used"
     assert retried.startswith("job_1 again in 0.0 s: ")
@@ -154,18 +144,16 @@ async def test_what_happens_is_traced(sandbox: Sandbox) -> None:
         assert f'"name": "{name}"' in out.decode()
 
 
+@pytest.mark.usefixtures("credentials")
 async def test_the_campaign_keeps_a_journal(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """The fifth example, run twice, publishes once, and tells both times what became of the drafts."""
-    monkeypatch.setenv("OT_API_TOKEN", sandbox.token)
-    monkeypatch.setenv("OT_API_BASE_URL", sandbox.url)
     monkeypatch.chdir(tmp_path)
-    scope: dict[str, Any] = {}
-    exec(compile(JOURNAL, str(README), "exec"), scope)  # noqa: S102
+    example = names_of(JOURNAL)
     job_id = sandbox.draft()
     for _ in range(2):
-        await scope["campaign"]([job_id])
+        await example["campaign"]([job_id])
     assert capsys.readouterr().out == f"{job_id} published\n" * 2
     assert len(sandbox.requests) == 1
 
@@ -179,10 +167,9 @@ def test_the_bots_tests_pass(pytester: pytest.Pytester) -> None:
 
 def test_the_made_values_are_what_they_seem() -> None:
     """The example makes a run of 21 drafts, and one that moderation has refused."""
-    scope: dict[str, Any] = {}
-    exec(compile(MADE, str(README), "exec"), scope)  # noqa: S102
-    assert str(scope["report"]) == "21 drafts: 20 published, 1 deferred"
-    assert "The reasons: Asks for contact details." in str(scope["outcome"].error)
+    example = names_of(MADE)
+    assert str(example["report"]) == "21 drafts: 20 published, 1 deferred"
+    assert "The reasons: Asks for contact details." in str(example["outcome"].error)
 
 
 def test_the_two_commands_stand_near_the_top() -> None:
