@@ -29,7 +29,7 @@ def of_throughput(record: Record, path: Path) -> None:
         for row, what in enumerate((throughput.RATE, throughput.PROCESSOR)):
             _bars(axes[row][column], {name: record.spread(name, case, what) for name in record.contenders})
             axes[row][column].set_xlabel(what, fontsize=8)
-        axes[0][column].set_title(f"{case} at once", fontsize=10)
+        axes[0][column].set_title(f"at once: {case}", fontsize=10)
     _save(figure, path)
 
 

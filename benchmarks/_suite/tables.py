@@ -20,7 +20,7 @@ def of_throughput(record: Record) -> str:
         table(["at once", "drafts a second", "CPU seconds"], ratios),
     ]
     for case in record.cases:
-        parts += [f"## {case} at once", table(["", *_BOTH, "of bare, round by round"], _everybody(record, case))]
+        parts += [f"## At once: {case}", table(["", *_BOTH, "of bare, round by round"], _everybody(record, case))]
     return page("Throughput", "throughput", throughput.__doc__, record, parts)
 
 
