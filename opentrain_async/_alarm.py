@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from functools import cached_property
 from typing import Protocol
 
 
@@ -21,18 +22,12 @@ class Alarm:
     """
 
     def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._due: dict[Sleeper, float] = {}
         self._rings_at = math.inf
         self._timer: asyncio.TimerHandle | None = None
 
     def time(self) -> float:
-        """The time by the event loop's clock.
-
-        Which loop that is, is asked once: before Python 3.12 each such question is a call of the system, too.
-        """
-        if self._loop is None:
-            self._loop = asyncio.get_running_loop()
+        """The time by the event loop's clock."""
         return self._loop.time()
 
     def set(self, sleeper: Sleeper, seconds: float) -> None:
@@ -52,11 +47,16 @@ class Alarm:
         if self._timer is not None:
             self._timer.cancel()
 
+    @cached_property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        """Asked for once: before Python 3.12 each such question is a call of the system, too."""
+        return asyncio.get_running_loop()
+
     def _arm(self, at: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._rings_at = at
-        self._timer = asyncio.get_running_loop().call_at(at, self._ring)
+        self._timer = self._loop.call_at(at, self._ring)
 
     def _ring(self) -> None:
         self._timer, self._rings_at = None, math.inf
