@@ -101,11 +101,11 @@ def _hook_for(key: "attrs.Attribute[Any]") -> Hook:
         return _strings(null)
     if get_origin(kind) is tuple and attrs.has(item := get_args(kind)[0]):
         return _objects(item)
-    if kind is SideEffects:
-        return _side_effects
+    if kind in _OTHERS:
+        return _OTHERS[kind]
     if isinstance(kind, type) and attrs.has(kind):
         return _object(kind, null)
-    return _OTHERS.get(kind, _as_it_came)
+    return _as_it_came
 
 
 def _exactly(kind: type, null: object) -> Hook:
@@ -229,5 +229,6 @@ _OTHERS: Mapping[object, Hook] = {
     tuple[str | int, ...]: _steps_of_a_path,
     float: _seconds,
     Secret: _secret,
+    SideEffects: _side_effects,
     datetime | None: _time,
 }
