@@ -18,7 +18,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import count
+from itertools import count, pairwise
 from multiprocessing.connection import Connection
 
 from attrs import frozen
@@ -76,7 +76,7 @@ def measured(size: Size, wanted: Sequence[str]) -> Record:
             if (name, turns) in slow:
                 continue
             with _process(name, origin) as take_turn:
-                for before, at_once in zip((None, *turns), turns, strict=False):
+                for before, at_once in pairwise((0, *turns)):
                     began = time.perf_counter()
                     live, seconds, processor = take_turn(at_once, size.seconds)
                     if time.perf_counter() - began > _SLOW_SECONDS:
