@@ -1,147 +1,35 @@
-"""One attempt over a session, and what may go wrong in it: the only importer of aiohttp's client."""
+"""One attempt over a session."""
 
 import asyncio
 import math
 import platform
-import ssl
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from contextvars import ContextVar
 from functools import partial
-from typing import Any
 
 import aiohttp
 from aiohttp import hdrs
-from aiohttp.abc import ResolveResult
 from aiohttp.client import ClientTimeout
-from aiohttp.client_proto import ResponseHandler
-from aiohttp.typedefs import LooseHeaders
 from multidict import CIMultiDict
 from yarl import URL
 
 from . import _checks
 from ._alarm import Alarm
+from ._pool import Watch, current, open_session
 from ._secret import Secret
 from ._settings import Settings
+from ._translation import translated
 from ._version import USER_AGENT
 from ._wire import BODY_CAP, Reply, Request
 from .errors import (
     ClientClosedError,
     ConfigurationError,
-    ConnectError,
     ConnectionLostError,
     OpenTrainError,
-    RequestTimeoutError,
-    TLSError,
     TransportError,
-    UnexpectedResponseError,
 )
 
-_DNS_SECONDS = 300
 _SHORTEST_REAL_TOKEN = 12
-_READ_BYTES = 16 * 1024
-"""The most that is read at a time. asyncio has 256 KiB allocated for each read, which the C library may not have at
-hand: then memory is mapped, touched and unmapped for every answer, and a request costs a tenth more.
-"""
-_current: ContextVar["_Watch"] = ContextVar("_current")
-
-
-class AiohttpError(Exception):
-    """A plain copy of what aiohttp raised, type name and text: the original shows request headers."""
-
-
-class _Watch:
-    """Over one attempt: when its time is up its connection is aborted, whatever is being waited for.
-
-    Attributes:
-        is_overdue: Its time is up.
-        is_resolving: The host's name is being looked up for it.
-        has_made_one: The connection that it was given last was made for it.
-        wants_fresh: It is not to go over a connection that was kept.
-    """
-
-    __slots__ = ("_alarm", "_connection", "_seconds", "has_made_one", "is_overdue", "is_resolving", "wants_fresh")
-
-    def __init__(self, alarm: Alarm, seconds: float, *, wants_fresh: bool = False) -> None:
-        self.is_overdue = False
-        self.is_resolving = False
-        self.has_made_one = False
-        self.wants_fresh = wants_fresh
-        self._alarm = alarm
-        self._seconds = seconds
-        self._connection: aiohttp.connector.Connection | None = None
-
-    def begin(self, connection: aiohttp.connector.Connection) -> None:
-        self._connection = connection
-        self.wants_fresh = True  # if aiohttp asks once more: it repeats a GET by itself that has lost its connection
-        self._alarm.set(self, self._seconds)
-
-    def ring(self) -> None:
-        self.is_overdue = True
-        transport = None if self._connection is None else self._connection.transport
-        if isinstance(transport, asyncio.WriteTransport):
-            transport.abort()
-
-
-class _Connector(aiohttp.TCPConnector):
-    """A pool that tells an attempt's watch when it has its connection: from then on its timeout runs.
-
-    It hands out no kept connection on which the server has said something since its last answer, such as that answer
-    once more: aiohttp would take that for the answer to the next request, and so one draft's for another's. And none
-    to an attempt that wants a fresh one, as the last one of the same call has lost its own: those that are kept are as
-    old, so it would likely only lose the next, and be in doubt again. What is not handed out is closed: so a loss costs
-    the others that are idle just then, and a new connection for each of them that is needed later.
-    """
-
-    async def connect(
-        self, req: aiohttp.ClientRequest, traces: list[aiohttp.tracing.Trace], timeout: ClientTimeout
-    ) -> aiohttp.connector.Connection:
-        watch = _current.get()
-        watch.has_made_one = False
-        connection = await super().connect(req, traces, timeout)
-        while not watch.has_made_one and (watch.wants_fresh or _should_close(connection)):
-            connection.close()  # which frees its place: nothing is waited for now but the making of another one
-            connection = await super().connect(req, traces, timeout)
-        watch.begin(connection)
-        return connection
-
-    async def _create_connection(
-        self, req: aiohttp.ClientRequest, traces: list[aiohttp.tracing.Trace], timeout: ClientTimeout
-    ) -> ResponseHandler:
-        made = await super()._create_connection(req, traces, timeout)
-        transport: Any = made.transport
-        if hasattr(transport, "max_size"):  # as asyncio's own have, but for TLS
-            transport.max_size = _READ_BYTES
-        _current.get().has_made_one = True
-        return made
-
-    async def _resolve_host(
-        self, host: str, port: int, traces: Sequence[aiohttp.tracing.Trace] | None = None
-    ) -> list[ResolveResult]:
-        """Have the watch know meanwhile: when time is up aiohttp does not say what it was that took so long."""
-        watch = _current.get()
-        watch.is_resolving = True
-        found = await super()._resolve_host(host, port, traces)
-        watch.is_resolving = False
-        return found
-
-
-def _should_close(connection: aiohttp.connector.Connection) -> bool:
-    return connection.protocol is None or connection.protocol.should_close
-
-
-class _Request(aiohttp.ClientRequest):
-    """Has the session's headers as they are, which aiohttp would put together once more, one by one, for each request.
-
-    Host is among them, as all requests go to one origin, and so is what aiohttp adds where it is missing. Should a
-    later aiohttp not call these methods any more, it does what they leave out, to the same effect.
-    """
-
-    def update_headers(self, headers: LooseHeaders | None) -> None:
-        self.headers = CIMultiDict(headers or ())
-
-    def update_auto_headers(self, skip_auto_headers: Iterable[str] | None) -> None:
-        pass
 
 
 class Transport:
@@ -246,8 +134,8 @@ class Transport:
 
     async def _send(self, request: Request, seconds: float, *, fresh: bool) -> Reply:
         token = self.token
-        watch = _Watch(self._alarm, min(self._timeout, seconds), wants_fresh=fresh)
-        _current.set(watch)  # for the connector alone, while this attempt lasts: nobody asks what an earlier one was
+        watch = Watch(self._alarm, min(self._timeout, seconds), wants_fresh=fresh)
+        current.set(watch)  # for the connector alone, while this attempt lasts: nobody asks what an earlier one was
         response: aiohttp.ClientResponse | None = None
         failure: OpenTrainError | None = None
         flaw: str | None = None
@@ -270,7 +158,7 @@ class Transport:
                     break
         except Exception as error:
             ended_by = TimeoutError("time is up") if watch.is_overdue else error
-            failure = _translated(ended_by, is_resolving=watch.is_resolving)
+            failure = translated(ended_by, is_resolving=watch.is_resolving)
             flaw = f"cut off: {failure.__cause__}"
         except BaseException:
             if response is not None:
@@ -299,12 +187,8 @@ class Transport:
             await self._session.close()
 
     def _open(self) -> aiohttp.ClientSession:
-        self._session = aiohttp.ClientSession(
-            connector=_Connector(limit=self._max_connections, ttl_dns_cache=_DNS_SECONDS),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers=CIMultiDict({hdrs.HOST: self._origin.host_port_subcomponent or "", **self._headers}),
-            request_class=_Request,
-        )
+        host = self._origin.host_port_subcomponent or ""
+        self._session = open_session(CIMultiDict({hdrs.HOST: host, **self._headers}), self._max_connections)
         return self._session
 
     def _url_of(self, request: Request) -> URL:
@@ -353,42 +237,3 @@ def transports(
 
 def _bearer(token: Secret) -> Secret:
     return Secret(f"Bearer {token}")
-
-
-def _translated(error: Exception, *, is_resolving: bool = False) -> OpenTrainError:
-    """The error of ours that says what one of aiohttp's means. Its cause is a copy, without frames.
-
-    Args:
-        error: What aiohttp raised.
-        is_resolving: The host's name was being looked up just then.
-    """
-    translated = _class_for(error, is_resolving=is_resolving)
-    translated.__cause__ = AiohttpError(f"{type(error).__name__}: {error}")
-    return translated
-
-
-def _class_for(error: Exception, *, is_resolving: bool) -> OpenTrainError:
-    match error:
-        case aiohttp.ConnectionTimeoutError():
-            what_took_long = ": the host's name was not resolved (DNS)" if is_resolving else ""
-            return ConnectError(f"no connection in time{what_took_long}")
-        case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch() | ssl.SSLCertVerificationError():
-            return TLSError(f"the TLS handshake failed: {error}")
-        case aiohttp.ClientConnectorDNSError():
-            return ConnectError(f"the host's name could not be resolved (DNS): {error}")
-        case aiohttp.ClientConnectorError() | aiohttp.ClientHttpProxyError():
-            return ConnectError(f"no connection: {error}")
-        case TimeoutError():
-            return RequestTimeoutError("no whole answer in time", effect="unknown")
-        case aiohttp.InvalidURL():
-            return ConnectError(f"no connection: {error}")
-        case UnicodeError() if not isinstance(error, UnicodeDecodeError):
-            return ConnectError(f"the host's name cannot be encoded: {error}")
-        case aiohttp.ClientResponseError() | ValueError():
-            return UnexpectedResponseError(f"an answer that is no HTTP: {error}", effect="unknown")
-        case RuntimeError() if "closed" in str(error):
-            return ClientClosedError("the session is closed")
-        case aiohttp.ClientPayloadError() | aiohttp.ClientConnectionError() | OSError():
-            return ConnectionLostError(f"the connection was lost: {error}", effect="unknown")
-        case _:
-            return TransportError(f"the request failed: {type(error).__name__}: {error}", effect="unknown")

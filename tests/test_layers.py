@@ -13,9 +13,9 @@ ROOT = Path(opentrain_async.__file__).parent
 LAYERS = [
     {"_text", "_secret", "_fields", "_backoff", "_clock", "_closable", "_ending", "_version", "models", "errors",
      "outcomes", "_events"},
-    {"_checks", "_job_id", "_alarm", "_retry_after", "_line", "_patience"},
-    {"_json", "_codec", "_validation", "_description", "_credentials", "_settings", "_wire", "_transport", "_retry",
-     "_listening", "_budget", "_pause", "_outage", "_answers", "_source", "_callback", "_progress"},
+    {"_checks", "_job_id", "_alarm", "_retry_after", "_line", "_patience", "_translation"},
+    {"_json", "_codec", "_validation", "_description", "_credentials", "_settings", "_wire", "_pool", "_transport",
+     "_retry", "_listening", "_budget", "_pause", "_outage", "_answers", "_source", "_callback", "_progress"},
     {"_operations", "_calls", "_identity", "_gaps", "_claiming", "_preflight",
      "quota", "events", "_journal_lines", "_journal_file", "_journal", "_plan", "_flight", "_publishing", "_flights"},
     {"_bulk", "_stream"},
@@ -39,8 +39,8 @@ WITHIN_A_LAYER = {
     ("_wire", "_validation"), ("_settings", "_credentials"), ("_calls", "_operations"),
     ("_client_publishing", "_client_core"), ("_client_posting", "_client_core"), ("_client_account", "_client_core"),
     ("_client_posting", "_client_publishing"), ("_client", "_client_core"), ("_client", "_client_posting"),
-    ("_client", "_client_account"), ("_transport", "_settings"), ("_transport", "_wire"), ("_retry", "_budget"),
-    ("_retry", "_pause"), ("_retry", "_outage"), ("_outage", "_answers"),
+    ("_client", "_client_account"), ("_transport", "_settings"), ("_transport", "_wire"), ("_transport", "_pool"),
+    ("_retry", "_budget"), ("_retry", "_pause"), ("_retry", "_outage"), ("_outage", "_answers"),
     ("_callback", "_source"), ("_progress", "_callback"),
     ("_journal_file", "_journal_lines"), ("_journal", "_journal_file"), ("_journal", "_journal_lines"),
     ("_publishing", "_flight"), ("_flights", "_flight"), ("_publishing", "quota"), ("_plan", "quota"),
@@ -87,13 +87,13 @@ def test_each_module_knows_only_what_lies_below_it() -> None:
 
 
 def test_each_library_has_one_importer() -> None:
-    """cattrs, tenacity and aiohttp's client are each known to one module."""
+    """Such as cattrs and tenacity; aiohttp's client is known to the transport and what that is made of."""
     for name, path in modules().items():
         foreign = imports(path)[1]
         for library, importers in SOLE_IMPORTERS.items():
             assert library not in foreign or name.split(".")[0] in importers, f"{name} imports {library}"
         if "aiohttp" in foreign and not name.startswith("sandbox"):
-            assert name in {"_transport", "_client", "_client_account"}, name
+            assert name in {"_pool", "_translation", "_transport", "_client", "_client_account"}, name
 
 
 def unmeasured() -> dict[str, str]:

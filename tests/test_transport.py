@@ -8,7 +8,7 @@ from aiohttp.client_proto import ResponseHandler
 
 from opentrain_async import RetryPolicy, __version__
 from opentrain_async._alarm import Alarm
-from opentrain_async._transport import _Watch
+from opentrain_async._pool import Watch
 from opentrain_async.errors import ClientClosedError, ConnectionLostError, NotFoundError, UnexpectedResponseError
 
 from .peers import AT_ONCE, TOKEN, Call, Then, answer, client_of, live, peer, sends
@@ -133,7 +133,7 @@ async def test_a_closed_client_sends_nothing() -> None:
 
 async def test_time_that_is_up_without_a_connection_breaks_nothing_off() -> None:
     """A watch whose attempt has no connection notes that it is overdue, and that is all."""
-    watch = _Watch(Alarm(), 1.0)
+    watch = Watch(Alarm(), 1.0)
     watch.ring()
     assert watch.is_overdue
 

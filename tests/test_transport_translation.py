@@ -11,7 +11,7 @@ from aiohttp.client_reqrep import ConnectionKey
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from opentrain_async._transport import _translated
+from opentrain_async._translation import translated
 from opentrain_async.errors import (
     ClientClosedError,
     ConnectError,
@@ -102,7 +102,7 @@ def test_every_exported_exception_of_aiohttp_is_enumerated() -> None:
 @pytest.mark.parametrize("kind", PUBLIC, ids=lambda kind: kind.__name__)
 def test_every_exception_of_aiohttp_is_translated(kind: type[Exception]) -> None:
     """It becomes the class that says what is known, with no effect only where nothing can have been sent."""
-    error = _translated(made(kind))
+    error = translated(made(kind))
     if kind.__name__ in NOTHING_SENT:
         assert (type(error), error.effect) == (NOTHING_SENT[kind.__name__], "none")
     else:
@@ -113,17 +113,17 @@ def test_every_exception_of_aiohttp_is_translated(kind: type[Exception]) -> None
 @pytest.mark.parametrize(("raised", "kind", "effect"), OTHERS, ids=lambda value: getattr(value, "__name__", None))
 def test_what_else_a_session_can_raise_is_translated(raised: Exception, kind: type[Exception], effect: str) -> None:
     """Errors of the standard library come out of a session as well."""
-    error = _translated(raised)
+    error = translated(raised)
     assert (type(error), error.effect) == (kind, effect)
 
 
 @pytest.mark.parametrize("raised", [*map(made, PUBLIC), *(row[0] for row in OTHERS)], ids=lambda e: type(e).__name__)
 def test_a_cause_is_a_plain_copy(raised: Exception) -> None:
     """It names the type and keeps the text, can be pickled, and holds nothing of aiohttp's and no token."""
-    error = _translated(raised)
+    error = translated(raised)
     cause = error.__cause__
     assert cause is not None
-    assert type(cause).__module__ == "opentrain_async._transport"
+    assert type(cause).__module__ == "opentrain_async._translation"
     assert str(cause).startswith(f"{type(raised).__name__}: ")
     assert (vars(cause), cause.__cause__, cause.__context__, cause.__traceback__) == ({}, None, None, None)
     pickled = pickle.dumps(cause)
