@@ -108,9 +108,12 @@ def _should_close(connection: aiohttp.connector.Connection) -> bool:
 class _SessionRequest(aiohttp.ClientRequest):
     """Has the session's headers as they are, which aiohttp would put together once more, one by one, for each request.
 
-    Host is among them, as all requests go to one origin, and so is what aiohttp adds where it is missing. Should a
-    later aiohttp not call these methods any more, it does what they leave out, to the same effect.
+    Host is among them, as all requests go to one origin, and so is what aiohttp adds where it is missing. What aiohttp
+    adds to these methods by itself is a Content-Type, with a body or without. Should a later aiohttp not ask for all
+    this any more, it does what is left out here.
     """
+
+    POST_METHODS: set[str] = set()  # noqa: RUF012 - as its base class has it
 
     def update_headers(self, headers: LooseHeaders | None) -> None:
         self.headers = CIMultiDict(headers or ())

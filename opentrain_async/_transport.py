@@ -68,6 +68,7 @@ class Transport:
         self._max_connections = max_connections
         self._session = session
         self._borrowed = session is not None
+        self._left_out = (hdrs.CONTENT_TYPE,) if self._borrowed else None
         self._headers: CIMultiDict[str] = CIMultiDict({
             hdrs.USER_AGENT: f"{user_agent} aiohttp/{aiohttp.__version__} Python/{platform.python_version()}",
             hdrs.ACCEPT: "application/json",
@@ -147,6 +148,7 @@ class Transport:
                 data=request.content,
                 headers=self._headers_of(request),
                 timeout=self._usual_timeout if seconds >= self._usual_seconds else self._timeout_within(seconds),
+                skip_auto_headers=self._left_out,
                 allow_redirects=False,
                 raise_for_status=False,
             )

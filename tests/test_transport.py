@@ -24,6 +24,7 @@ async def test_a_publish_is_one_post_with_the_token_and_no_body() -> None:
     assert call.headers["accept"] == "application/json"
     assert call.headers["content-length"] == "0"
     assert "cookie" not in call.headers
+    assert "content-type" not in call.headers
     lines = call.head.decode().splitlines()[1:-1]
     assert lines[0] == f"Host: 127.0.0.1:{server.port}"
     assert len(lines) == len(call.headers), "one of them was sent twice"

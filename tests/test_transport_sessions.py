@@ -41,6 +41,7 @@ async def test_a_borrowed_session_sends_the_client_s_token_and_name(session: aio
     assert sent["user-agent"].startswith("opentrain-async/")
     assert (sent["x-own"], sent["cookie"]) == ("yes", "own=cookie")
     assert server.calls[0].head.lower().count(b"authorization:") == 1
+    assert "content-type" not in sent, "there is no body"
 
 
 async def test_a_borrowed_session_is_left_as_it_was(session: aiohttp.ClientSession) -> None:
