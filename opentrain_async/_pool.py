@@ -1,6 +1,7 @@
 """The pool of connections, as aiohttp has it, and what an attempt has to know of the one that it is given."""
 
 import asyncio
+import select
 from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
 from typing import Any
@@ -16,8 +17,9 @@ from ._alarm import Alarm
 
 _DNS_SECONDS = 300
 _READ_BYTES = 16 * 1024
-"""The most that is read at a time. asyncio has 256 KiB allocated for each read, which the C library may not have at
-hand: then memory is mapped, touched and unmapped for every answer, and a request costs a tenth more.
+"""The most that is read at a time over plain http, as from a proxy on loopback. asyncio has 256 KiB allocated for each
+read, which the C library may not have at hand: then memory is mapped, touched and unmapped for every answer, and a
+request costs a tenth more. Over TLS asyncio decides by itself.
 """
 current: ContextVar["Watch"] = ContextVar("current")
 """Who watches over the attempt that is being made in this context."""
@@ -85,7 +87,7 @@ class _Connector(aiohttp.TCPConnector):
     ) -> ResponseHandler:
         made = await super()._create_connection(req, traces, timeout)
         transport: Any = made.transport
-        if hasattr(transport, "max_size"):  # as asyncio's own have, but for TLS
+        if hasattr(transport, "max_size"):  # as asyncio's have on sockets without TLS
             transport.max_size = _READ_BYTES
         current.get().has_made_one = True
         return made
@@ -102,7 +104,27 @@ class _Connector(aiohttp.TCPConnector):
 
 
 def _should_close(connection: aiohttp.connector.Connection) -> bool:
-    return connection.protocol is None or connection.protocol.should_close
+    """Whether something has come over a kept connection since its last answer, if only its end."""
+    protocol, transport = connection.protocol, connection.transport
+    if protocol is None or transport is None or protocol.should_close:
+        return True
+    # What the system has for it the loop would come to read only when the next request is sent.
+    return _has_unread(transport.get_extra_info("socket").fileno())
+
+
+def by_poll(descriptor: int) -> bool:
+    """Whether something can be read from a socket."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def by_select(descriptor: int) -> bool:
+    """The same on Windows, which has no poll; elsewhere it is for descriptors below 1024."""
+    return bool(select.select([descriptor], [], [], 0)[0])
+
+
+_has_unread = by_poll if hasattr(select, "poll") else by_select
 
 
 class _SessionRequest(aiohttp.ClientRequest):

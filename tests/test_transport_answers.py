@@ -1,10 +1,14 @@
 """Answers that are none: what arrives is cut, garbled, too large or about something else."""
 
 import gzip
+import json
+import socket
 import tracemalloc
+from collections.abc import Callable
 
 import pytest
 
+from opentrain_async import OutcomeStatus, _pool
 from opentrain_async.errors import (
     ConnectionLostError,
     NotFoundError,
@@ -13,7 +17,7 @@ from opentrain_async.errors import (
     UnexpectedResponseError,
 )
 
-from .peers import Behaviour, Then, answer, client_of, floods, live, peer, sends
+from .peers import Behaviour, Call, Then, answer, client_of, floods, job_of, live, peer, sends
 
 MIB = 1024 * 1024
 CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -112,6 +116,39 @@ async def test_an_answer_sent_twice_is_not_the_answer_to_the_next_request() -> N
     async with peer(sends(answer(live("job_1")) * 2, answer(live("job_2")))) as server, client_of(server.url) as client:
         assert (await client.publish("job_1")).job_id == "job_1"
         assert (await client.publish("job_2")).job_id == "job_2"
+
+
+@pytest.mark.parametrize("size", [16_384, 32_300, 32_768, 65_536, 262_144, 524_288])
+async def test_nor_is_one_that_fills_what_is_read_at_a_time(size: int) -> None:
+    """Its double is still with the system when the next request takes the connection, and nobody has read of it."""
+    missing = {"error": "No such job.", "code": "NOT_FOUND"}
+    head = len(answer(json.dumps(missing).ljust(size - 100).encode(), status="404 Not Found")) - (size - 100)
+    refusal = answer(json.dumps(missing).ljust(size - head).encode(), status="404 Not Found")
+    assert len(refusal) == size
+
+    async def behave(call: Call) -> None:
+        call.writer.write(refusal * 2 if job_of(call) == "job_1" else answer(live("job_2")))
+
+    async with peer(behave) as server, client_of(server.url, max_connections=1) as client:
+        report = await client.publish_many(["job_1", "job_2"])
+    assert {outcome.job_id: outcome.status for outcome in report.outcomes} == {
+        "job_1": OutcomeStatus.REJECTED,
+        "job_2": OutcomeStatus.PUBLISHED,
+    }
+
+
+@pytest.mark.parametrize("asked", [_pool.by_poll, _pool.by_select])
+def test_what_nobody_has_read_is_found_in_either_way(asked: Callable[[int], bool]) -> None:
+    """Also the end of the connection, and not everywhere is there a poll."""
+    here, there = socket.socketpair()
+    with here, there:
+        assert not asked(here.fileno())
+        there.send(b"HTTP/1.1 200 OK")
+        assert asked(here.fileno())
+        here.recv(100)
+        assert not asked(here.fileno())
+        there.close()
+        assert asked(here.fileno())
 
 
 @pytest.mark.parametrize("then", [Then.CLOSE, Then.RESET])
