@@ -24,7 +24,7 @@ Hook = Callable[[object, Any], Any]
 M = TypeVar("M")
 _LONGEST_SECONDS = 366 * 24 * 3600.0
 _EXACT = (str, bool, int)
-_STRICT: frozenset[type] = frozenset({PublishResult, JobPage})
+_STRICT: frozenset[type] = frozenset({PublishResult, SideEffects, JobPage})
 _OURS = {"newly_published", "idempotency_key", "saved_to"}
 """What this library says of itself, whatever keys the service may add."""
 _IN_SNAKE_CASE: frozenset[type] = frozenset({Registration, Claim, TokenGrant})
@@ -143,14 +143,17 @@ def _object(model: type, null: object) -> Hook:
     return hook
 
 
-_effects_of = lru_cache(SideEffects)
-_dispatched, _status = _exactly(bool, None), _exactly(str, None)
+_effects_of = lru_cache(maxsize=4)(SideEffects)
+"""A few at the most: how long a status is, the server decides."""
 
 
 def _side_effects(value: object, kind: Any) -> object:
     """Takes the effects of a publish; those that are equal are one value, as a run keeps what each draft was told."""
-    keys = as_object({} if value is None else _keys(value, kind))
-    return _effects_of(_dispatched(keys.get("dispatched"), bool), _status(keys.get("status"), str))
+    match value:
+        case {"dispatched": bool() as dispatched, "status": str() as status}:
+            return _effects_of(dispatched, status)
+        case _:
+            return _object(SideEffects, SideEffects())(value, kind)
 
 
 def _objects(model: type) -> Hook:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 
 import pytest
+from attrs import fields
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -80,6 +81,7 @@ def test_the_results_of_a_run_share_what_is_equal() -> None:
     one, other = result_of(LIVE), result_of(LIVE | {"jobId": "job_2"})
     assert one.side_effects is other.side_effects
     assert result_of(LIVE | {"sideEffects": {"dispatched": False}}).side_effects == SideEffects(dispatched=False)
+    assert [key.name for key in fields(SideEffects)] == ["dispatched", "status"], "there is more that has to be equal"
 
 
 @pytest.mark.parametrize(("already", "newly"), [(False, True), (True, False)])
@@ -123,6 +125,12 @@ def test_what_decides_has_to_be_there(key: str, left_out: bool) -> None:
     payload = {name: value for name, value in LIVE.items() if name != key}
     with pytest.raises(_json.WrongShapeError, match="required field missing" if left_out else "expected (str|bool)"):
         result_of(payload if left_out else payload | {key: None})
+
+
+def test_what_is_wrong_with_the_effects_is_named_to_the_key() -> None:
+    """The effects of a publish are read as strictly as the rest, one key at a time."""
+    with pytest.raises(_json.WrongShapeError, match=r"\$\.side_effects\.status"):
+        result_of(LIVE | {"sideEffects": {"dispatched": True, "status": 5}})
 
 
 def test_the_text_of_a_wrong_shape_keeps_the_values_to_itself() -> None:
