@@ -232,8 +232,8 @@ async def publish_many(run: Run, on_outcome: OnOutcome | None) -> PublishReport:
     await run.begin()
     try:
         await run.through(emit, outcomes.append)
-    except Exception as error:
-        error.add_note(f"until then: {PublishReport(tuple(outcomes), run.stopped_by)}")
+    except BaseException as error:
+        error.add_note(f"until then: {PublishReport(tuple(outcomes), run.stopped_by)}; to run again is safe")
         raise
     finally:
         if callback is not None:

@@ -46,7 +46,8 @@ def resolve(token: str | None, base_url: str | None, claim_token: str | None = N
         chosen_claim = chosen_claim or _claim_token_in(saved)
     if chosen is None:
         raise ConfigurationError(
-            "no API token: set OT_API_TOKEN, pass token=, register, or log in with the service's own command line tool"
+            "no API token: set OT_API_TOKEN, register, log in with the service's own command line tool, or in a program"
+            " pass token="
         )
     origin = _checked_origin(DEFAULT_BASE_URL if chosen_url is None else chosen_url)
     return Settings(_checked_token(chosen), origin, chosen_claim)
@@ -128,7 +129,7 @@ def _checked_origin(base_url: object) -> str:
     if parts.username is not None or parts.password is not None:
         raise ConfigurationError("the base URL holds user info; the token is the only credential")
     if parts.scheme not in {"https", "http"} or not host:
-        raise ConfigurationError("the base URL has to begin with https:// and name a host")
+        raise ConfigurationError("the base URL has to begin with https://, or http:// on this machine, and name a host")
     if parts.path not in {"", "/"} or "?" in base_url or "#" in base_url:
         raise ConfigurationError("the base URL is an origin: no path, query or fragment")
     if parts.scheme == "http" and not _is_loopback(host):

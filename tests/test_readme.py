@@ -12,7 +12,7 @@ import pytest
 from opentrain_async import AsyncOpenTrain
 from opentrain_async.sandbox import Fault, Sandbox
 
-from .command import environment
+from .command import environment, interrupt
 from .readme import (
     ACCOUNTS,
     ALL_DRAFTS,
@@ -29,6 +29,7 @@ from .readme import (
     TEST,
     TRACED,
 )
+from .waiting import until
 
 pytest_plugins = ["pytester"]
 
@@ -56,6 +57,23 @@ async def test_the_ten_lines_publish_three_drafts(sandbox: Sandbox, capsys: pyte
     assert len([line for line in MAIN.splitlines() if line.strip()]) <= 10
     await example["main"]()
     assert capsys.readouterr().out == "3 drafts: 3 published\n"
+
+
+async def test_a_ctrl_c_in_the_ten_lines_says_what_was_done_until_then(sandbox: Sandbox) -> None:
+    """The traceback counts the outcomes, and a second run ends with the truth about the draft that was being sent."""
+    for number in range(3):
+        sandbox.draft(f"job_{number + 1}")
+    sandbox.fault(Fault.STALL, published=True, job_id="job_3")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", MAIN, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=environment(sandbox)
+    )
+    await until(lambda: len(sandbox.live) == 3)
+    told = (await interrupt(process)).err
+    assert "until then: " in told
+    assert "; to run again is safe" in told
+    again = await asyncio.create_subprocess_exec(sys.executable, "-c", MAIN, stdout=PIPE, env=environment(sandbox))
+    out, _ = await again.communicate()
+    assert out == b"3 drafts: 3 already published\n"
 
 
 async def test_the_stream_yields_outcomes_as_they_come(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
@@ -130,7 +148,7 @@ async def test_what_happens_is_watched(sandbox: Sandbox, capsys: pytest.CaptureF
     sandbox.fault(Fault.CLOSE)
     await example["publish_watched"]([sandbox.draft()])
     counted, retried, *_ = capsys.readouterr().out.splitlines()
-    assert counted == "1 of None used"
+    assert counted == "1 of an unknown limit used"
     assert retried.startswith("job_1 again in 0.0 s: ")
 
 

@@ -36,7 +36,8 @@ def show(quota: QuotaSnapshot, ledger: LedgerStore, now: datetime) -> None:
     console = output.stdout()
     at = output.when(quota.limit_learned_at) if quota.limit_learned_at else ""
     console.print(Text(f"{quota.used} of {quota.limit or 'an unknown limit'} used", "bold"), end="")
-    console.print(f" ({quota.doubtful} in doubt)" if quota.doubtful else "", end="")
+    unsure = [f"{count} {_STATES[state][0]}" for state in ("unknown", "elsewhere") if (count := _count(quota, state))]
+    console.print(f" ({', '.join(unsure)})" if unsure else "", end="")
     console.print("" if quota.remaining is None else f", {quota.remaining} free")
     console.print(f"Limit: {_SOURCES[quota.limit_source].format(at=at)}")
     console.print(f"Ledger: {one_line(ledger)}")
@@ -66,6 +67,10 @@ def as_json(quota: QuotaSnapshot) -> str:
         "next_slot_at": iso(quota.next_slot_at),
         "slots": [{"job_id": slot.job_id, "state": slot.state, "frees_at": iso(slot.frees_at)} for slot in quota.slots],
     })
+
+
+def _count(quota: QuotaSnapshot, state: str) -> int:
+    return sum(slot.state == state for slot in quota.slots)
 
 
 def _row(slot: QuotaSlot, now: datetime) -> tuple[Text | str, ...]:
