@@ -1,7 +1,7 @@
 """Every figure and picture that this project shows, made again by one command.
 
     pip install -e '.[bench]'           # what is not installed is left out, and said to be
-    python benchmarks                   # a quarter of an hour on two cores that have nothing else to do
+    python benchmarks                   # half an hour on two cores that have nothing else to do
     python benchmarks --quick           # a minute or two, to see that all of it works; its figures mean nothing
     python benchmarks --only stores     # one part
     python benchmarks --redraw          # tables, pictures and README from the turns that were written down

@@ -55,10 +55,10 @@ def rewrite(path: Path, records: Mapping[str, Record]) -> None:
 
 
 _SPEED = """\
-`publish_many` with quota, retry and typed results, beside a bare loop of `session.post` and `json.loads`: in turns,
-each in a new process, by one server on loopback that does nothing else. The ratios are those of rounds, in which
-both had their turns. A session of aiohttp reads faster once its process has had many connections, as the last row has
-it; ours from the first request."""
+`publish_many` with a ledger in memory, retry and typed results, beside the leanest loop of `session.post` and
+`json.loads`: in turns, each in a new process, by one server on loopback that accepts every draft. The ratios are those
+of rounds, in which both had their turns. A session of aiohttp is faster in some processes than in others, and always in
+those that have had many connections, as in the last row: [why](benchmarks/results/throughput.md)."""
 _MORE = """\
 The least and the most of all
 rounds, and who else was measured, are in [benchmarks/results](benchmarks/results)."""
