@@ -63,6 +63,7 @@ async def test_the_rows_of_what_is_no_terminal_are_not_wrapped(sandbox: Sandbox)
         ([], "no job ids"),
         (["--file", os.devnull], "no job ids"),
         (["job", "--concurrency", "0"], "0 is not in the range x>=1"),
+        (["job", "--wait", "--max-wait", "5"], "give one of them"),
         (["job", "--max-wait", "-1"], "-1.0 is not in the range x>=0"),
         (["job", "--max-wait", "nan"], "max_wait has to be a number, not nan"),
         (["job", "--file", "/nowhere/at/all"], "No such file"),

@@ -1,5 +1,6 @@
 """What the commands have in common: their options, their client, and how they end."""
 
+import math
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,6 +65,13 @@ max_wait_option = click.option(
 
 
 wait_option = click.option("--wait", is_flag=True, help="Wait for the window as long as it takes, be it days.")
+
+
+def seconds_of(max_wait: float, *, wait: bool) -> float:
+    """How long both options together want to wait."""
+    if wait and max_wait:
+        raise click.UsageError("--wait is as long as it takes, and --max-wait is not: give one of them")
+    return math.inf if wait else max_wait
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Write it as one JSON object to stdout.")

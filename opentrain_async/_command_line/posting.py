@@ -26,7 +26,7 @@ from ..quota import LedgerStore
 from . import output
 from .asking import Asker, answers_in, choices_of
 from .campaign import closing
-from .common import client_of, json_option, ledger_option, max_wait_option, status_of, wait_option
+from .common import client_of, json_option, ledger_option, max_wait_option, seconds_of, status_of, wait_option
 from .signals import Interruption, exit_code, run
 
 
@@ -102,6 +102,7 @@ def post(
     """  # noqa: D301 - \b is click's: what follows it is not wrapped
     if math.isnan(max_wait):
         raise click.UsageError("--max-wait has to be a number of seconds")
+    max_wait = seconds_of(max_wait, wait=wait)
     takes_stdin, stdin = source == "-", cast("TextIO | None", sys.stdin)
     if stdin is None and takes_stdin:
         raise click.UsageError("stdin is closed, so there is no description; --file names one")
@@ -112,7 +113,7 @@ def post(
     errand = Errand(_text_in(source), asker, external_id=external_id, key=key)
     client = client_of(ledger)
     try:
-        outcome = _attempt(errand, client, ledger, math.inf if wait else max_wait)
+        outcome = _attempt(errand, client, ledger, max_wait)
     except Interruption as stopped:
         click.echo(f"Interrupted. {_how_to_go_on(errand)}", err=True)
         ctx.exit(exit_code(stopped))

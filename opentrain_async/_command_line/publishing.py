@@ -1,7 +1,6 @@
 """The commands `publish` and `plan`: many drafts, now and later."""
 
 import logging
-import math
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -30,6 +29,7 @@ from .common import (
     json_option,
     ledger_option,
     max_wait_option,
+    seconds_of,
     status_of,
     told_in_one_line,
     wait_option,
@@ -125,7 +125,8 @@ def publish(
     if not wanted:
         click.echo("There are no drafts.", err=True)
         return
-    orders = Orders(wanted, concurrency, math.inf if wait else max_wait, outage_patience, journal, preflight=preflight)
+    max_wait = seconds_of(max_wait, wait=wait)
+    orders = Orders(wanted, concurrency, max_wait, outage_patience, journal, preflight=preflight)
     client = client_of(ledger)
     with watching.watching(draws=not (as_json and sys.stdout.isatty())) as watch:
         campaign = Campaign(orders, ledger, _write_json if as_json else _keep_quiet, watch.tell)
