@@ -153,7 +153,8 @@ def _side_effects(value: object, kind: Any) -> object:
         case {"dispatched": bool() as dispatched, "status": str() as status}:
             return _effects_of(dispatched, status)
         case _:
-            return _object(SideEffects, SideEffects())(value, kind)
+            effects = cast("SideEffects", _object(SideEffects, SideEffects())(value, kind))
+            return _effects_of(effects.dispatched, effects.status)
 
 
 def _objects(model: type) -> Hook:

@@ -80,6 +80,8 @@ def test_the_results_of_a_run_share_what_is_equal() -> None:
     """A run keeps every result, and nearly all of them had the same effects."""
     one, other = result_of(LIVE), result_of(LIVE | {"jobId": "job_2"})
     assert one.side_effects is other.side_effects
+    one, other = (result_of(LIVE | {"sideEffects": {"dispatched": True}, "jobId": job}) for job in ("job_1", "job_2"))
+    assert one.side_effects is other.side_effects
     assert result_of(LIVE | {"sideEffects": {"dispatched": False}}).side_effects == SideEffects(dispatched=False)
     assert [key.name for key in fields(SideEffects)] == ["dispatched", "status"], "there is more that has to be equal"
 
