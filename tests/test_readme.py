@@ -3,7 +3,7 @@
 import asyncio
 import sys
 import textwrap
-from asyncio.subprocess import PIPE
+from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 from opentrain_async import AsyncOpenTrain
 from opentrain_async.sandbox import Fault, Sandbox
 
-from .command import environment, interrupt
+from .command import end, environment, interrupt
 from .readme import (
     ACCOUNTS,
     ALL_DRAFTS,
@@ -48,6 +48,13 @@ def names_of(example: str) -> dict[str, Any]:
     return names
 
 
+async def started(script: str, sandbox: Sandbox) -> Process:
+    """Begin a script in a process of its own, with the sandbox's credentials."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=environment(sandbox)
+    )
+
+
 @pytest.mark.usefixtures("credentials")
 async def test_the_ten_lines_publish_three_drafts(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     """With a token and a base URL in the environment the first example runs as it stands."""
@@ -64,16 +71,12 @@ async def test_a_ctrl_c_in_the_ten_lines_says_what_was_done_until_then(sandbox: 
     for number in range(3):
         sandbox.draft(f"job_{number + 1}")
     sandbox.fault(Fault.STALL, published=True, job_id="job_3")
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", MAIN, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=environment(sandbox)
-    )
+    process = await started(MAIN, sandbox)
     await until(lambda: len(sandbox.live) == 3)
     told = (await interrupt(process)).err
     assert "until then: " in told
     assert "; to run again is safe" in told
-    again = await asyncio.create_subprocess_exec(sys.executable, "-c", MAIN, stdout=PIPE, env=environment(sandbox))
-    out, _ = await again.communicate()
-    assert out == b"3 drafts: 3 already published\n"
+    assert (await end(await started(MAIN, sandbox))).out == "3 drafts: 3 already published\n"
 
 
 async def test_the_stream_yields_outcomes_as_they_come(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
@@ -155,11 +158,10 @@ async def test_what_happens_is_watched(sandbox: Sandbox, capsys: pytest.CaptureF
 async def test_what_happens_is_traced(sandbox: Sandbox) -> None:
     """The example shows the publish and its request, in a process of its own: tracing is set up for all of one."""
     script = f"import asyncio\n{TRACED}\nasyncio.run(publish_traced(['{sandbox.draft()}']))"
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stdout=PIPE, env=environment(sandbox))
-    out, _ = await process.communicate()
-    assert process.returncode == 0
+    finished = await end(await started(script, sandbox))
+    assert finished.status == 0
     for name in ("opentrain.publish", "POST /api/public/v1/jobs/{jobId}/publish"):
-        assert f'"name": "{name}"' in out.decode()
+        assert f'"name": "{name}"' in finished.out
 
 
 @pytest.mark.usefixtures("credentials")

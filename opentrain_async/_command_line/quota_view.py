@@ -1,8 +1,10 @@
 """What the command `quota` shows."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Literal
 
 from rich.progress_bar import ProgressBar
 from rich.text import Text
@@ -23,6 +25,7 @@ _STATES: Mapping[str, tuple[str, str]] = {
     "unknown": ("in doubt", "magenta"),
     "elsewhere": ("elsewhere", "bright_black"),
 }
+_UNSURE: tuple[Literal["unknown", "elsewhere"], ...] = ("unknown", "elsewhere")
 _SOURCES: Mapping[str | None, str] = {
     "configured": "as this client was told",
     "server": "as the service said on {at}",
@@ -36,7 +39,8 @@ def show(quota: QuotaSnapshot, ledger: LedgerStore, now: datetime) -> None:
     console = output.stdout()
     at = output.when(quota.limit_learned_at) if quota.limit_learned_at else ""
     console.print(Text(f"{quota.used} of {quota.limit or 'an unknown limit'} used", "bold"), end="")
-    unsure = [f"{count} {_STATES[state][0]}" for state in ("unknown", "elsewhere") if (count := _count(quota, state))]
+    counted = Counter(slot.state for slot in quota.slots)
+    unsure = [f"{counted[state]} {_STATES[state][0]}" for state in _UNSURE if counted[state]]
     console.print(f" ({', '.join(unsure)})" if unsure else "", end="")
     console.print("" if quota.remaining is None else f", {quota.remaining} free")
     console.print(f"Limit: {_SOURCES[quota.limit_source].format(at=at)}")
@@ -67,10 +71,6 @@ def as_json(quota: QuotaSnapshot) -> str:
         "next_slot_at": iso(quota.next_slot_at),
         "slots": [{"job_id": slot.job_id, "state": slot.state, "frees_at": iso(slot.frees_at)} for slot in quota.slots],
     })
-
-
-def _count(quota: QuotaSnapshot, state: str) -> int:
-    return sum(slot.state == state for slot in quota.slots)
 
 
 def _row(slot: QuotaSlot, now: datetime) -> tuple[Text | str, ...]:
