@@ -108,34 +108,34 @@ def _should_close(connection: aiohttp.connector.Connection) -> bool:
     protocol, transport = connection.protocol, connection.transport
     if protocol is None or transport is None or protocol.should_close:
         return True
-    # What the system has for it the loop would come to read only when the next request is sent.
+    # The loop would come to read it only when the next request is sent.
     return _has_unread(transport.get_extra_info("socket").fileno())
 
 
-def by_poll(descriptor: int) -> bool:
-    """Whether something can be read from a socket."""
+def has_unread_by_poll(descriptor: int) -> bool:
+    """Whether the system has something for a socket that nobody has read yet, if only the other end's leaving."""
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     return bool(poll.poll(0))
 
 
-def by_select(descriptor: int) -> bool:
+def has_unread_by_select(descriptor: int) -> bool:
     """The same on Windows, which has no poll; elsewhere it is for descriptors below 1024."""
     return bool(select.select([descriptor], [], [], 0)[0])
 
 
-_has_unread = by_poll if hasattr(select, "poll") else by_select
+_has_unread = has_unread_by_poll if hasattr(select, "poll") else has_unread_by_select
 
 
 class _SessionRequest(aiohttp.ClientRequest):
     """Has the session's headers as they are, which aiohttp would put together once more, one by one, for each request.
 
-    Host is among them, as all requests go to one origin, and so is what aiohttp adds where it is missing. What aiohttp
-    adds to these methods by itself is a Content-Type, with a body or without. Should a later aiohttp not ask for all
-    this any more, it does what is left out here.
+    Host is among them, as all requests go to one origin, and so is what aiohttp adds where it is missing. Should a
+    later aiohttp not call these methods any more, it does what they leave out, to the same effect.
     """
 
     POST_METHODS: set[str] = set()  # noqa: RUF012 - as its base class has it
+    """Those for which aiohttp names a Content-Type by itself, with a body or without."""
 
     def update_headers(self, headers: LooseHeaders | None) -> None:
         self.headers = CIMultiDict(headers or ())

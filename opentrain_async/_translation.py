@@ -27,9 +27,9 @@ def translated(error: Exception, *, is_resolving: bool = False) -> OpenTrainErro
         error: What aiohttp raised.
         is_resolving: The host's name was being looked up just then.
     """
-    translated = _class_for(error, is_resolving=is_resolving)
-    translated.__cause__ = AiohttpError(f"{type(error).__name__}: {error}")
-    return translated
+    ours = _class_for(error, is_resolving=is_resolving)
+    ours.__cause__ = AiohttpError(f"{type(error).__name__}: {error}")
+    return ours
 
 
 def _class_for(error: Exception, *, is_resolving: bool) -> OpenTrainError:

@@ -137,7 +137,7 @@ async def test_nor_is_one_that_fills_what_is_read_at_a_time(size: int) -> None:
     }
 
 
-@pytest.mark.parametrize("asked", [_pool.by_poll, _pool.by_select])
+@pytest.mark.parametrize("asked", [_pool.has_unread_by_poll, _pool.has_unread_by_select])
 def test_what_nobody_has_read_is_found_in_either_way(asked: Callable[[int], bool]) -> None:
     """Also the end of the connection, and not everywhere is there a poll."""
     here, there = socket.socketpair()
