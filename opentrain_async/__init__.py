@@ -25,33 +25,33 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from ._client import AsyncOpenTrain
-    from ._journal import Journal
-    from ._plan import PlannedPublish, PublishPlan
-    from ._retry import RetryPolicy
+    from ._client.client import AsyncOpenTrain
+    from ._publish.journal.journal import Journal
+    from ._retry.engine import RetryPolicy
     from .errors import OpenTrainError
     from .models import PublishResult
     from .outcomes import OutcomeStatus, PublishOutcome, PublishProgress, PublishReport
     from .quota import MemoryLedger, QuotaSnapshot, RedisLedger, SQLiteLedger
+    from .quota._plan import PlannedPublish, PublishPlan
 else:
     # Each is imported when it is first asked for (PEP 562): whoever imports one module of this package, as pytest does
     # its plugin in every run, does not import all of it and aiohttp as well. Type checkers must not see how: to them a
     # module that has a `__getattr__` has every name, misspelled ones too.
     _HOMES = {
-        "AsyncOpenTrain": "_client",
-        "Journal": "_journal",
+        "AsyncOpenTrain": "_client.client",
+        "Journal": "_publish.journal.journal",
         "MemoryLedger": "quota",
         "OpenTrainError": "errors",
         "OutcomeStatus": "outcomes",
-        "PlannedPublish": "_plan",
+        "PlannedPublish": "quota._plan",
         "PublishOutcome": "outcomes",
-        "PublishPlan": "_plan",
+        "PublishPlan": "quota._plan",
         "PublishProgress": "outcomes",
         "PublishReport": "outcomes",
         "PublishResult": "models",
         "QuotaSnapshot": "quota",
         "RedisLedger": "quota",
-        "RetryPolicy": "_retry",
+        "RetryPolicy": "_retry.engine",
         "SQLiteLedger": "quota",
     }
 

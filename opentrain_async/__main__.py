@@ -1,6 +1,6 @@
 """``python -m opentrain_async`` is the command line as well."""
 
-from ._cli import main
+from ._cli.main import main
 
 if __name__ == "__main__":
     main()

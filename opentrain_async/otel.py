@@ -10,7 +10,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from ._answers import outcome_of
 from ._version import __version__
 from .errors import ConfigurationError, OpenTrainError
 from .events import (
@@ -24,6 +23,7 @@ from .events import (
     QuotaCounted,
 )
 from .outcomes import OutcomeStatus
+from .outcomes._answer_table import outcome_of
 from .quota import QuotaSnapshot
 
 if TYPE_CHECKING:

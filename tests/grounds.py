@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 from attrs import define, field
 
 from opentrain_async import AsyncOpenTrain, OutcomeStatus
-from opentrain_async._journal_file import _Lock
+from opentrain_async._publish.journal.file import _Lock
 from opentrain_async.quota import AccountLog, LedgerStore, MemoryLedger, RedisLedger, SQLiteLedger
 from opentrain_async.quota._slots import Reservation
 from opentrain_async.sandbox import Sandbox
-from opentrain_async.sandbox._service import WINDOW
+from opentrain_async.sandbox._model.state import WINDOW
 
 from .stepping import Watched
 

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from opentrain_async._clock import Clock, SystemClock
+from opentrain_async._base.clock import Clock, SystemClock
 from opentrain_async.quota import AccountLog, LedgerStore, MemoryLedger, QuotaLedger
 
 T = TypeVar("T")

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from opentrain_async._alarm import Alarm
+from opentrain_async._base.alarm import Alarm
 
 
 class Bell:

@@ -2,7 +2,6 @@
 
 import pytest
 
-from opentrain_async._answers import Ruling, is_bare_denial, is_decisive, is_transient, outcome_of, rule_on
 from opentrain_async.errors import (
     APIError,
     AuthenticationError,
@@ -32,6 +31,14 @@ from opentrain_async.errors import (
     UnexpectedResponseError,
 )
 from opentrain_async.outcomes import OutcomeStatus as Status
+from opentrain_async.outcomes._answer_table import (
+    Ruling,
+    is_bare_denial,
+    is_decisive,
+    is_transient,
+    outcome_of,
+    rule_on,
+)
 
 SCOPES = {"requiredScopes": ["jobs:write"]}
 MODERATED = {"reason": "moderation_blocked", "reasons": ["spam"]}

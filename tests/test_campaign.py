@@ -84,7 +84,7 @@ async def test_F17_a_draft_that_comes_twice_in_a_run_has_one_outcome(sandbox: Sa
 _KILLED = """
 import asyncio, os, signal, sys
 from opentrain_async import AsyncOpenTrain, SQLiteLedger
-from opentrain_async._transport import Transport
+from opentrain_async._service.http.transport import Transport
 from opentrain_async.quota import QuotaLedger
 
 async def die(*_args, **_more):

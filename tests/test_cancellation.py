@@ -14,7 +14,7 @@ import pytest
 from attrs import frozen
 
 from opentrain_async import AsyncOpenTrain, PublishReport, PublishResult
-from opentrain_async._journal_file import JournalFile
+from opentrain_async._publish.journal.file import JournalFile
 from opentrain_async.errors import QuotaExceededError
 from opentrain_async.quota import LedgerStore, MemoryLedger, SQLiteLedger
 from opentrain_async.quota._steps import _SETTLE_SECONDS

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from opentrain_async import AsyncOpenTrain
-from opentrain_async._credentials import path_of_file, read
+from opentrain_async._client.account.credentials import path_of_file, read
 from opentrain_async.errors import (
     APIError,
     AuthenticationError,

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from opentrain_async import AsyncOpenTrain
-from opentrain_async._credentials import path_of_file, read
+from opentrain_async._client.account.credentials import path_of_file, read
 from opentrain_async.errors import ClaimError, ClientClosedError
 from opentrain_async.models import Registration
 from opentrain_async.sandbox import Fault, Sandbox
@@ -88,7 +88,7 @@ async def test_a_token_that_comes_to_who_was_cancelled_is_not_lost(
 @pytest.mark.parametrize("times", [1, 2])
 async def test_who_is_cancelled_waits_no_longer_than_a_moment(times: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer that does not come is given up; who is cancelled once more does not wait for it at all."""
-    monkeypatch.setattr("opentrain_async._claiming.SETTLE_SECONDS", 0.03 if times == 1 else 30)
+    monkeypatch.setattr("opentrain_async._client.account.claim.SETTLE_SECONDS", 0.03 if times == 1 else 30)
     async with peer(sends(then=Then.STALL)) as server, client_of(server.url, claim_token=CLAIM_TOKEN) as client:
         before = asyncio.all_tasks()
         waiting = asyncio.create_task(client.wait_for_claim())
@@ -168,7 +168,7 @@ async def test_a_token_that_comes_as_the_client_is_closed_is_not_lost(sandbox: S
 
 async def test_closing_waits_no_longer_than_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Then whoever waits is told that the client is closed, and that the token may have been delivered."""
-    monkeypatch.setattr("opentrain_async._claiming.SETTLE_SECONDS", 0.03)
+    monkeypatch.setattr("opentrain_async._client.account.claim.SETTLE_SECONDS", 0.03)
     async with peer(sends(then=Then.STALL)) as server, client_of(server.url, claim_token=CLAIM_TOKEN) as client:
         waiting = asyncio.create_task(client.wait_for_claim())
         await server.arrived(1)

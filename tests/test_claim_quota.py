@@ -15,7 +15,7 @@ from opentrain_async.errors import AuthenticationError, QuotaExceededError, Quot
 from opentrain_async.models import Registration
 from opentrain_async.quota import LedgerStore
 from opentrain_async.quota._log import AccountLog
-from opentrain_async.quota._store import Step
+from opentrain_async.quota._stores.protocol import Step
 from opentrain_async.sandbox import Fault, Sandbox
 
 from .peers import AT_ONCE, ONCE, Call, Then, answer, client_of, leave, live, peer

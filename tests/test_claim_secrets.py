@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from opentrain_async import AsyncOpenTrain
-from opentrain_async._credentials import path_of_file
+from opentrain_async._client.account.credentials import path_of_file
 from opentrain_async.errors import ConfigurationError, OpenTrainError
 
 from .peers import ONCE, TOKEN, Behaviour, Then, answer, client_of, peer, sends
@@ -111,7 +111,7 @@ async def test_a_token_that_the_server_echoes_is_not_shown(
 @pytest.mark.parametrize("answered", [b"", answer(GIVEN | GRANTED, length=999)], ids=["waiting", "reading"])
 async def test_no_cancellation_shows_a_token(what: str, answered: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither what was being sent nor what had arrived of the answer is in a frame."""
-    monkeypatch.setattr("opentrain_async._claiming.SETTLE_SECONDS", 0.01)
+    monkeypatch.setattr("opentrain_async._client.account.claim.SETTLE_SECONDS", 0.01)
     async with (
         peer(sends(answered, then=Then.STALL)) as server,
         client_of(server.url, claim_token=CLAIM_TOKEN) as client,

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from opentrain_async import __version__
-from opentrain_async._cli import main
+from opentrain_async._cli.main import main
 from opentrain_async.sandbox import Fault, Sandbox
 
 from .command import Finished, end, interrupt, run, start

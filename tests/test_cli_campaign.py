@@ -25,8 +25,8 @@ from opentrain_async import (
     RetryPolicy,
     SQLiteLedger,
 )
-from opentrain_async._command_line import watching
-from opentrain_async._command_line.campaign import Campaign, Orders
+from opentrain_async._cli.campaign import Campaign, Orders
+from opentrain_async._cli.views import progress_bar
 from opentrain_async.errors import ConnectError
 from opentrain_async.sandbox import Fault, Sandbox
 
@@ -346,7 +346,7 @@ HELD = ConnectError("refused")
 )
 def test_progress_is_one_line(progress: PublishProgress, said: str) -> None:
     """What is done, what is under way, what it waits for, and when it ends."""
-    assert watching.line_of(progress) == said
+    assert progress_bar.line_of(progress) == said
 
 
 def test_off_a_terminal_there_is_a_line_each_ten_seconds(
@@ -355,7 +355,7 @@ def test_off_a_terminal_there_is_a_line_each_ten_seconds(
     """And none before."""
     times = iter([0.0, 0.0, 9.9, 10.0, 10.0, 10.1, 19.9, 20.0, 20.0])
     monkeypatch.setattr(time, "monotonic", lambda: next(times))
-    with watching.watching() as watch:
+    with progress_bar.watching() as watch:
         for _ in range(6):
             watch.tell(_progress())
     monkeypatch.undo()
@@ -367,7 +367,8 @@ def test_the_bar_is_drawn_where_stderr_is_a_terminal() -> None:
     ours, theirs = pty.openpty()
     env = {**command.environment(), "TERM": "xterm", "COLUMNS": "120"}
     code = (
-        "from tests.test_cli_campaign import _progress; from opentrain_async._command_line import watching\n"
+        "from tests.test_cli_campaign import _progress\n"
+        "from opentrain_async._cli.views import progress_bar as watching\n"
         "with watching.watching() as watch: watch.tell(_progress())"
     )
     with subprocess.Popen([command.COMMAND[0], "-c", code], env=env, stdout=subprocess.PIPE, stderr=theirs):

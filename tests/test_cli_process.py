@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 from opentrain_async import AsyncOpenTrain
-from opentrain_async._cli import main
-from opentrain_async._command_line.common import status_of
-from opentrain_async._command_line.signals import Interruption, run
+from opentrain_async._cli.common import status_of
+from opentrain_async._cli.main import main
+from opentrain_async._cli.signals import Interruption, run
 from opentrain_async.errors import (
     AuthenticationError,
     ConnectError,
@@ -64,9 +64,9 @@ async def test_a_stream_that_is_closed_is_no_traceback(closed: str, status: int)
 
 def test_a_module_that_is_missing_from_the_package_itself_is_no_missing_extra() -> None:
     """A broken installation is not blamed on the extra."""
-    finished = _without("opentrain_async._command_line.demonstration", _AS_A_MODULE)
+    finished = _without("opentrain_async._cli.commands.demo", _AS_A_MODULE)
     assert finished.returncode == 1
-    assert "opentrain_async._command_line.demonstration" in finished.stderr.splitlines()[-1]
+    assert "opentrain_async._cli.commands.demo" in finished.stderr.splitlines()[-1]
 
 
 def test_the_library_itself_imports_neither_click_nor_rich() -> None:

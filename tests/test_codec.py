@@ -8,8 +8,9 @@ from attrs import fields
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentrain_async import _codec, _json
-from opentrain_async._validation import validation
+from opentrain_async._base.json import WrongShapeError, decode
+from opentrain_async._service import codec
+from opentrain_async._service.validation import validation
 from opentrain_async.models import Draft, MissingField, PublishResult, SideEffects, Validation
 
 LIVE: dict[str, object] = {
@@ -54,7 +55,7 @@ JSON = st.recursive(
 
 def result_of(payload: object) -> PublishResult:
     """What the JSON of a payload is read as."""
-    return _codec.publish_result(json.dumps(payload).encode())
+    return codec.publish_result(json.dumps(payload).encode())
 
 
 def nested(depth: int) -> bytes:
@@ -113,7 +114,7 @@ def test_null_is_as_good_as_left_out(key: str, read: Callable[[PublishResult], b
 @pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in WRONG.items() for value in values])
 def test_a_wrong_type_is_no_publish_result(key: str, value: object) -> None:
     """Nothing is coerced: the text names the key, and is neither a KeyError nor a TypeError."""
-    with pytest.raises(_json.WrongShapeError) as caught:
+    with pytest.raises(WrongShapeError) as caught:
         result_of(LIVE | {key: value})
     snake = {"jobId": "job_id", "alreadyPublished": "already_published", "jobUrl": "job_url"}
     snake |= {"publishAttemptId": "publish_attempt_id", "sideEffects": "side_effects"}
@@ -125,19 +126,19 @@ def test_a_wrong_type_is_no_publish_result(key: str, value: object) -> None:
 def test_what_decides_has_to_be_there(key: str, left_out: bool) -> None:
     """A body that does not say which job, or whether it was live before, says nothing."""
     payload = {name: value for name, value in LIVE.items() if name != key}
-    with pytest.raises(_json.WrongShapeError, match="required field missing" if left_out else "expected (str|bool)"):
+    with pytest.raises(WrongShapeError, match="required field missing" if left_out else "expected (str|bool)"):
         result_of(payload if left_out else payload | {key: None})
 
 
 def test_what_is_wrong_with_the_effects_is_named_to_the_key() -> None:
     """The effects of a publish are read as strictly as the rest, one key at a time."""
-    with pytest.raises(_json.WrongShapeError, match=r"\$\.side_effects\.status"):
+    with pytest.raises(WrongShapeError, match=r"\$\.side_effects\.status"):
         result_of(LIVE | {"sideEffects": {"dispatched": True, "status": 5}})
 
 
 def test_the_text_of_a_wrong_shape_keeps_the_values_to_itself() -> None:
     """Values may be personal, so the error names keys and types only."""
-    with pytest.raises(_json.WrongShapeError) as caught:
+    with pytest.raises(WrongShapeError) as caught:
         result_of(LIVE | {"jobUrl": ["private"], "warnings": "private"})
     assert "private" not in str(caught.value)
     assert (caught.value.__cause__, caught.value.__suppress_context__) == (None, True)
@@ -163,14 +164,14 @@ def test_a_body_key_of_the_server_does_not_take_the_body_s_place() -> None:
 @pytest.mark.parametrize(("before", "after"), [(b"\xef\xbb\xbf", b""), (b" \r\n\t", b"\n ")])
 def test_blanks_and_a_byte_order_mark_may_stand_around_json(before: bytes, after: bytes) -> None:
     """They are allowed, or at least usual, and change nothing."""
-    assert _codec.publish_result(before + json.dumps(LIVE).encode() + after).job_id == "job_1"
+    assert codec.publish_result(before + json.dumps(LIVE).encode() + after).job_id == "job_1"
 
 
 @pytest.mark.parametrize("body", [b'{"ok": true} {}', b"\xc2\xa0{}", b"{}\x1c", b"\xff{}", '{"a": 1}'.encode("utf-16")])
 def test_anything_else_around_it_is_no_json(body: bytes) -> None:
     """Nor is what is not UTF-8."""
-    with pytest.raises(_json.WrongShapeError, match="no JSON"):
-        _json.decode(body)
+    with pytest.raises(WrongShapeError, match="no JSON"):
+        decode(body)
 
 
 def test_F41_a_status_that_is_new_passes() -> None:
@@ -185,15 +186,15 @@ def test_F41_a_status_that_is_new_passes() -> None:
 )
 def test_what_is_no_json_is_a_wrong_shape(body: bytes) -> None:
     """Also where it is nested without end, or a number longer than Python reads."""
-    with pytest.raises(_json.WrongShapeError, match="no JSON"):
-        _codec.publish_result(body)
+    with pytest.raises(WrongShapeError, match="no JSON"):
+        codec.publish_result(body)
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b"5", b'"job_1"', b"true", b"NaN", nested(50)])
 def test_json_that_is_no_object_is_a_wrong_shape(body: bytes) -> None:
     """What it is instead is said."""
-    with pytest.raises(_json.WrongShapeError, match="expected an object, got"):
-        _codec.publish_result(body)
+    with pytest.raises(WrongShapeError, match="expected an object, got"):
+        codec.publish_result(body)
 
 
 @given(JSON)
@@ -201,7 +202,7 @@ def test_any_json_is_a_result_or_a_wrong_shape(payload: object) -> None:
     """No JSON whatsoever makes reading fail in another way."""
     try:
         read = result_of(payload)
-    except _json.WrongShapeError:
+    except WrongShapeError:
         return
     assert isinstance(payload, dict)
     assert (read.job_id, read.already_published) == (payload["jobId"], payload["alreadyPublished"])
@@ -305,10 +306,10 @@ def test_a_count_that_is_no_whole_number_is_no_count(value: object) -> None:
 def test_F41_a_key_of_another_shape_is_taken_for_one_that_was_left_out() -> None:
     """Whichever it is, of a draft; what decides is there."""
     keys = ("status", "draftUrl", "validation", "normalizedFields", "warnings", "unmappedFields", "lowConfidenceFields")
-    assert _codec.read(Draft, {"jobId": "job_1", **dict.fromkeys(keys, 7)}) == Draft("job_1")
+    assert codec.read(Draft, {"jobId": "job_1", **dict.fromkeys(keys, 7)}) == Draft("job_1")
 
 
 def test_F03_a_200_that_says_it_is_not_ok_is_no_result() -> None:
     """What contradicts itself is not taken for a publish."""
-    with pytest.raises(_json.WrongShapeError, match="ok is false"):
+    with pytest.raises(WrongShapeError, match="ok is false"):
         result_of({**LIVE, "ok": False})

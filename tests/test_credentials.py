@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from opentrain_async import _credentials
-from opentrain_async._credentials import path_of_file
-from opentrain_async._secret import Secret
+from opentrain_async._base.secret import Secret
+from opentrain_async._client.account import credentials
+from opentrain_async._client.account.credentials import path_of_file
 from opentrain_async.errors import ConfigurationError
 from opentrain_async.models import Registration
 
@@ -47,9 +47,9 @@ def files() -> list[str]:
 
 def test_new_credentials_are_for_the_eyes_of_their_owner() -> None:
     """The file has mode 0600 and its directory 0700, and nothing else is left behind."""
-    _credentials.check_writable(force=False)
+    credentials.check_writable(force=False)
     assert files() == []
-    assert _credentials.save(MADE, URL, force=False) == path_of_file()
+    assert credentials.save(MADE, URL, force=False) == path_of_file()
     assert content() == SAVED
     assert files() == ["cli.json"]
     assert stat.S_IMODE(path_of_file().stat().st_mode) == 0o600
@@ -59,7 +59,7 @@ def test_new_credentials_are_for_the_eyes_of_their_owner() -> None:
 def test_credentials_that_anybody_could_read_are_closed_to_them() -> None:
     """The mode of the earlier file is not taken over."""
     write(THEIRS).chmod(0o644)
-    _credentials.save(MADE, URL, force=True)
+    credentials.save(MADE, URL, force=True)
     assert stat.S_IMODE(path_of_file().stat().st_mode) == 0o600
 
 
@@ -68,12 +68,12 @@ def test_the_credentials_of_others_stay(theirs: object, caplog: pytest.LogCaptur
     """Before something is sent they are a reason not to send it; after that the new ones are not saved."""
     write(theirs)
     with pytest.raises(ConfigurationError, match="which are replaced only with force"):
-        _credentials.check_writable(force=False)
-    assert _credentials.save(MADE, URL, force=False) is None
+        credentials.check_writable(force=False)
+    assert credentials.save(MADE, URL, force=False) is None
     assert content() == theirs
     assert "others have saved credentials meanwhile" in caplog.text
-    _credentials.check_writable(force=True)
-    assert _credentials.save(MADE, URL, force=True) == path_of_file()
+    credentials.check_writable(force=True)
+    assert credentials.save(MADE, URL, force=True) == path_of_file()
     assert content() == SAVED
 
 
@@ -82,20 +82,20 @@ def test_what_else_is_in_the_file_is_kept(force: bool) -> None:
     """Keys that this library does not know are another tool's, whatever they hold."""
     others = {"theme": "dark", "seen": ["a", {"b": ["c"]}], "profile": {"name": "x", "n": None}, "n": 1.5}
     write(others | (THEIRS if force else {}))
-    _credentials.check_writable(force=force)
-    assert _credentials.save(MADE, URL, force=force)
+    credentials.check_writable(force=force)
+    assert credentials.save(MADE, URL, force=force)
     assert content() == others | SAVED
-    assert _credentials.replace(MADE.claim_token, Secret("ot_pat_new"))
+    assert credentials.replace(MADE.claim_token, Secret("ot_pat_new"))
     assert content() == others | {"apiToken": "ot_pat_new", "baseUrl": URL}
 
 
 def test_the_token_of_a_claimed_account_takes_the_place_of_the_earlier_one() -> None:
     """The claim token has done its work and goes."""
-    _credentials.save(MADE, URL, force=False)
-    assert _credentials.holds(MADE.claim_token)
-    assert _credentials.replace(MADE.claim_token, Secret("ot_pat_new")) == path_of_file()
+    credentials.save(MADE, URL, force=False)
+    assert credentials.holds(MADE.claim_token)
+    assert credentials.replace(MADE.claim_token, Secret("ot_pat_new")) == path_of_file()
     assert content() == {"apiToken": "ot_pat_new", "baseUrl": URL}
-    assert not _credentials.holds(MADE.claim_token)
+    assert not credentials.holds(MADE.claim_token)
 
 
 @pytest.mark.parametrize("theirs", [None, THEIRS, THEIRS | {"claimToken": "ot_clm_theirs"}, {"claimToken": None}])
@@ -103,8 +103,8 @@ def test_the_file_of_somebody_else_is_left_alone_by_a_claim(theirs: object, capl
     """It is no failure that the new token is not saved there."""
     if theirs is not None:
         write(theirs)
-    assert not _credentials.holds(MADE.claim_token)
-    assert _credentials.replace(MADE.claim_token, Secret("ot_pat_new")) is None
+    assert not credentials.holds(MADE.claim_token)
+    assert credentials.replace(MADE.claim_token, Secret("ot_pat_new")) is None
     assert path_of_file().exists() == (theirs is not None)
     assert theirs is None or content() == theirs
     assert not caplog.records
@@ -115,9 +115,9 @@ def test_a_link_to_the_file_stays_one(tmp_path: Path) -> None:
     real = tmp_path / "dotfiles" / "opentrain.json"
     path_of_file().parent.mkdir(parents=True)
     path_of_file().symlink_to(real)
-    _credentials.check_writable(force=False)
-    assert _credentials.save(MADE, URL, force=False) == real
-    assert _credentials.replace(MADE.claim_token, Secret("ot_pat_new")) == real
+    credentials.check_writable(force=False)
+    assert credentials.save(MADE, URL, force=False) == real
+    assert credentials.replace(MADE.claim_token, Secret("ot_pat_new")) == real
     assert path_of_file().is_symlink()
     assert content() == {"apiToken": "ot_pat_new", "baseUrl": URL}
     assert (files(), list(real.parent.iterdir())) == (["cli.json"], [real])
@@ -129,7 +129,7 @@ def test_a_link_in_a_circle_is_no_file() -> None:
     path_of_file().symlink_to(path_of_file())
     for force in (False, True):
         with pytest.raises(ConfigurationError):
-            _credentials.check_writable(force=force)
+            credentials.check_writable(force=force)
 
 
 @pytest.mark.parametrize("force", [False, True])
@@ -140,18 +140,18 @@ def test_what_cannot_be_written_is_known_before_anything_is_sent(
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "file"))
     with pytest.raises(ConfigurationError, match=r"credentials.*cannot be"):
-        _credentials.check_writable(force=force)
+        credentials.check_writable(force=force)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     path_of_file().mkdir(parents=True)
     with pytest.raises(ConfigurationError, match=r"credentials.*cannot be"):
-        _credentials.check_writable(force=force)
+        credentials.check_writable(force=force)
     monkeypatch.delenv("XDG_CONFIG_HOME")
     monkeypatch.delenv("HOME")
     monkeypatch.setattr(os, "getuid", lambda: 2**31 - 7)
     with pytest.raises(ConfigurationError, match=r"^the credentials cannot be saved: .*home"):
-        _credentials.check_writable(force=force)
-    assert not _credentials.holds(MADE.claim_token)
-    assert _credentials.replace(MADE.claim_token, MADE.access_token) is None
+        credentials.check_writable(force=force)
+    assert not credentials.holds(MADE.claim_token)
+    assert credentials.replace(MADE.claim_token, MADE.access_token) is None
 
 
 @pytest.mark.parametrize("garbage", [b"", b"{", b"[]", b'"ot_pat_made_SECRET"', b"\xff\xff"])
@@ -159,16 +159,16 @@ def test_a_file_that_is_no_json_is_somebody_s(garbage: bytes, caplog: pytest.Log
     """Only by force it is replaced; found out too late, the new credentials are not saved, and that is logged."""
     write(garbage)
     with pytest.raises(ConfigurationError, match="cannot be read"):
-        _credentials.check_writable(force=False)
-    assert not _credentials.holds(MADE.claim_token)
+        credentials.check_writable(force=False)
+    assert not credentials.holds(MADE.claim_token)
     assert not caplog.records
-    assert _credentials.replace(MADE.claim_token, MADE.access_token) is None
-    assert _credentials.save(MADE, URL, force=False) is None
+    assert credentials.replace(MADE.claim_token, MADE.access_token) is None
+    assert credentials.save(MADE, URL, force=False) is None
     assert path_of_file().read_bytes() == garbage
     assert caplog.text.count("the credentials could not be saved") == 2
     assert "SECRET" not in records_of(caplog)
-    _credentials.check_writable(force=True)
-    assert _credentials.save(MADE, URL, force=True)
+    credentials.check_writable(force=True)
+    assert credentials.save(MADE, URL, force=True)
     assert content() == SAVED
 
 
@@ -181,7 +181,7 @@ def test_a_full_disk_loses_nothing_and_shows_nothing(room: int, caplog: pytest.L
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
     try:
-        assert _credentials.save(MADE, URL, force=True) is None
+        assert credentials.save(MADE, URL, force=True) is None
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert (content(), files()) == (theirs, ["cli.json"])
@@ -200,7 +200,7 @@ def test_of_two_who_register_at_once_one_has_the_file() -> None:
         def register(token: str, barrier: threading.Barrier, saved: dict[str, Path | None]) -> None:
             made = Registration(Secret(token), Secret(f"ot_clm_{token}"))
             barrier.wait()
-            saved[token] = _credentials.save(made, URL, force=False)
+            saved[token] = credentials.save(made, URL, force=False)
 
         both = [threading.Thread(target=register, args=(f"{number}{name}", barrier, saved)) for name in "ab"]
         for one in both:
@@ -208,7 +208,7 @@ def test_of_two_who_register_at_once_one_has_the_file() -> None:
         for one in both:
             one.join()
         (winner,) = [token for token, path in saved.items() if path is not None]
-        assert _credentials.read()["apiToken"] == winner
+        assert credentials.read()["apiToken"] == winner
         assert files() == ["cli.json"]
         path_of_file().unlink()
 
@@ -220,23 +220,23 @@ def test_where_files_cannot_be_linked_credentials_are_saved_as_well(monkeypatch:
         raise PermissionError("no links here")
 
     monkeypatch.setattr(os, "link", refuse)
-    assert _credentials.save(MADE, URL, force=False) == path_of_file()
+    assert credentials.save(MADE, URL, force=False) == path_of_file()
     assert (content(), stat.S_IMODE(path_of_file().stat().st_mode), files()) == (SAVED, 0o600, ["cli.json"])
     with pytest.raises(FileExistsError):
-        _credentials._put_first(path_of_file(), path_of_file())
+        credentials._put_first(path_of_file(), path_of_file())
 
 
 def test_whoever_reads_meanwhile_reads_a_whole_file() -> None:
     """A reader in another process sees the one or the other, and never a piece."""
     first = Registration(Secret("first"), Secret("ot_clm_1"))
-    _credentials.save(first, URL, force=True)
+    credentials.save(first, URL, force=True)
     command = [sys.executable, "-c", READER, str(path_of_file())]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as reader:
         assert reader.stdout is not None
         assert reader.stdout.readline() == "ready\n"
         for number in range(100):
-            _credentials.save(Registration(Secret("a" * number * 300), Secret("ot_clm_1")), URL, force=True)
-        _credentials.save(Registration(Secret("last"), Secret("ot_clm_1")), URL, force=True)
+            credentials.save(Registration(Secret("a" * number * 300), Secret("ot_clm_1")), URL, force=True)
+        credentials.save(Registration(Secret("last"), Secret("ot_clm_1")), URL, force=True)
         assert reader.stdout.read().split()[-1] == "last"
     assert reader.returncode == 0
     assert files() == ["cli.json"]

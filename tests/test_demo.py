@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from opentrain_async._command_line import demonstration, output
+from opentrain_async._cli.commands import demo
+from opentrain_async._cli.views import output
 from opentrain_async.errors import (
     ConfigurationError,
     ModerationBlockedError,
@@ -79,7 +80,7 @@ def test_the_demo_says_when_a_deferred_draft_can_go(piped: "subprocess.Completed
 
 async def test_what_the_demo_claims_agrees_with_what_the_service_saw(capsys: pytest.CaptureFixture[str]) -> None:
     """Every draft was asked for as often as its outcome says, and 20 jobs went live."""
-    performance = await demonstration.play()
+    performance = await demo.play()
     seen = Counter(request.job_id for request in performance.requests)
     assert {outcome.job_id: outcome.attempts for outcome in performance.outcomes if outcome.attempts} == seen
     assert (performance.published, performance.unsent, performance.refused) == (20, 5, 0)
@@ -123,9 +124,7 @@ async def test_ctrl_c_ends_the_demo_with_130_and_one_line() -> None:
 
 def test_a_quota_of_which_little_is_known_is_shown_as_well(capsys: pytest.CaptureFixture[str]) -> None:
     """There may be no limit yet, and no slot in the window."""
-    demonstration.show(
-        demonstration.Performance((), (), 0, QuotaSnapshot(limit=None, used=0, remaining=None, next_slot_at=None))
-    )
+    demo.show(demo.Performance((), (), 0, QuotaSnapshot(limit=None, used=0, remaining=None, next_slot_at=None)))
     assert "Quota     0 of an unknown limit used\n" in capsys.readouterr().out
 
 

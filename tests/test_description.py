@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from opentrain_async._description import body_of_description
+from opentrain_async._client.description import body_of_description
 from opentrain_async.errors import ConfigurationError
 
 LOOP: dict[str, object] = {}

@@ -8,8 +8,7 @@ from typing import TypeVar
 import pytest
 
 from opentrain_async import AsyncOpenTrain, MemoryLedger, RetryPolicy, SQLiteLedger
-from opentrain_async._clock import SystemClock
-from opentrain_async._listening import Listener
+from opentrain_async._base.clock import SystemClock
 from opentrain_async.errors import NotFoundError, QuotaLedgerError
 from opentrain_async.events import (
     AttemptFailed,
@@ -25,6 +24,7 @@ from opentrain_async.events import (
     SlotReserved,
     SlotSettled,
 )
+from opentrain_async.events._listener import Listener
 from opentrain_async.quota import LedgerStore, QuotaLedger
 from opentrain_async.sandbox import Fault, Sandbox
 

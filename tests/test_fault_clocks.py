@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from opentrain_async import AsyncOpenTrain, MemoryLedger, RedisLedger, SQLiteLedger
-from opentrain_async._clock import SystemClock
+from opentrain_async._base.clock import SystemClock
 from opentrain_async.sandbox import Sandbox
 
 from .servers import RedisServer

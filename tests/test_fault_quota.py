@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from opentrain_async import AsyncOpenTrain, OutcomeStatus, SQLiteLedger
-from opentrain_async._clock import instant
+from opentrain_async._base.clock import instant
 from opentrain_async.errors import QuotaExceededError
 from opentrain_async.sandbox import Sandbox
 

@@ -11,8 +11,8 @@ import pytest
 
 from opentrain_async import AsyncOpenTrain, OutcomeStatus, RedisLedger
 from opentrain_async.errors import QuotaLedgerError
-from opentrain_async.quota._redis_scripts import READ, SWAP
 from opentrain_async.quota._steps import _SETTLE_SECONDS
+from opentrain_async.quota._stores.redis_scripts import READ, SWAP
 from opentrain_async.sandbox import Sandbox
 
 from . import stores

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from opentrain_async import AsyncOpenTrain, SQLiteLedger
-from opentrain_async._clock import SystemClock
+from opentrain_async._base.clock import SystemClock
 from opentrain_async.errors import QuotaLedgerError
-from opentrain_async.quota import QuotaLedger, _sqlite_file, _steps
+from opentrain_async.quota import QuotaLedger, _steps
+from opentrain_async.quota._stores import sqlite_file
 from opentrain_async.sandbox import Sandbox
 
 from . import stores
@@ -45,8 +46,8 @@ async def test_F29_a_file_that_is_locked_too_long_is_an_error_with_nothing_sent(
     path: Path, store: SQLiteLedger, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever waits is told within the bound; once the lock is gone all is well again."""
-    assert _sqlite_file._BUSY_SECONDS < _steps._STEP_SECONDS  # so that the reason is told, and not that it was slow
-    monkeypatch.setattr(_sqlite_file, "_BUSY_SECONDS", 0.02)
+    assert sqlite_file._BUSY_SECONDS < _steps._STEP_SECONDS  # so that the reason is told, and not that it was slow
+    monkeypatch.setattr(sqlite_file, "_BUSY_SECONDS", 0.02)
     await publish(ledger_on(store), "a")
     await store.close()
     other = locked(path)
@@ -71,7 +72,7 @@ async def test_F29_a_file_that_is_locked_after_a_publish_does_not_change_its_out
     path: Path, store: SQLiteLedger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Its slot goes on counting, and is settled when its job is tried again."""
-    monkeypatch.setattr(_sqlite_file, "_BUSY_SECONDS", 0.02)
+    monkeypatch.setattr(sqlite_file, "_BUSY_SECONDS", 0.02)
     others: list[sqlite3.Connection] = []
 
     async def behave(call: Call) -> None:
@@ -109,10 +110,10 @@ async def test_F29_a_file_in_the_making_is_waited_for(
     other = sqlite3.connect(path, isolation_level=None)
     for statement in lock.split("; "):
         other.execute(statement)
-    monkeypatch.setattr(_sqlite_file, "_BUSY_SECONDS", 0.02)
+    monkeypatch.setattr(sqlite_file, "_BUSY_SECONDS", 0.02)
     with pytest.raises(QuotaLedgerError, match="locked"):
         await ledger_on(store).snapshot()
-    monkeypatch.setattr(_sqlite_file, "_BUSY_SECONDS", 10.0)
+    monkeypatch.setattr(sqlite_file, "_BUSY_SECONDS", 10.0)
     waiting = asyncio.create_task(ledger_on(store).snapshot())
     await asyncio.sleep(0.03)
     other.execute("ROLLBACK")
@@ -171,7 +172,7 @@ _FORK = """
 import asyncio, os, sys
 from opentrain_async import SQLiteLedger
 from opentrain_async.quota import QuotaLedger
-from opentrain_async._clock import SystemClock
+from opentrain_async._base.clock import SystemClock
 
 store = SQLiteLedger(sys.argv[1])
 ledger = QuotaLedger(store, "account", SystemClock(), daily_limit=20, lease=180.0)

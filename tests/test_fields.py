@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentrain_async._fields import DOCUMENTED, body_of, camel, snake
 from opentrain_async.models import DraftFields, MissingField
+from opentrain_async.models._fields import DOCUMENTED, body_of, camel, snake
 
 ENDLESS: list[object] = []
 ENDLESS.append(ENDLESS)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from opentrain_async import AsyncOpenTrain, MemoryLedger, SQLiteLedger
-from opentrain_async._client_core import fingerprint
-from opentrain_async._identity import KnownIdentity
-from opentrain_async._secret import Secret
+from opentrain_async._base.secret import Secret
+from opentrain_async._client.account.identity import KnownIdentity
+from opentrain_async._client.core import fingerprint
 from opentrain_async.errors import (
     AuthenticationError,
     ClientClosedError,

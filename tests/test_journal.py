@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from opentrain_async import AsyncOpenTrain, Journal, OutcomeStatus, PublishOutcome
-from opentrain_async._journal import JournalWriter
-from opentrain_async._journal_file import JournalFile
+from opentrain_async._publish.journal.file import JournalFile
+from opentrain_async._publish.journal.journal import JournalWriter
 from opentrain_async.errors import (
     AuthenticationError,
     JournalError,

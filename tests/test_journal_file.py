@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from opentrain_async import AsyncOpenTrain, Journal, OutcomeStatus, PublishOutcome
-from opentrain_async._journal_file import JournalFile
-from opentrain_async._journal_lines import line_of
+from opentrain_async._publish.journal.file import JournalFile
+from opentrain_async._publish.journal.lines import line_of
 from opentrain_async.errors import (
     ConfigurationError,
     JournalError,
@@ -165,7 +165,9 @@ async def test_F25_a_second_run_on_a_journal_is_refused_and_told_whose_it_is(
 
 
 def _elsewhere(code: str) -> "subprocess.CompletedProcess[str]":
-    imports = "import os, signal; from pathlib import Path; from opentrain_async._journal_file import JournalFile; "
+    imports = (
+        "import os, signal; from pathlib import Path; from opentrain_async._publish.journal.file import JournalFile; "
+    )
     return subprocess.run([sys.executable, "-c", imports + code], capture_output=True, text=True, check=False)
 
 

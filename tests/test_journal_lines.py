@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from opentrain_async import OutcomeStatus, PublishOutcome
 from opentrain_async import errors as all_errors
-from opentrain_async._journal_lines import Line, NotALineError, line_of, read_line
+from opentrain_async._publish.journal.lines import Line, NotALineError, line_of, read_line
 from opentrain_async.errors import (
     NotPublishReadyError,
     OpenTrainError,

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from opentrain_async import AsyncOpenTrain
-from opentrain_async._line import Line, Waiter
+from opentrain_async._base.waiting import Line, Waiter
 from opentrain_async.sandbox import Sandbox
 
 from .stores import SlowStore

@@ -8,9 +8,9 @@ from itertools import pairwise
 import pytest
 
 from opentrain_async import OutcomeStatus, RetryPolicy
-from opentrain_async._flight import Flight
-from opentrain_async._outage import Outage
-from opentrain_async._patience import Patience
+from opentrain_async._publish.flight import Flight
+from opentrain_async._retry.breaker import Outage
+from opentrain_async._retry.callers import Patience
 from opentrain_async.errors import (
     AuthenticationError,
     ConfigurationError,

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opentrain_async import AsyncOpenTrain, Journal, MemoryLedger, PublishPlan, QuotaSnapshot
-from opentrain_async._plan import PlannedPublish, plan
 from opentrain_async.errors import ClientClosedError, ConfigurationError
 from opentrain_async.quota import QuotaSlot
+from opentrain_async.quota._plan import PlannedPublish, plan
 from opentrain_async.sandbox import Sandbox
 
 Connect = Callable[..., AsyncOpenTrain]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from opentrain_async import AsyncOpenTrain
-from opentrain_async._preflight import check_feature, check_scope
+from opentrain_async._client.account.preflight import check_feature, check_scope
 from opentrain_async.errors import (
     AuthenticationError,
     ClientClosedError,

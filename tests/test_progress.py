@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from opentrain_async import AsyncOpenTrain, OutcomeStatus, PublishOutcome, PublishProgress, RetryPolicy
-from opentrain_async._callback import Callback
-from opentrain_async._clock import instant
-from opentrain_async._progress import Obstacle, Progress
+from opentrain_async._base.callback import Callback
+from opentrain_async._base.clock import instant
+from opentrain_async._publish.progress import Obstacle, Progress
 from opentrain_async.errors import ConfigurationError, QuotaExceededError
 from opentrain_async.sandbox import Fault, Sandbox
 
@@ -154,7 +154,7 @@ async def test_F39_a_callback_that_never_returns_does_not_keep_a_run(
     sandbox: Sandbox, connect: Connect, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The run ends without it, and says so."""
-    monkeypatch.setattr("opentrain_async._progress._LAST_SECONDS", 0.02)
+    monkeypatch.setattr("opentrain_async._publish.progress._LAST_SECONDS", 0.02)
 
     async def hang(_: PublishProgress) -> None:
         await asyncio.Event().wait()
@@ -232,7 +232,7 @@ async def test_the_end_is_estimated_from_the_rate(clock: VirtualClock) -> None:
 
 async def test_what_does_not_change_is_told_once_a_second(clock: VirtualClock, monkeypatch: pytest.MonkeyPatch) -> None:
     """And what does, up to ten times."""
-    monkeypatch.setattr("opentrain_async._progress._TICK_SECONDS", 0.0005)
+    monkeypatch.setattr("opentrain_async._publish.progress._TICK_SECONDS", 0.0005)
     told: list[PublishProgress] = []
     async with Progress(told.append, lambda: 30, Obstacle, clock) as progress:
         await until(lambda: len(told) == 3)

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from opentrain_async import AsyncOpenTrain, OutcomeStatus, RetryPolicy
-from opentrain_async._clock import instant
+from opentrain_async._base.clock import instant
 from opentrain_async.errors import QuotaExceededError, RateLimitedError, ServerError
 from opentrain_async.sandbox import Fault, Sandbox
 

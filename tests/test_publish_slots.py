@@ -8,10 +8,10 @@ from email.utils import format_datetime
 import pytest
 
 from opentrain_async import RetryPolicy
-from opentrain_async._clock import instant
-from opentrain_async._flight import Flight
-from opentrain_async._publishing import Publisher, _settlement_after, _settlement_of_one_found_live
-from opentrain_async._retry import Retrier
+from opentrain_async._base.clock import instant
+from opentrain_async._publish.draft import Publisher, _settlement_after, _settlement_of_one_found_live
+from opentrain_async._publish.flight import Flight
+from opentrain_async._retry.engine import Retrier
 from opentrain_async.errors import (
     ConnectError,
     ModerationBlockedError,

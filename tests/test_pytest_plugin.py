@@ -179,11 +179,11 @@ def test_all_is_as_before_once_the_test_is_over(
         import os
         import pytest
         from aioresponses import core
-        from opentrain_async import _client_core
+        from opentrain_async._client import core as client_core
 
         def now():
             environment = {{name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}}
-            return environment, _client_core.SystemClock, core.ClientResponse
+            return environment, client_core.SystemClock, core.ClientResponse
 
         BEFORE = now()
 

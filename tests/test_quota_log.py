@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentrain_async._clock import instant
+from opentrain_async._base.clock import instant
 from opentrain_async.quota import QuotaSlot
 from opentrain_async.quota._log import WINDOW, AccountLog
 from opentrain_async.quota._slots import Busy, Denied, Reservation, Settlement

@@ -11,8 +11,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from opentrain_async import AsyncOpenTrain, RetryPolicy
-from opentrain_async._clock import instant
-from opentrain_async._credentials import path_of_file
+from opentrain_async._base.clock import instant
+from opentrain_async._client.account.credentials import path_of_file
 from opentrain_async.errors import (
     APIError,
     BadRequestError,
@@ -276,7 +276,7 @@ async def test_a_registration_that_was_answered_is_kept_whoever_is_cancelled(mon
         await asyncio.Event().wait()
 
     async with peer(sends(answer(GIVEN))) as server:
-        monkeypatch.setattr("opentrain_async._transport.Transport.close", never_closes)
+        monkeypatch.setattr("opentrain_async._service.http.transport.Transport.close", never_closes)
         async with aiohttp.ClientSession() as session:
             registering = asyncio.create_task(AsyncOpenTrain.register(base_url=server.url, session=session))
             await closing.wait()

@@ -8,12 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opentrain_async import RetryPolicy
-from opentrain_async._answers import is_transient
-from opentrain_async._budget import RetryBudget
-from opentrain_async._flight import Flight
-from opentrain_async._patience import Patience
-from opentrain_async._pause import Pause
-from opentrain_async._retry import Retrier
+from opentrain_async._publish.flight import Flight
+from opentrain_async._retry.budget import RetryBudget
+from opentrain_async._retry.callers import Patience
+from opentrain_async._retry.engine import Retrier
+from opentrain_async._retry.throttle import Pause
 from opentrain_async.errors import (
     ConfigurationError,
     ConnectError,
@@ -23,6 +22,7 @@ from opentrain_async.errors import (
     RateLimitedError,
     ServerError,
 )
+from opentrain_async.outcomes._answer_table import is_transient
 
 from .virtual import VirtualClock
 from .waiting import until

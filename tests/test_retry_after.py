@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from opentrain_async._retry_after import seconds_to_wait
-from opentrain_async._wire import Reply, read_publish
+from opentrain_async._service.answers import Reply, read_publish
+from opentrain_async._service.retry_after import seconds_to_wait
 from opentrain_async.errors import OpenTrainError, QuotaExceededError, RateLimitedError, ServerError
 
 NOW = 1_800_000_000.0

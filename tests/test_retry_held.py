@@ -4,11 +4,11 @@ import asyncio
 from functools import partial
 
 from opentrain_async import RetryPolicy
-from opentrain_async._answers import is_transient
-from opentrain_async._flight import Flight
-from opentrain_async._patience import Patience
-from opentrain_async._retry import Retrier
+from opentrain_async._publish.flight import Flight
+from opentrain_async._retry.callers import Patience
+from opentrain_async._retry.engine import Retrier
 from opentrain_async.errors import NotFoundError, OpenTrainError, RateLimitedError, ServerError, TLSError
+from opentrain_async.outcomes._answer_table import is_transient
 
 from .test_retry import Trial, failing
 from .virtual import GatedClock, VirtualClock

@@ -98,7 +98,7 @@ async def test_a_drip_outlasts_its_reader(sandbox: Sandbox) -> None:
 
 async def test_a_drip_is_whole_in_the_end(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who has the patience gets all of the answer."""
-    monkeypatch.setattr("opentrain_async.sandbox._strike._DRIP_SECONDS", 0.0)
+    monkeypatch.setattr("opentrain_async.sandbox._http.strike._DRIP_SECONDS", 0.0)
     sandbox.fault(Fault.DRIP, published=True)
     status, body, _ = await strike(sandbox, sandbox.draft())
     assert (status, body.endswith(b"}"), b'"alreadyPublished": false' in body) == (200, True, True)

@@ -8,7 +8,7 @@ import pytest
 from aioresponses import CallbackResult, aioresponses
 
 from opentrain_async import AsyncOpenTrain, RetryPolicy, SQLiteLedger
-from opentrain_async._settings import DEFAULT_BASE_URL
+from opentrain_async._client.account.settings import DEFAULT_BASE_URL
 from opentrain_async.errors import ConnectionLostError, NotFoundError
 from opentrain_async.sandbox import Sandbox
 from opentrain_async.testing import make_result

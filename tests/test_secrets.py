@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from opentrain_async import AsyncOpenTrain, RetryPolicy
-from opentrain_async._wire import Request
+from opentrain_async._service.answers import Request
 from opentrain_async.errors import ConfigurationError, OpenTrainError
 
 from .peers import ONCE, TOKEN, Behaviour, Then, answer, client_of, live, peer, sends, unused_port
@@ -96,7 +96,7 @@ async def test_the_transport_s_own_frames_do_not_show_the_token(case: str) -> No
         with pytest.raises(OpenTrainError) as caught:
             await client._transport.send(Request("POST", "/"), 0.03)
     shown = "".join(texts_of(caught.value))
-    assert "_transport.py:send" in shown
+    assert "transport.py:send" in shown
     assert TOKEN not in shown
 
 

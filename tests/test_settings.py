@@ -9,9 +9,9 @@ import pytest
 
 import opentrain_async
 from opentrain_async import AsyncOpenTrain
-from opentrain_async._credentials import path_of_file
-from opentrain_async._secret import Secret, masked
-from opentrain_async._settings import DEFAULT_BASE_URL, resolve
+from opentrain_async._base.secret import Secret, masked
+from opentrain_async._client.account.credentials import path_of_file
+from opentrain_async._client.account.settings import DEFAULT_BASE_URL, resolve
 from opentrain_async.errors import ConfigurationError
 
 PACKAGE = Path(opentrain_async.__file__).parent

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentrain_async import _operations, _validation, models
-from opentrain_async._operations import Operation
-from opentrain_async._secret import Secret
-from opentrain_async._wire import Reply, read_answer
+from opentrain_async import models
+from opentrain_async._base.secret import Secret
+from opentrain_async._service import operations, validation
+from opentrain_async._service.answers import Reply, read_answer
+from opentrain_async._service.operations import Operation
 from opentrain_async.errors import (
     APIError,
     BadRequestError,
@@ -31,16 +32,16 @@ SECRET = Secret("ot_clm_x")
 OPERATIONS: dict[str, Operation[object]] = {
     operation.name: operation  # type: ignore[misc]
     for operation in (
-        _operations.whoami(),
-        _operations.capabilities(),
-        _operations.create_draft({}, "key"),
-        _operations.update_draft("job_1", {}),
-        _operations.jobs_mine(None, None),
-        _operations.update_job("job_1", {}),
-        _operations.close_job("job_1"),
-        _operations.register({}),
-        _operations.start_claim(SECRET, "a@example.com"),
-        _operations.claimed_token(SECRET),
+        operations.whoami(),
+        operations.capabilities(),
+        operations.create_draft({}, "key"),
+        operations.update_draft("job_1", {}),
+        operations.jobs_mine(None, None),
+        operations.update_job("job_1", {}),
+        operations.close_job("job_1"),
+        operations.register({}),
+        operations.start_claim(SECRET, "a@example.com"),
+        operations.claimed_token(SECRET),
     )
 }
 KEYS = [
@@ -272,7 +273,7 @@ def test_what_is_no_finding_is_none(value: object) -> None:
 def test_a_finding_s_path_has_only_steps() -> None:
     """Names and places; whatever else stands there is in `raw`."""
     item = {"path": ["jobTitle", 0, True, None, 1.5, {}], "message": 5, "code": []}
-    (issue,) = _validation.issues({"issues": [item]})
+    (issue,) = validation.issues({"issues": [item]})
     assert (issue, issue.raw) == (Issue(("jobTitle", 0)), item)
 
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
-from opentrain_async._source import Source
+from opentrain_async._publish.source import Source
 from opentrain_async.errors import ConfigurationError
 
 Make = Callable[..., object]

@@ -16,9 +16,10 @@ from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from opentrain_async.quota import LedgerStore, MemoryLedger, QuotaLedger, RedisLedger, SQLiteLedger, _redis_link
+from opentrain_async.quota import LedgerStore, MemoryLedger, QuotaLedger, RedisLedger, SQLiteLedger
 from opentrain_async.quota._log import REMEMBERED
 from opentrain_async.quota._slots import Before, Denied, Reservation, Settlement
+from opentrain_async.quota._stores import redis_link
 
 from .servers import KINDS_OF_REDIS, RedisServer
 from .true_server import ARRIVALS, TrueServer
@@ -234,7 +235,7 @@ def world(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[World]:
     """Three handles on one storage."""
-    monkeypatch.setattr(_redis_link, "_YIELD", 0.0)  # they take turns here, and need not be polite
+    monkeypatch.setattr(redis_link, "_YIELD", 0.0)  # they take turns here, and need not be polite
     world = World(_opener(request.param, tmp_path, redis_of_kind))
     world.stores = [world.open(world.clock) for _ in range(3)]
     yield world

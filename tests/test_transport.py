@@ -7,8 +7,8 @@ from aiohttp import __version__ as aiohttp_version
 from aiohttp.client_proto import ResponseHandler
 
 from opentrain_async import RetryPolicy, __version__
-from opentrain_async._alarm import Alarm
-from opentrain_async._pool import Watch
+from opentrain_async._base.alarm import Alarm
+from opentrain_async._service.http.pool import Watch
 from opentrain_async.errors import ClientClosedError, ConnectionLostError, NotFoundError, UnexpectedResponseError
 
 from .peers import AT_ONCE, TOKEN, Call, Then, answer, client_of, live, peer, sends

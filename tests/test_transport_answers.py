@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from opentrain_async import OutcomeStatus, _pool
+from opentrain_async import OutcomeStatus
+from opentrain_async._service.http import pool
 from opentrain_async.errors import (
     ConnectionLostError,
     NotFoundError,
@@ -137,7 +138,7 @@ async def test_nor_is_one_that_fills_what_is_read_at_a_time(size: int) -> None:
     }
 
 
-@pytest.mark.parametrize("asked", [_pool.has_unread_by_poll, _pool.has_unread_by_select])
+@pytest.mark.parametrize("asked", [pool.has_unread_by_poll, pool.has_unread_by_select])
 def test_what_nobody_has_read_is_found_in_either_way(asked: Callable[[int], bool]) -> None:
     """Also the end of the connection, and not everywhere is there a poll."""
     here, there = socket.socketpair()

@@ -11,7 +11,7 @@ from aiohttp.client_reqrep import ConnectionKey
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from opentrain_async._translation import translated
+from opentrain_async._service.http.translation import translated
 from opentrain_async.errors import (
     ClientClosedError,
     ConnectError,
@@ -123,7 +123,7 @@ def test_a_cause_is_a_plain_copy(raised: Exception) -> None:
     error = translated(raised)
     cause = error.__cause__
     assert cause is not None
-    assert type(cause).__module__ == "opentrain_async._translation"
+    assert type(cause).__module__ == "opentrain_async._service.http.translation"
     assert str(cause).startswith(f"{type(raised).__name__}: ")
     assert (vars(cause), cause.__cause__, cause.__context__, cause.__traceback__) == ({}, None, None, None)
     pickled = pickle.dumps(cause)

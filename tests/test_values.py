@@ -13,12 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
-from opentrain_async import _checks
-from opentrain_async._clock import SystemClock, instant
-from opentrain_async._job_id import checked_job_id
-from opentrain_async._text import one_line
-from opentrain_async._wire import publish_request
-from opentrain_async.errors import ConfigurationError, NotFoundError, QuotaExceededError
+from opentrain_async._base.clock import SystemClock, instant
+from opentrain_async._base.text import one_line
+from opentrain_async._service.answers import publish_request
+from opentrain_async.errors import ConfigurationError, NotFoundError, QuotaExceededError, _checks
+from opentrain_async.errors._job_id import checked_job_id
 from opentrain_async.models import MissingField, PublishResult, SideEffects, Validation
 from opentrain_async.outcomes import OutcomeStatus, PublishOutcome, PublishReport
 

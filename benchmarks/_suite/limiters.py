@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 from typing import Any
 
-from opentrain_async._clock import SystemClock
+from opentrain_async._base.clock import SystemClock
 from opentrain_async.quota import LedgerStore, MemoryLedger, QuotaLedger, RedisLedger, SQLiteLedger
 from opentrain_async.quota._slots import Denied
 

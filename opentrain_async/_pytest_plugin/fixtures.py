@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 if TYPE_CHECKING:
-    from .._client import AsyncOpenTrain
+    from .._client.client import AsyncOpenTrain
     from ..sandbox import Sandbox
 
 
@@ -31,7 +31,7 @@ async def opentrain_sandbox(
     check_is_only_one(request)
     _check_loop(request)
     async with Sandbox() as sandbox:
-        clock = {"opentrain_async._client_core.SystemClock": lambda: sandbox.clock}
+        clock = {"opentrain_async._client.core.SystemClock": lambda: sandbox.clock}
         with secluded(monkeypatch, tmp_path_factory, token=sandbox.token, base_url=sandbox.url, replaced=clock):
             yield sandbox
 
@@ -43,7 +43,7 @@ async def opentrain_client(opentrain_sandbox: "Sandbox") -> "AsyncIterator[Async
     Yields:
         The client; closed after the test.
     """
-    from .._client import AsyncOpenTrain
+    from .._client.client import AsyncOpenTrain
 
     sandbox = opentrain_sandbox
     async with AsyncOpenTrain(sandbox.token, base_url=sandbox.url, clock=sandbox.clock) as client:

@@ -31,7 +31,7 @@ def opentrain_aioresponses(
         pytest.fail("opentrain_aioresponses needs aioresponses: pip install aioresponses", pytrace=False)
     from unittest.mock import Mock
 
-    from .._settings import DEFAULT_BASE_URL
+    from .._client.account.settings import DEFAULT_BASE_URL
     from .seclusion import check_is_only_one, secluded
 
     check_is_only_one(request)

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from .._settings import BASE_URL_VARIABLES, TOKEN_VARIABLES
+from .._client.account.settings import BASE_URL_VARIABLES, TOKEN_VARIABLES
 
 _TOKEN_OF_MCP = "OPENTRAIN_PERSONAL_API_TOKEN"  # noqa: S105 - a name
 """By which the service's own MCP server finds a token (…/docs/developers/mcp/overview/)."""

@@ -49,7 +49,7 @@ from ._api import (
     RateLimitedError,
     ServerError,
 )
-from ._base import (
+from ._tree import (
     ClientClosedError,
     ConfigurationError,
     ConnectError,

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import TypedDict, Unpack, cast
 
-from .._text import one_line
+from .._base.text import one_line
 from ..models import Issue, Validation
-from ._base import Effect, OpenTrainError, names_of
+from ._tree import Effect, OpenTrainError, names_of
 
 
 class _Facts(TypedDict, total=False):

@@ -3,7 +3,6 @@
 Keys that the service adds later are kept in `raw`; values it adds to its enumerations pass as the strings they are.
 """
 
-from .._fields import DraftFields
 from ._account import (
     Account,
     Actor,
@@ -16,6 +15,7 @@ from ._account import (
     TokenGrant,
 )
 from ._draft import Draft, MissingField, UnmappedField, Validation
+from ._fields import DraftFields
 from ._issue import Issue
 from ._job import JOB_STATUSES, ClosedJob, Job, JobPage, JobUpdate, Moderation, ProposalCounts
 from ._publish import PublishResult, SideEffects

@@ -11,7 +11,7 @@ from pathlib import Path
 import attrs
 from attrs import frozen
 
-from .._secret import Secret
+from .._base.secret import Secret
 
 _no_raw: Mapping[str, object] = {}
 _SCOPES_OF_A_CLAIM = frozenset({"proposals:write", "messages:write", "team:write"})

@@ -11,8 +11,8 @@ from typing import cast
 import attrs
 from attrs import frozen
 
-from .._fields import DOCUMENTED, Rule, camel, parsed, rule_for, snake
-from .._text import one_line
+from .._base.text import one_line
+from ._fields import DOCUMENTED, Rule, camel, parsed, rule_for, snake
 
 _no_raw: Mapping[str, object] = {}
 

@@ -2,13 +2,13 @@
 
 from ._ledger import QuotaLedger
 from ._log import AccountLog
-from ._memory import MemoryLedger
-from ._redis import RedisLedger
 from ._slots import Settlement
 from ._snapshot import QuotaSlot, QuotaSnapshot
-from ._sqlite import SQLiteLedger
-from ._state import dump_log, load_log
-from ._store import LedgerStore
+from ._stores.memory import MemoryLedger
+from ._stores.protocol import LedgerStore
+from ._stores.redis import RedisLedger
+from ._stores.serialized import dump_log, load_log
+from ._stores.sqlite import SQLiteLedger
 
 __all__ = [
     "AccountLog",

@@ -11,16 +11,16 @@ from contextlib import suppress
 from functools import cache
 from typing import TypeVar
 
-from .._backoff import doubled
-from .._clock import Clock
-from .._line import Line, Waiter
+from .._base.backoff import doubled
+from .._base.clock import Clock
+from .._base.waiting import Line, Waiter
 from ..errors import QuotaLedgerError
 from ._events import SlotReserved, SlotSettled
 from ._log import AccountLog
 from ._slots import Busy, Denied, Reservation, Settlement
 from ._snapshot import QuotaSnapshot
 from ._steps import Steps
-from ._store import LedgerStore, Step
+from ._stores.protocol import LedgerStore, Step
 from ._watched import WatchedSteps
 
 T = TypeVar("T")

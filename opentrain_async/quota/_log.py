@@ -22,7 +22,7 @@ from typing import Literal
 
 from attrs import Factory, define, evolve, field
 
-from .._clock import instant
+from .._base.clock import instant
 from ._slots import Before, Busy, Denied, Reservation, Settlement, Slot
 from ._snapshot import QuotaSlot, QuotaSnapshot
 

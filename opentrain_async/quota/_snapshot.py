@@ -6,7 +6,7 @@ from typing import Literal
 
 from attrs import field, frozen
 
-from .._clock import instant
+from .._base.clock import instant
 
 
 @frozen

@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 
 from attrs import define, field
 
-from .._alarm import Alarm
-from .._clock import Clock
+from .._base.alarm import Alarm
+from .._base.clock import Clock
 from ._log import AccountLog
-from ._memory import MemoryLedger
-from ._store import LedgerStore, Step
+from ._stores.memory import MemoryLedger
+from ._stores.protocol import LedgerStore, Step
 
 T = TypeVar("T")
 

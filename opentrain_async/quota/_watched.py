@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 
-from .._clock import Clock
+from .._base.clock import Clock
 from ._events import QuotaCounted
 from ._log import AccountLog
 from ._snapshot import QuotaSnapshot
 from ._steps import Steps, T
-from ._store import LedgerStore, Step
+from ._stores.protocol import LedgerStore, Step
 
 _AGAIN_SECONDS = 60.0
 """After which the same count is told once more: another client may have told the same listener another one since."""

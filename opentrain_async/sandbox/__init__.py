@@ -9,11 +9,11 @@ It is written from the service's documentation alone and shares no code with the
 is not hidden by the same mistake of the other.
 """
 
-from ._clock import SandboxClock
-from ._dialect import Dialect
-from ._faults import Fault
-from ._routes import RequestSeen
+from ._http.faults import Fault
+from ._http.routes import RequestSeen
+from ._model.dialect import Dialect
+from ._model.state import BLOCKED_PHRASE
 from ._sandbox import Sandbox, UnknownRouteError
-from ._service import BLOCKED_PHRASE
+from ._time import SandboxClock
 
 __all__ = ["BLOCKED_PHRASE", "Dialect", "Fault", "RequestSeen", "Sandbox", "SandboxClock", "UnknownRouteError"]

@@ -7,15 +7,15 @@ from typing import Self
 
 from aiohttp import web
 
-from ._accounts import CAPABILITIES, Account
-from ._agents import Agents
-from ._clock import SandboxClock
-from ._dialect import Dialect
-from ._faults import Fault, FaultPlan, PlannedFault, fault_named
-from ._fields import COMPLETE, camel
-from ._operations import operations
-from ._routes import RequestSeen, Routes
-from ._service import Service
+from ._http.faults import Fault, FaultPlan, PlannedFault, fault_named
+from ._http.routes import RequestSeen, Routes
+from ._model.accounts import CAPABILITIES, Account
+from ._model.agents import Agents
+from ._model.catalogue import operations
+from ._model.dialect import Dialect
+from ._model.draft_fields import COMPLETE, camel
+from ._model.state import Service
+from ._time import SandboxClock
 
 
 class UnknownRouteError(AssertionError):

@@ -23,9 +23,9 @@ them. With pytest and pytest-asyncio:
 The handles are not closed by the checks; keep them in your fixture if they have to be.
 """
 
-from ._errors import make_error
 from ._ledger_checks import CHECKS, OpenStore
-from ._values import make_draft, make_job, make_outcome, make_quota, make_report, make_result
+from ._made_errors import make_error
+from ._made_values import make_draft, make_job, make_outcome, make_quota, make_report, make_result
 
 __all__ = [
     "CHECKS",

@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from .._answers import is_bare_denial, outcome_of, rule_on
-from .._job_id import checked_job_id
 from ..errors import ConfigurationError, OpenTrainError, PreflightError
+from ..errors._job_id import checked_job_id
 from ..outcomes import OutcomeStatus
+from ..outcomes._answer_table import is_bare_denial, outcome_of, rule_on
 
 LIVE = {OutcomeStatus.PUBLISHED, OutcomeStatus.ALREADY_PUBLISHED}
 _LEFT_BY_A_RUN = {OutcomeStatus.NOT_SENT, OutcomeStatus.UNKNOWN}

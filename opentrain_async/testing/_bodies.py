@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from .._fields import camel, rule_for, snake
+from ..models._fields import camel, rule_for, snake
 
 Body = Mapping[str, object]
 

@@ -1,0 +1,1 @@
+"""What every room stands on: time, tasks, waiting, text, secrets, JSON and callbacks."""

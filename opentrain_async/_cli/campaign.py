@@ -1,0 +1,127 @@
+"""A run of the command line: publishes drafts, tells each outcome as it comes, and can be stopped in good order."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from pathlib import Path
+
+from attrs import frozen
+
+from .._client.client import AsyncOpenTrain
+from .._publish.progress import OnProgress
+from .._publish.stream import PublishStream
+from ..outcomes import PublishOutcome, PublishReport
+from ..outcomes._answer_table import is_final
+from ..quota import LedgerStore
+
+
+@frozen
+class Orders:
+    """What is wanted of a run.
+
+    Attributes:
+        ids: The drafts, each once.
+        concurrency: How many at once.
+        max_wait: Seconds to wait for the quota's window.
+        outage_patience: Seconds to be held in an outage.
+        journal: Where it is written down, and gone on with.
+        grace: Seconds for what is being sent, once it is stopped.
+        preflight: Ask first what would refuse all of them.
+    """
+
+    ids: tuple[str, ...]
+    concurrency: int
+    max_wait: float
+    outage_patience: float
+    journal: Path | None
+    grace: float = 10.0
+    preflight: bool = False
+
+
+class Campaign:
+    """One run.
+
+    Args:
+        orders: What is wanted.
+        ledger: To be closed with the run.
+        tell: What to do with an outcome.
+        on_progress: What to do with how far it is.
+
+    Attributes:
+        orders: What is wanted.
+        is_stopped: It was stopped before its end.
+    """
+
+    def __init__(
+        self,
+        orders: Orders,
+        ledger: LedgerStore,
+        tell: Callable[[PublishOutcome], None],
+        on_progress: OnProgress,
+    ) -> None:
+        self.is_stopped = False
+        self.orders = orders
+        self._ledger = ledger
+        self._tell = tell
+        self._on_progress = on_progress
+        self._seen: dict[str, PublishOutcome] = {}
+        self._stream: PublishStream | None = None
+        self._closing: asyncio.Task[None] | None = None
+
+    async def run(self, client: AsyncOpenTrain) -> None:
+        """Publish the drafts. An outcome that cannot be written ends the run: nobody would know what it did.
+
+        Raises:
+            OSError: One could not be written.
+        """
+        orders = self.orders
+        self._client = client
+        async with closing(self._ledger), client:
+            if self.is_stopped:
+                return
+            self._stream = client.publish_stream(
+                orders.ids,
+                concurrency=orders.concurrency,
+                max_wait=orders.max_wait,
+                outage_patience=orders.outage_patience,
+                journal=orders.journal,
+                preflight=orders.preflight,
+                on_progress=self._on_progress,
+            )
+            async with self._stream as outcomes:
+                async for outcome in outcomes:
+                    self._seen[outcome.job_id] = outcome
+                    self._tell(outcome)
+
+    def stop(self) -> None:
+        """Take no more drafts, and come to an end with what is being sent; what outlasts the grace is in doubt."""
+        self.is_stopped = True
+        if self._stream is not None:
+            self._stream.stop()
+        asyncio.get_running_loop().call_later(self.orders.grace, self._close)
+
+    def _close(self) -> None:
+        self._closing = asyncio.ensure_future(self._client.close())
+
+    @property
+    def earlier(self) -> int:
+        """How many drafts were left out, as earlier runs have settled them."""
+        return len(self.report.outcomes) - len(self._seen)
+
+    @property
+    def left(self) -> int:
+        """For how many drafts there is something left to be done."""
+        return len(self.orders.ids) - sum(is_final(outcome) for outcome in self.report.outcomes)
+
+    @property
+    def report(self) -> PublishReport:
+        """What has become of the drafts so far, in their order; of what an earlier run has done, too."""
+        if self._stream is None:
+            return PublishReport()
+        known = [self._seen.get(job_id) or self._stream.earlier(job_id) for job_id in self.orders.ids]
+        return PublishReport(tuple(outcome for outcome in known if outcome is not None), self._stream.stopped_by)
+
+
+def closing(ledger: LedgerStore) -> AbstractAsyncContextManager[object]:
+    """A block with which the ledger is closed, if it is one that can be."""
+    return ledger if isinstance(ledger, AbstractAsyncContextManager) else nullcontext()

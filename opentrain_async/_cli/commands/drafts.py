@@ -1,0 +1,87 @@
+"""The command `drafts`, and the ids of all drafts for those who publish them."""
+
+import json
+
+import click
+from rich.text import Text
+
+from ..._base.clock import iso
+from ..._base.text import one_line
+from ..._client.client import AsyncOpenTrain
+from ...errors import OpenTrainError
+from ...models import JOB_STATUSES, Job
+from ...quota import MemoryLedger
+from ..common import client_of, told_in_one_line
+from ..signals import run
+from ..views import output
+
+
+@click.command()
+@click.option(
+    "--status",
+    type=click.Choice([*JOB_STATUSES, "all"], case_sensitive=False),
+    default="DRAFT",
+    show_default=True,
+    help="Which jobs.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object a line to stdout, as they come.")
+def drafts(status: str, as_json: bool) -> None:
+    """List the account's drafts, newest first; or its jobs in another state.
+
+    \b
+    Exit status:
+      0    listed
+      2    misuse
+      3    it could not run: credentials, or network
+    """  # noqa: D301 - \b is click's: what follows it is not wrapped
+    client = client_of(MemoryLedger())
+    with told_in_one_line(OpenTrainError):
+        jobs = run(_listed(client, None if status == "all" else status, as_json=as_json))
+    if as_json:
+        return
+    rows = output.table_of_jobs()
+    rows.add_column("Status", no_wrap=True)
+    rows.add_column("Changed", no_wrap=True)
+    rows.add_column("Title", overflow="fold")
+    for job in jobs:
+        changed = job.updated_at or job.created_at
+        at = output.when(changed) if changed else ""
+        rows.add_row(one_line(job.id), one_line(job.status), at, Text(one_line(job.title or "")))
+    if jobs:
+        output.print_rows(rows)
+    output.stdout().print(f"{len(jobs)} {'job' if len(jobs) == 1 else 'jobs'}")
+
+
+async def _listed(client: AsyncOpenTrain, status: str | None, *, as_json: bool) -> list[Job]:
+    jobs: list[Job] = []
+    async with client:
+        async for job in client.iter_jobs(status):
+            if as_json:
+                click.echo(_json_of(job))
+            else:
+                jobs.append(job)
+    return jobs
+
+
+def _json_of(job: Job) -> str:
+    return json.dumps({
+        "job_id": job.id,
+        "status": job.status,
+        "title": job.title,
+        "created_at": iso(job.created_at),
+        "updated_at": iso(job.updated_at),
+        "job_url": job.job_url,
+    })
+
+
+def ids_of_all_drafts() -> list[str]:
+    """The ids of all drafts of the account, oldest first; read to the end before anything is published.
+
+    A list that shrinks while it is read leaves drafts out.
+
+    Raises:
+        CannotRunError: They are not to be had.
+    """
+    client = client_of(MemoryLedger())
+    with told_in_one_line(OpenTrainError):
+        return [job.id for job in reversed(run(_listed(client, "DRAFT", as_json=False)))]

@@ -1,0 +1,232 @@
+"""The commands `publish` and `plan`: many drafts, now and later."""
+
+import logging
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TextIO
+
+import click
+
+from ..._client.client import AsyncOpenTrain
+from ...errors import APIError, ConfigurationError, JournalError, QuotaLedgerError, ResponseError, TransportError
+from ...outcomes import PublishOutcome
+from ...outcomes._answer_table import is_transient
+from ...quota import LedgerStore
+from ..campaign import Campaign, Orders
+from ..common import (
+    SOME_NOT,
+    CannotRunError,
+    client_of,
+    json_option,
+    ledger_option,
+    max_wait_option,
+    seconds_of,
+    status_of,
+    told_in_one_line,
+    wait_option,
+    with_client,
+)
+from ..signals import Interruption, exit_code, run
+from ..views import output, plan_view, progress_bar
+from .drafts import ids_of_all_drafts
+
+_MAY_BE_LIVE = "Drafts that had been begun may be live."
+_ONCE_MORE = "Run the same command again: none is charged twice."
+
+_file_option = click.option(
+    "--file",
+    "source",
+    type=click.File(encoding="utf-8-sig", errors="backslashreplace"),
+    help="Read more ids, one a line, from this file, or from stdin if it is '-'. Blank lines, and those that begin "
+    "with '#', are left out.",
+)
+
+
+_all_drafts_option = click.option(
+    "--all-drafts", is_flag=True, help="All drafts of the account, oldest first; they are listed before."
+)
+
+
+@click.command()
+@click.argument("ids", nargs=-1)
+@_file_option
+@_all_drafts_option
+@click.option(
+    "--preflight",
+    is_flag=True,
+    help="Ask first whether publishing is switched on and the token may do it; if not, stop.",
+)
+@click.option(
+    "--concurrency",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="How many at once; no more than 100 are.",
+)
+@max_wait_option
+@wait_option
+@click.option(
+    "--outage-patience",
+    type=click.FloatRange(min=0),
+    default=900,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long the run is held while the service is down.",
+)
+@click.option(
+    "--journal",
+    type=click.Path(path_type=Path),
+    help="Write each outcome down in this file as it comes, and go on with what is in it: drafts that are live or were "
+    "rejected are left out.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object a line to stdout, as the outcomes come.")
+@ledger_option
+@click.pass_context
+def publish(
+    ctx: click.Context,
+    ids: tuple[str, ...],
+    source: TextIO | None,
+    all_drafts: bool,
+    preflight: bool,
+    concurrency: int,
+    max_wait: float,
+    wait: bool,
+    outage_patience: float,
+    journal: Path | None,
+    as_json: bool,
+    ledger: LedgerStore,
+) -> None:
+    """Publish the drafts with these IDS, within the account's daily quota.
+
+    It can be repeated safely: a job that is live stays so, and is charged once. With --journal or --wait Ctrl-C and
+    SIGTERM stop it in good order: no more drafts are taken, and what is being sent comes to its end.
+
+    The API token is taken from OT_API_TOKEN or OPENTRAIN_API_TOKEN, or from opentrain/cli.json in XDG_CONFIG_HOME or
+    ~/.config, and the base URL from OT_API_BASE_URL or OPENTRAIN_API_BASE_URL, or from the same file. A token is no
+    option: what is on a command line can be read by others.
+
+    \b
+    Exit status:
+      0    every draft is live
+      1    some are not, or it was stopped in good order
+      2    misuse
+      3    it could not run: credentials, network, the quota ledger, or the journal
+      130  Ctrl-C (143: SIGTERM)
+    """  # noqa: D301 - \b is click's: what follows it is not wrapped
+    wanted = _wanted(ids, source, all_drafts=all_drafts)
+    if not wanted:
+        click.echo("There are no drafts.", err=True)
+        return
+    max_wait = seconds_of(max_wait, wait=wait)
+    orders = Orders(wanted, concurrency, max_wait, outage_patience, journal, preflight=preflight)
+    client = client_of(ledger)
+    with progress_bar.watching(draws=not (as_json and sys.stdout.isatty())) as watch:
+        campaign = Campaign(orders, ledger, _write_json if as_json else _keep_quiet, watch.tell)
+        interruption = _run(campaign, client, watch, is_gentle=wait or journal is not None)
+    if not as_json:
+        output.print_report(campaign.report)
+    if told := _how_it_ended(campaign, interruption, as_json=as_json):
+        click.echo(told, err=True)
+    if interruption is not None:
+        ctx.exit(exit_code(interruption))
+    ctx.exit(SOME_NOT if campaign.is_stopped and campaign.left else status_of(campaign.report))
+
+
+@click.command()
+@click.argument("ids", nargs=-1)
+@_file_option
+@_all_drafts_option
+@click.option("--journal", type=click.Path(path_type=Path), help="Leave out what a run with it would leave out.")
+@json_option
+@ledger_option
+def plan(
+    ids: tuple[str, ...],
+    source: TextIO | None,
+    all_drafts: bool,
+    journal: Path | None,
+    as_json: bool,
+    ledger: LedgerStore,
+) -> None:
+    """Show when each of the drafts with these IDS could go, given the quota as the ledger knows it.
+
+    Sends nothing to the service, but what lists the drafts of --all-drafts. A draft that turns out to be live, or is
+    refused, uses up no slot; then those after it go earlier.
+
+    \b
+    Exit status:
+      0    shown
+      2    misuse
+      3    it could not run: credentials, the quota ledger, or the journal
+    """  # noqa: D301 - \b is click's: what follows it is not wrapped
+    wanted = _wanted(ids, source, all_drafts=all_drafts)
+    with told_in_one_line(QuotaLedgerError, JournalError, ConfigurationError):
+        planned = run(with_client(ledger, client_of(ledger), lambda client: client.plan(wanted, journal=journal)))
+    if as_json:
+        click.echo(plan_view.as_json(planned))
+    else:
+        plan_view.show(planned)
+
+
+def _write_json(outcome: PublishOutcome) -> None:
+    click.echo(output.json_line(outcome))  # which flushes, for whoever follows the run
+
+
+def _keep_quiet(_outcome: PublishOutcome) -> None:
+    """The table tells of it."""
+
+
+def _run(
+    campaign: Campaign, client: AsyncOpenTrain, watch: progress_bar.Watch, *, is_gentle: bool
+) -> Interruption | None:
+    """Run to the end; returns what interrupted it, if it was not stopped in good order."""
+
+    def stop() -> None:
+        campaign.stop()
+        with suppress(OSError):  # nobody may be there any more to be told
+            watch.say(
+                f"Stopping: no more drafts are taken, what is being sent has {campaign.orders.grace:g} s. "
+                "Once more ends it at once."
+            )
+
+    # The report tells what became of the drafts; without a handler each retry would be a line on stderr.
+    logging.getLogger("opentrain_async").addHandler(logging.NullHandler())
+    try:
+        run(campaign.run(client), stop if is_gentle else None)
+    except ConfigurationError as error:
+        raise click.UsageError(str(error)) from None
+    except (JournalError, APIError, TransportError, ResponseError) as error:
+        raise CannotRunError(str(error)) from None
+    except Interruption as stopped:
+        return stopped
+    return None
+
+
+def _how_it_ended(campaign: Campaign, interruption: Interruption | None, *, as_json: bool) -> str:
+    """What the table does not say: why it ended early, and how to go on."""
+    report, wanted = campaign.report, len(campaign.orders.ids)
+    if interruption is not None:
+        return f"Interrupted after {len(report.outcomes)} of {wanted}. {_MAY_BE_LIVE} {_ONCE_MORE}"
+    if campaign.is_stopped:
+        return f"Stopped, and {campaign.left} of {wanted} are left. {_ONCE_MORE}"
+    if as_json:
+        return str(report)
+    if report.stopped_by is None:
+        return f"{campaign.earlier} of them are from earlier runs, by the journal." if campaign.earlier else ""
+    patience = campaign.orders.outage_patience
+    why = f", as there was no answer for {patience:g} s" if is_transient(report.stopped_by) else ""
+    return f"The run stopped{why}: {report.stopped_by}"
+
+
+def _wanted(ids: tuple[str, ...], source: TextIO | None, *, all_drafts: bool = False) -> tuple[str, ...]:
+    """The ids of the arguments, of the file and of the account's list, each once; with the list there may be none."""
+    given = [*ids, *_ids_in(source)]
+    if not given and not all_drafts:
+        raise click.UsageError("no job ids: give some as arguments, or in a --file; or --all-drafts")
+    return tuple(dict.fromkeys([*given, *(ids_of_all_drafts() if all_drafts else [])]))
+
+
+def _ids_in(source: TextIO | None) -> list[str]:
+    """One id a line. A byte that is no UTF-8 is escaped, so that its line is rejected and not the whole file."""
+    lines = [line.strip() for line in source or ()]
+    return [line for line in lines if line and not line.startswith("#")]

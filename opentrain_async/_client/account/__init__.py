@@ -1,0 +1,1 @@
+"""The account that calls: its settings, credentials, identity and claim."""

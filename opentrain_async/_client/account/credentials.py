@@ -1,0 +1,185 @@
+"""The credentials file that the service's own tools share: read, and written without harm to what others keep there.
+
+Source: https://www.opentrain.ai/docs/developers/cli/overview/.
+"""
+
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
+from typing import cast
+
+from ..._base.secret import Secret, masked
+from ...errors import ConfigurationError
+from ...models import Registration
+
+_logger = logging.getLogger("opentrain_async")
+
+API_TOKEN, BASE_URL, CLAIM_TOKEN = "apiToken", "baseUrl", "claimToken"
+
+
+def path_of_file() -> Path:
+    """The credentials file that the service's own tools share (…/docs/developers/cli/overview/).
+
+    Raises:
+        RuntimeError: The user has no home, as in many a container.
+    """
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "opentrain" / "cli.json"
+
+
+def read() -> Mapping[str, object]:
+    """The saved credentials; every string in them is a secret from the moment it is read."""
+    problem = "it holds no JSON object"
+    try:
+        path = path_of_file()
+    except RuntimeError:
+        return {}
+    try:
+        saved: object = json.loads(path.read_bytes(), object_pairs_hook=_with_secrets)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        saved, problem = None, type(error).__name__
+    if not isinstance(saved, dict):
+        saved = None  # it may be the token itself
+        raise ConfigurationError(f"the credentials file {path} cannot be read: {problem}")
+    return cast("Mapping[str, object]", saved)
+
+
+def _with_secrets(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """An object with its strings as secrets."""
+    return {key: _as_secrets(value) for key, value in pairs}
+
+
+def _as_secrets(value: object) -> object:
+    """The same of what is in lists; what is in objects has been done by then."""
+    if isinstance(value, list):
+        return [_as_secrets(item) for item in cast("list[object]", value)]
+    return masked(value)
+
+
+def check_writable(*, force: bool) -> None:
+    """See that new credentials can be saved, before they are asked for: they are delivered once.
+
+    Raises:
+        ConfigurationError: There are credentials already and *force* is not set, or nothing can be written there.
+    """
+    if not force and _are_in(read()):
+        raise ConfigurationError(
+            f"there are credentials in {path_of_file()}, which are replaced only with force (--force, force=True)"
+        )
+    try:
+        real = path_of_file().resolve()
+        if real.is_dir() or real.is_symlink():  # which a link in a circle still is
+            raise IsADirectoryError(f"{real} is no file")
+        _new_file(real).unlink()
+    except (OSError, RuntimeError) as error:
+        raise ConfigurationError(f"the credentials cannot be saved: {error}") from None
+
+
+def _are_in(saved: Mapping[str, object]) -> bool:
+    """Whether something would be lost: a token, or what an account can be claimed with."""
+    return saved.get(API_TOKEN) is not None or saved.get(CLAIM_TOKEN) is not None
+
+
+def save(made: Registration, base_url: str, *, force: bool) -> Path | None:
+    """Save the tokens of a new account. Those of others stay as they are unless *force* is set.
+
+    What else is in the file stays there, unless *force* replaces one that cannot be read.
+
+    Returns:
+        The file; `None` where it was not written, which is logged if it was to be: the tokens are not to be lost for
+        that.
+    """
+    content = {API_TOKEN: made.access_token, BASE_URL: base_url, CLAIM_TOKEN: made.claim_token}
+    with _logged():
+        saved: Mapping[str, object] = {}
+        is_first = not force and not path_of_file().exists()  # before it is read: what comes then is somebody else's
+        with suppress(ConfigurationError) if force else nullcontext():
+            saved = read()
+        with suppress(FileExistsError):
+            if force or not _are_in(saved):
+                return _write({**saved, **content}, is_first=is_first)
+        _logger.warning("others have saved credentials meanwhile: the new ones were not saved")
+    return None
+
+
+def holds(claim_token: Secret) -> bool:
+    """Whether the saved credentials are those of the account for which that claim token was made."""
+    with suppress(ConfigurationError):  # of whoever it is that keeps such a file there
+        return read().get(CLAIM_TOKEN) == claim_token
+    return False
+
+
+def replace(claim_token: Secret, token: Secret) -> Path | None:
+    """Put the token of a claimed account in the place of the one for which that claim token was made.
+
+    Returns:
+        The file; `None` where it is of others, or could not be written, which is logged.
+    """
+    with _logged():
+        saved = dict(read())
+        if saved.pop(CLAIM_TOKEN, None) == claim_token:
+            return _write({**saved, API_TOKEN: token})
+    return None
+
+
+@contextmanager
+def _logged() -> Generator[None, None, None]:
+    try:
+        yield
+    except (OSError, RuntimeError, ConfigurationError):
+        _logger.warning("the credentials could not be saved", exc_info=True)
+
+
+def _write(content: Mapping[str, object], *, is_first: bool = False) -> Path:
+    """Write the file in one step, for its owner's eyes only: who reads meanwhile has the old one or the new one.
+
+    Raises:
+        FileExistsError: It was to be the first one, and somebody else's is there by now.
+    """
+    real = path_of_file().resolve()
+    text = Secret(json.dumps(content, indent=2))
+    new = _new_file(real)
+    try:
+        with new.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        if is_first:
+            _put_first(new, real)
+        else:
+            new.replace(real)
+    except BaseException:
+        with suppress(OSError):
+            new.unlink()
+        raise
+    return real
+
+
+def _put_first(new: Path, real: Path) -> None:
+    """Give a file its name, if nobody else has that.
+
+    Raises:
+        FileExistsError: Somebody has.
+    """
+    try:
+        real.hardlink_to(new)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links: there, for a moment, the file is empty
+        real.touch(mode=0o600, exist_ok=False)
+        new.replace(real)
+    else:
+        new.unlink()
+
+
+def _new_file(path: Path) -> Path:
+    """An empty file beside that one, which nobody else may read; its directory is made where it is missing."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".cli.json.")
+    os.close(descriptor)
+    return Path(name)

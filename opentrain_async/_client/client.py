@@ -1,0 +1,126 @@
+"""The client: what a caller sees. It checks what it is given and hands it on; it has no logic of its own."""
+
+import aiohttp
+from attrs import evolve
+
+from .._base.clock import Clock
+from .._base.secret import Secret, masked
+from .._publish.draft import Publisher, telling
+from .._publish.single_flight import Flights
+from .._retry.engine import Retrier, RetryPolicy
+from .._service.call import Caller
+from .._service.http.transport import transports
+from ..errors import _checks
+from ..events import OnEvent
+from ..events._listener import Listener
+from ..quota import LedgerStore, MemoryLedger, QuotaLedger
+from .account.claim import ClaimWatch
+from .account.identity import KnownIdentity
+from .account.settings import resolve
+from .core import checked_clock, fingerprint
+from .drafts import Posting
+from .onboarding import Onboarding
+
+_LEASE_MARGIN = 60.0
+"""Seconds by which a reservation outlives the retry deadline before it is taken for abandoned."""
+
+
+class AsyncOpenTrain(Posting, Onboarding):
+    """Posts jobs to OpenTrain: makes drafts, fills their gaps, and publishes them within the account's daily quota.
+
+    Use it as ``async with AsyncOpenTrain() as client:``, or `close` it. It belongs to the event loop in which it is
+    first used. Nothing is opened or sent before the first call, and one client serves any number of tasks.
+
+    A job id is 1 to 128 of ``A-Z a-z 0-9 . _ ~ -``, and neither ``.`` nor ``..``.
+
+    Args:
+        token: The API token (``ot_pat_…``). `None`: the environment's ``OT_API_TOKEN`` or
+            ``OPENTRAIN_API_TOKEN``, then ``opentrain/cli.json`` in ``$XDG_CONFIG_HOME`` or ``~/.config``, which the
+            service's own tools write (https://www.opentrain.ai/docs/developers/cli/overview/).
+        base_url: The origin, https except on loopback. `None`: ``OT_API_BASE_URL`` or
+            ``OPENTRAIN_API_BASE_URL``, then, if the token came from there, the file's; then the service's own.
+        ledger: Where the account's publishes are counted; borrowed. `None`: a `MemoryLedger` of this client's.
+        daily_limit: The account's publishes in any 24 hours, from 1. `None` learns it, at the cost of one
+            refusal a day at most. The server's word lowers it.
+        account: The account's name in the ledger. ``"auto"``: its organisation's id, which all its tokens have in
+            common; one `whoami` for the client's life, before the quota is first looked at. `None`: a fingerprint of
+            the token, so that a new token starts from nothing, unless it comes by `wait_for_claim`.
+        claim_token: What `start_claim` and `wait_for_claim` need (``ot_clm_…``). `None`: the saved one, if the token
+            is the saved one, too.
+        retry: What is tried again, how often, for how long.
+        timeout: Seconds, above 0, for one attempt once it has a connection.
+        connect_timeout: Seconds, above 0, to get a connection, from the pool or anew. Nothing was sent when it fails.
+        max_connections: The size of the connection pool, from 1.
+        session: An aiohttp session to borrow. It is never closed or reconfigured; its own pool and settings hold,
+            and *timeout* and *connect_timeout* bound an attempt together. Nor can its pool be looked at: a retry may go
+            over a kept connection that is as dead, and an error that a server sends twice over a kept connection is
+            taken for the answer to the next request on it, another draft's. `None`: one of this client's own.
+        clock: Where time comes from: ``now()`` in epoch seconds, ``monotonic()``, ``await sleep(seconds)``.
+            `None`: the machine's.
+        on_event: Told of what happens inside, with values of `opentrain_async.events`; a plain function, called in the
+            event loop, which waits for it. What it raises is logged once, and changes nothing. `None`: nobody is.
+
+    Raises:
+        ConfigurationError: There is no token, or an argument cannot be right.
+    """
+
+    def __init__(
+        self,
+        token: str | None = None,
+        *,
+        base_url: str | None = None,
+        ledger: LedgerStore | None = None,
+        daily_limit: int | None = None,
+        account: str | None = None,
+        claim_token: str | None = None,
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - a frozen value
+        timeout: float = 30.0,
+        connect_timeout: float = 10.0,
+        max_connections: int = 100,
+        session: aiohttp.ClientSession | None = None,
+        clock: Clock | None = None,
+        on_event: OnEvent | None = None,
+    ) -> None:
+        token = masked(token)  # from here on no traceback shows it
+        claim_token = masked(claim_token)
+        settings = resolve(token, base_url, claim_token)
+        _checks.kind("retry", retry, RetryPolicy)
+        if daily_limit is not None:
+            _checks.whole("daily_limit", daily_limit)
+        if ledger is not None:
+            _checks.method("ledger", ledger, "run")
+        if account is not None:
+            _checks.name("account", account)
+        self._base_url = settings.base_url
+        self._max_connections = max_connections
+        self._clock = checked_clock(clock)
+        self._is_account_known = account != self._AUTO
+        self._claim_token = settings.claim_token
+        listener = None
+        if on_event is not None:
+            listener = Listener(_checks.plain_function("on_event", on_event), self._base_url, self._clock)
+        tell = None if listener is None else listener.tell
+        transport = transports(
+            timeout=timeout, connect_timeout=connect_timeout, max_connections=max_connections, session=session
+        )
+        self._transport = transport(settings)
+        self._tokenless = transport(evolve(settings, token=None))
+        self._ledger = QuotaLedger(
+            MemoryLedger() if ledger is None else ledger,
+            account or fingerprint(settings.token or Secret()),
+            self._clock,
+            daily_limit=daily_limit,
+            lease=retry.deadline + _LEASE_MARGIN,
+            tell=tell,
+        )
+        retrier = Retrier(retry, self._clock, tell)
+        self._outage = retrier.outage
+        publisher = Publisher(self._ledger, self._transport, retrier, self._clock)
+        publish = publisher.publish if listener is None else telling(publisher.publish, listener)
+        self._flights = Flights(publish, self._clock, retrier.look_again)
+        self._caller = Caller(self._transport, retrier, self._clock, listener)
+        # What the agent endpoints say of too many questions, or do not say at all, is nothing to the API's.
+        self._agent_caller = Caller(self._tokenless, Retrier(retry, self._clock), self._clock, listener)
+        self._identity = KnownIdentity(self.whoami)
+        self._claims = ClaimWatch(self._exchange, self._clock)
+        self._is_closed = False

@@ -1,0 +1,149 @@
+"""What the parts of the client have in common: what they are made of, and whether they can be used."""
+
+import asyncio
+import hashlib
+import logging
+from contextlib import suppress
+from typing import ClassVar, Self, TypeVar
+
+from .._base.clock import Clock, SystemClock
+from .._base.closable import Closable
+from .._base.secret import Secret
+from .._publish.single_flight import Flights
+from .._retry.breaker import Outage
+from .._service.call import Caller
+from .._service.http.transport import Transport
+from .._service.operations import Operation
+from ..errors import ClientClosedError, ConfigurationError, OpenTrainError, TransportError, _checks
+from ..models import DraftCapabilities
+from ..quota import QuotaLedger
+from .account.claim import ClaimWatch
+from .account.identity import KnownIdentity
+
+T = TypeVar("T")
+
+_logger = logging.getLogger("opentrain_async")
+
+
+class ClientCore(Closable):
+    """A client's state, and the way of its calls."""
+
+    _AUTO: ClassVar[str] = "auto"
+    _base_url: str
+    _claim_token: Secret | None
+    _claims: ClaimWatch
+    _clock: Clock
+    _max_connections: int
+    _transport: Transport
+    _tokenless: Transport
+    _caller: Caller
+    _agent_caller: Caller
+    _identity: KnownIdentity
+    _ledger: QuotaLedger
+    _outage: Outage
+    _flights: Flights
+    _drafts: DraftCapabilities = DraftCapabilities()
+    _loop: asyncio.AbstractEventLoop | None = None
+    _is_closed = True
+    _is_account_known = True
+    _owed: tuple[str, str] | None = None
+    """After a claim, until that is done: by which name the ledger has counted, and by which it is to go on."""
+
+    def __repr__(self) -> str:
+        # Also of one whose making failed: a crash reporter shows it with the frames.
+        state = " closed" if self._is_closed else ""
+        return f"<{type(self).__name__} {getattr(self, '_base_url', 'unmade')}{state}>"
+
+    async def __aenter__(self) -> Self:
+        self._check_usable()
+        return self
+
+    async def close(self) -> None:
+        """End what is under way, settle its slots, and close the session, if it is the client's own.
+
+        Whoever waits for something gets a `ClientClosedError`. The token of a claim, which is given once, is waited for
+        if it is being asked for just then, two seconds at the most. Closing twice is harmless.
+        """
+        self._is_closed = True
+        try:
+            await self._claims.close()
+            await self._identity.close()
+            await self._flights.close()
+            with suppress(OpenTrainError):
+                await self._carry_over()
+            await self._ledger.settled()
+        finally:
+            await self._tokenless.close()
+            await self._transport.close()
+
+    async def _call(self, operation: Operation[T]) -> T:
+        self._check_usable()
+        caller = self._agent_caller if operation.is_oauth else self._caller
+        try:
+            return await caller.call(operation)
+        except TransportError as error:
+            if not self._is_closed:
+                raise
+            closed = ClientClosedError("the client was closed meanwhile", job_id=error.job_id, effect=error.effect)
+            closed.operation, closed.idempotency_key = error.operation, error.idempotency_key
+            raise closed from error.__cause__
+
+    async def _know_account(self) -> None:
+        """With ``account="auto"``: learn the account's name before anything is counted under another one.
+
+        That is its organisation's id, or its owner's, or, where the service tells neither, a fingerprint of the token.
+        """
+        if not self._is_account_known:
+            await self._learn_account()
+        if self._owed is not None:
+            await self._carry_over()
+
+    async def _carry_over(self) -> None:
+        """After a claim: have the ledger go on with the day's slots, and learn the limit anew; until it has.
+
+        Raises:
+            QuotaLedgerError: The ledger failed.
+        """
+        if self._owed is not None and self._is_account_known:
+            await self._ledger.go_on_as(*self._owed)
+            self._owed = None
+
+    async def _learn_account(self) -> None:
+        account = (await self._identity.get()).account
+        self._check_usable()
+        if self._is_account_known:
+            return
+        name = account.organization_id or account.owner_user_id
+        if name is None:
+            _logger.warning("the service names no organisation: the quota is kept by a fingerprint of the token")
+        name = name or fingerprint(self._transport.token or Secret())
+        self._ledger.use(name)
+        self._is_account_known = True
+        if self._owed is not None:
+            self._owed = (name, name)
+
+    def _check_usable(self) -> None:
+        if self._is_closed:
+            raise ClientClosedError("the client is closed")
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            raise ConfigurationError("the client belongs to another event loop: make one inside each")
+
+
+def checked_clock(clock: Clock | None) -> Clock:
+    """The clock that is given, or the machine's.
+
+    Raises:
+        ConfigurationError: It is no clock.
+    """
+    if clock is None:
+        return SystemClock()
+    _checks.method("clock", clock, "now")
+    return clock
+
+
+def fingerprint(token: Secret) -> str:
+    """What stands for the account in a ledger: nothing from which the token could be had."""
+    return hashlib.sha256(token.encode()).hexdigest()[:32]

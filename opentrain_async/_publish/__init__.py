@@ -1,0 +1,1 @@
+"""Publish one draft, or many."""

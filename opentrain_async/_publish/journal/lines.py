@@ -1,0 +1,138 @@
+"""A line of a journal: one outcome as JSON, and back.
+
+Everything that is not ASCII is escaped, so whatever a service or an id may hold, a line is one line, and no terminal
+that shows it is painted. Nothing of it can hold the token.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import attrs
+from attrs import frozen
+
+from ... import errors
+from ..._base.clock import iso
+from ..._service.validation import issues, validation
+from ...errors import BadRequestError, NotPublishReadyError, OpenTrainError
+from ...models import PublishResult, SideEffects
+from ...outcomes import OutcomeStatus, PublishOutcome
+
+BEGINS = b'{"job_id": '
+"""How every line begins."""
+_LONGEST_MESSAGE = 1_000
+_LONGEST_DETAILS = 16_000
+_FACTS = ("effect", "status", "code", "request_id", "details", "retry_after", "limit", "used", "source", "window_hours")
+"""What is kept of an error, where it has it, beside what happened and when to come back."""
+
+
+class NotALineError(ValueError):
+    """It is no line of a journal."""
+
+
+@frozen
+class Line:
+    """What a line says.
+
+    Attributes:
+        outcome: The outcome of a draft.
+        service: The origin of the service that it is of; `None` where that is not said.
+    """
+
+    outcome: PublishOutcome
+    service: str | None
+
+
+def line_of(outcome: PublishOutcome, at: datetime, service: str) -> bytes:
+    """The outcome of that time, at the service of that origin, as a line with its end."""
+    error = outcome.error
+    return (
+        b"%b\n"
+        % json.dumps({
+            "job_id": outcome.job_id,
+            "status": outcome.status.value,
+            "attempts": outcome.attempts,
+            "at": iso(at),
+            "service": service,
+            "retry_at": iso(outcome.retry_at),
+            "result": None if outcome.result is None else _of_result(outcome.result),
+            "error": None if error is None else _of_error(error),
+        }).encode()
+    )
+
+
+def read_line(line: bytes) -> Line:
+    """What a line says. Keys that a later version may add are left out.
+
+    Raises:
+        NotALineError: It is none.
+    """
+    try:
+        facts = json.loads(line)
+        outcome = PublishOutcome(
+            _of_type(str, facts["job_id"]),
+            OutcomeStatus(facts["status"]),
+            result=None if facts["result"] is None else _result(facts["result"]),
+            error=None if facts["error"] is None else _error(facts["error"]),
+            attempts=_of_type(int, facts["attempts"]),
+            retry_at=None if facts["retry_at"] is None else datetime.fromisoformat(facts["retry_at"]),
+        )
+        return Line(outcome, facts.get("service"))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise NotALineError(f"{type(error).__name__}") from None
+
+
+def _of_result(result: PublishResult) -> Mapping[str, object]:
+    return attrs.asdict(result, filter=attrs.filters.exclude("body"))
+
+
+def _result(facts: Mapping[str, Any]) -> PublishResult:
+    return PublishResult(
+        job_id=facts["job_id"],
+        already_published=facts["already_published"],
+        status=facts["status"],
+        job_url=facts["job_url"],
+        publish_attempt_id=facts["publish_attempt_id"],
+        warnings=tuple(facts["warnings"]),
+        side_effects=SideEffects(facts["side_effects"]["dispatched"], facts["side_effects"]["status"]),
+        newly_published=facts["newly_published"],
+    )
+
+
+def _of_error(error: OpenTrainError) -> Mapping[str, object]:
+    facts = {name: getattr(error, name) for name in _FACTS if hasattr(error, name)}
+    if len(json.dumps(facts.get("details"))) > _LONGEST_DETAILS:
+        facts["details"] = {}
+    if (retry_at := getattr(error, "retry_at", None)) is not None:
+        facts["retry_at"] = iso(retry_at)
+    return {
+        "type": type(error).__name__,
+        "message": error.message[:_LONGEST_MESSAGE],
+        "job_id": error.job_id,
+        **facts,
+    }
+
+
+def _error(facts: dict[str, Any]) -> OpenTrainError:
+    """An error of the same class; of one that a later version may have, an `OpenTrainError`."""
+    kind = getattr(errors, facts["type"], OpenTrainError)
+    if not (isinstance(kind, type) and issubclass(kind, OpenTrainError)):
+        raise NotALineError("no error")
+    if kind is OpenTrainError:
+        return OpenTrainError(facts["message"], job_id=facts["job_id"], effect=facts["effect"])
+    kept = {name: facts[name] for name in ("job_id", *_FACTS) if name in facts}
+    if facts.get("retry_at"):
+        kept["retry_at"] = datetime.fromisoformat(facts["retry_at"])
+    error = kind(facts["message"], **kept)
+    if isinstance(error, BadRequestError):
+        error.issues = issues(error.details)
+    if isinstance(error, NotPublishReadyError):
+        error.validation = validation(error.details, {})
+    return error
+
+
+def _of_type(kind: type, value: Any) -> Any:
+    if type(value) is not kind:
+        raise NotALineError(f"{type(value).__name__} in place of {kind.__name__}")
+    return value

@@ -1,0 +1,261 @@
+"""Publish many drafts: bounded workers over one source, and an outcome for each."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from contextlib import nullcontext
+from datetime import datetime
+
+from .._base.callback import Callback
+from .._base.clock import Clock, instant
+from .._base.text import one_line, shown
+from .._retry.callers import GivenUpError, Patience
+from .._service.retry_after import asked_by
+from ..errors import JournalError, OpenTrainError, QuotaExceededError
+from ..errors._job_id import checked_job_id
+from ..outcomes import OutcomeStatus, PublishOutcome, PublishReport
+from ..outcomes._answer_table import (
+    ALREADY_PUBLISHED,
+    DEFERRED,
+    NOT_SENT,
+    PUBLISHED,
+    UNKNOWN,
+    is_bare_denial,
+    outcome_of,
+    rule_on,
+    unfamiliar_reason,
+)
+from .journal.journal import JournalWriter
+from .progress import Progress
+from .single_flight import Flights
+from .source import Source
+
+JobIds = Iterable[str] | AsyncIterable[str]
+OnOutcome = Callable[[PublishOutcome], object]
+Emit = Callable[[PublishOutcome], Awaitable[None] | None]
+"""Takes an outcome, at once or, where it returns something to await, as soon as there is room for it."""
+
+_logger = logging.getLogger("opentrain_async")
+
+
+class Run:
+    """One bulk run.
+
+    Args:
+        flights: Publishes one draft.
+        source: Where the ids come from; read no further ahead than there are workers.
+        concurrency: How many workers.
+        patience: How long the whole run waits for quota and for the service.
+        clock: What time it is, for `retry_at`.
+        told_at_end: Nobody hears of an outcome before the run ends.
+        settled: Waits until the slots are settled for which that was put off.
+        journal: Where each outcome is written down before anybody is told of it, and which drafts are left out.
+        progress: Who is told how far it is.
+        prepare: Finds out what the run needs to know before its first draft; what it raises ends the run there.
+    """
+
+    def __init__(
+        self,
+        flights: Flights,
+        source: Source,
+        concurrency: int,
+        patience: Patience,
+        clock: Clock,
+        *,
+        told_at_end: bool,
+        settled: Callable[[], Awaitable[None]],
+        journal: JournalWriter | None,
+        progress: Progress | None,
+        prepare: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._clock = clock
+        self._told_at_end = told_at_end
+        self._settled = settled
+        self._journal = journal
+        self._progress = progress
+        self._prepare = prepare
+        self._flights = flights
+        self._source = source
+        self._concurrency = concurrency
+        self._patience = patience
+        self._last_was_bare_denial = False
+        self._unfamiliar_reasons: set[str] = set()
+        self._has_let_go = False
+
+    @property
+    def stopped_by(self) -> OpenTrainError | None:
+        """The error that ended the run early, or `None`."""
+        return self._patience.stopped_by
+
+    async def begin(self) -> None:
+        """Find out what is needed, and take hold of the journal, if there is one; to be ended.
+
+        Raises:
+            JournalError: It cannot be written.
+        """
+        await self._prepare()
+        if self._journal is not None:
+            await self._journal.open()
+
+    async def end(self) -> None:
+        """Let go of the journal; ending twice is harmless."""
+        if self._journal is not None:
+            await self._journal.close()
+
+    def earlier(self, job_id: object) -> PublishOutcome | None:
+        """The outcome of an earlier run for which the journal leaves a draft out."""
+        return None if self._journal is None else self._journal.final(job_id)
+
+    def stop(self) -> None:
+        """Take no more drafts, and let go those for which nothing was sent; what is being sent comes to its end."""
+        self._source.end()
+        self._patience.give_up(None)
+        self._let_go()
+
+    async def through(self, emit: Emit, on_earlier: Callable[[PublishOutcome], None] | None = None) -> None:
+        """Work through the source; each outcome is emitted as it comes.
+
+        Args:
+            emit: Takes the outcomes.
+            on_earlier: Told the outcomes of the drafts that the journal leaves out.
+
+        Raises:
+            Exception: What the source raised, once the drafts under way then have their outcomes.
+        """
+        try:
+            async with self._progress or nullcontext(), asyncio.TaskGroup() as workers:
+                for _ in range(self._concurrency):
+                    workers.create_task(self._work(emit, on_earlier))
+        finally:
+            try:
+                await self._settled()
+            finally:
+                await self.end()
+        if self._source.failure is not None:
+            raise self._source.failure
+
+    async def _work(self, emit: Emit, on_earlier: Callable[[PublishOutcome], None] | None) -> None:
+        """Take drafts until there are no more: publish one, write its outcome down, tell it."""
+        task, progress, journal = asyncio.current_task(), self._progress, self._journal
+        async for item in self._source:
+            if journal is not None and (earlier := self.earlier(item)) is not None:
+                await self._leave_out(earlier, on_earlier)
+                continue
+            if progress is not None:
+                progress.begun()
+            outcome = await self._publish(item, task)
+            if journal is not None:
+                await self._write_down(outcome, journal)
+            if self._patience.is_given_up:
+                self._let_go()
+            if progress is not None:
+                progress.ended(outcome)
+            if not outcome.attempts:
+                await asyncio.sleep(0)  # a long source of what cannot be sent lets others run
+            if (taken := emit(outcome)) is not None:
+                await taken
+
+    async def _publish(self, item: object, task: "asyncio.Task[object] | None") -> PublishOutcome:
+        if self._patience.is_given_up:
+            return PublishOutcome(_named(item), NOT_SENT, error=self.stopped_by)
+        try:
+            job_id = checked_job_id(item)
+            flight, ending = self._flights.carry(job_id, self._patience, task, told_at_end=self._told_at_end)
+        except OpenTrainError as error:
+            return self._failed(item, error, 0)
+        try:
+            result = await ending
+        except GivenUpError:
+            status = UNKNOWN if flight.in_doubt else NOT_SENT
+            return PublishOutcome(job_id, status, error=self.stopped_by, attempts=flight.attempts)
+        except OpenTrainError as error:
+            return self._failed(item, error, flight.attempts)
+        self._last_was_bare_denial = False
+        status = PUBLISHED if result.newly_published else ALREADY_PUBLISHED
+        return PublishOutcome(job_id, status, result=result, attempts=flight.attempts)
+
+    async def _leave_out(self, earlier: PublishOutcome, on_earlier: Callable[[PublishOutcome], None] | None) -> None:
+        if self._progress is not None:
+            self._progress.left_out(earlier)
+        if on_earlier is not None:
+            on_earlier(earlier)
+        await asyncio.sleep(0)
+
+    def _failed(self, item: object, error: OpenTrainError, attempts: int) -> PublishOutcome:
+        error = error.with_traceback(None)
+        status = outcome_of(error)
+        self._stop_if_hopeless(error, status)
+        self._warn_of_what_is_new(error)
+        retry_at = retry_at_of(error, self._clock.now())
+        return PublishOutcome(_named(item), status, error=error, attempts=attempts, retry_at=retry_at)
+
+    def _stop_if_hopeless(self, error: OpenTrainError, status: OutcomeStatus) -> None:
+        """Stop the run where every other draft would end the same way, such as with a revoked token."""
+        is_bare = is_bare_denial(error)
+        is_second = is_bare and self._last_was_bare_denial
+        if status is not DEFERRED:
+            self._last_was_bare_denial = is_bare
+        if is_second or rule_on(error).stops_run:
+            self._give_up(error)
+
+    def _warn_of_what_is_new(self, error: OpenTrainError) -> None:
+        """Say once of each reason that nobody knows whether it is this draft's or will be every other's."""
+        reason = unfamiliar_reason(error)
+        if reason is not None and reason not in self._unfamiliar_reasons:
+            self._unfamiliar_reasons.add(reason)
+            _logger.warning("403 for a reason that is new here (%s), the run goes on: %s", one_line(reason), error)
+
+    async def _write_down(self, outcome: PublishOutcome, journal: JournalWriter) -> None:
+        """Have an outcome in the journal; where that fails nothing more is sent."""
+        try:
+            await journal.write(outcome)
+        except JournalError as error:
+            self._give_up(error.with_traceback(None))
+
+    def _give_up(self, error: OpenTrainError) -> None:
+        if not self._patience.is_given_up:
+            self._patience.give_up(error)
+            _logger.warning("the run stops, the rest is not sent: %s", error)
+
+    def _let_go(self) -> None:
+        """Tell those under way, once, that the run has given up."""
+        if not self._has_let_go:
+            self._has_let_go = True
+            self._flights.give_up(self._patience)
+
+
+async def publish_many(run: Run, on_outcome: OnOutcome | None) -> PublishReport:
+    """Run to the end and report."""
+    outcomes: list[PublishOutcome] = []
+    callback = None if on_outcome is None else Callback("on_outcome", on_outcome)
+    emit: Emit = outcomes.append if callback is None else _telling(outcomes, callback)
+    await run.begin()
+    try:
+        await run.through(emit, outcomes.append)
+    except BaseException as error:
+        error.add_note(f"until then: {PublishReport(tuple(outcomes), run.stopped_by)}; to run again is safe")
+        raise
+    finally:
+        if callback is not None:
+            callback.sum_up()
+    return PublishReport(tuple(outcomes), run.stopped_by)
+
+
+def _telling(outcomes: list[PublishOutcome], callback: Callback[PublishOutcome]) -> Emit:
+    async def emit(outcome: PublishOutcome) -> None:
+        outcomes.append(outcome)
+        await callback.tell(outcome)
+
+    return emit
+
+
+def _named(item: object) -> str:
+    return item if isinstance(item, str) else shown(item)
+
+
+def retry_at_of(error: OpenTrainError, now: float) -> datetime | None:
+    """The earliest time at which trying again makes sense, where the error knows one."""
+    if isinstance(error, QuotaExceededError):
+        return error.retry_at
+    asked = asked_by(error)
+    return None if asked is None else instant(now + asked)

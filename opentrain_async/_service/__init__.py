@@ -1,0 +1,1 @@
+"""The calls of OpenTrain and what its answers mean."""

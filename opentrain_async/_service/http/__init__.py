@@ -1,0 +1,1 @@
+"""All of aiohttp's client: the transport, its pool, and the translation of its exceptions."""

@@ -1,0 +1,140 @@
+"""Arguments that cannot be right are refused at the call, by name."""
+
+import inspect
+import math
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar, cast
+
+from .._base.text import shown
+from . import ConfigurationError
+
+F = TypeVar("F", bound=Callable[..., object])
+
+_EMAIL = re.compile(r"[^\s@]{1,64}@[^\s@]{1,255}")
+
+
+def number(name: str, value: object, *, above: float | None = None, at_least: float = 0.0) -> float:
+    """A finite number in its range.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    checked = _real(name, value)
+    if math.isinf(checked) or checked < at_least or (above is not None and checked <= above):
+        bound = f"above {above:g}" if above is not None else f"at least {at_least:g}"
+        raise ConfigurationError(f"{name} has to be a finite number {bound}, not {shown(value)}")
+    return checked
+
+
+def patience(name: str, value: object) -> float:
+    """A number of seconds from 0 up to infinity.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    checked = _real(name, value)
+    if checked < 0:
+        raise ConfigurationError(f"{name} has to be 0 or more seconds, or math.inf; not {shown(value)}")
+    return checked
+
+
+def whole(name: str, value: object, *, at_least: int = 1) -> int:
+    """A whole number in its range.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
+        raise ConfigurationError(f"{name} has to be a whole number from {at_least}, not {shown(value)}")
+    return value
+
+
+def name(argument: str, value: object) -> None:
+    """Refuse what is no string, or an empty one.
+
+    Raises:
+        ConfigurationError: It is.
+    """
+    if not isinstance(value, str) or not value:
+        raise ConfigurationError(f"{argument} has to be a name, not {shown(value)}")
+
+
+def email(argument: str, value: object) -> None:
+    """Refuse what cannot be the address of a person.
+
+    Raises:
+        ConfigurationError: It cannot.
+    """
+    if not isinstance(value, str) or not _EMAIL.fullmatch(value):
+        raise ConfigurationError(f"{argument} has to be an e-mail address, not {shown(value)}")
+
+
+def path(argument: str, value: object) -> Path:
+    """A path of a file.
+
+    Raises:
+        ConfigurationError: It can be none.
+    """
+    try:
+        text: object = os.fspath(cast("str", value))
+    except TypeError:
+        text = None
+    if not isinstance(text, str) or not Path(text).name or "\0" in text:
+        raise ConfigurationError(f"{argument} has to be the path of a file, not {shown(value)}")
+    return Path(text)
+
+
+def kind(argument: str, value: object, wanted: type) -> None:
+    """Refuse what is no instance of *wanted*.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    if not isinstance(value, wanted):
+        raise ConfigurationError(f"{argument} has to be a {wanted.__name__}, not {shown(value)}")
+
+
+def callback(argument: str, value: object) -> None:
+    """Refuse what cannot be called.
+
+    Raises:
+        ConfigurationError: It cannot.
+    """
+    if not callable(value):
+        raise ConfigurationError(f"{argument} has to be callable, not {shown(value)}")
+
+
+def plain_function(argument: str, value: F) -> F:
+    """What can be called, and returns when it is done: nobody would await what an async function returns.
+
+    Raises:
+        ConfigurationError: It cannot, or is async.
+    """
+    callback(argument, value)
+    kinds = (inspect.iscoroutinefunction, inspect.isasyncgenfunction)
+    if any(is_async(called) for is_async in kinds for called in (value, type(value).__call__)):
+        raise ConfigurationError(f"{argument} has to be a plain function, not an async one: nobody waits for it")
+    return value
+
+
+def method(argument: str, value: object, wanted: str) -> None:
+    """Refuse what has no method of that name.
+
+    Raises:
+        ConfigurationError: It has none.
+    """
+    if isinstance(value, type) or not callable(getattr(value, wanted, None)):
+        raise ConfigurationError(f"{argument} has to have a method {wanted}(), unlike {shown(value)}")
+
+
+def _real(name: str, value: object) -> float:
+    try:
+        checked = math.nan if isinstance(value, bool) or not isinstance(value, int | float) else float(value)
+    except OverflowError:
+        checked = math.nan
+    if math.isnan(checked):
+        raise ConfigurationError(f"{name} has to be a number, not {shown(value)}")
+    return checked

@@ -1,0 +1,59 @@
+"""What happens inside a client, as values: for logs, metrics and traces.
+
+Pass a function as ``AsyncOpenTrain(on_event=...)``; it is called with each of these as it happens.
+
+    PublishStarted   PublishEnded                       one publish of a draft, whoever waits for it
+    AttemptStarted   AttemptSucceeded   AttemptFailed   one attempt of a call, and what came of it
+    AttemptRetried                                      another one is to follow, after a delay
+    SlotReserved     SlotSettled        QuotaCounted    the account's quota, as the ledger knows it
+    RunHeld          RunResumed                         the service does not answer, and does again
+
+`call` numbers the calls of a process: the events of one publish and its attempts, or of one call of another method,
+have the same. The events of a slot may come before or after the store has done its step. Whoever has to tell several
+clients apart gives each a function of its own, such as a `functools.partial`. No event has a token or a request's body.
+"""
+
+from collections.abc import Callable
+
+from ..quota._events import QuotaCounted, SlotReserved, SlotSettled
+from ._values import (
+    AttemptFailed,
+    AttemptRetried,
+    AttemptStarted,
+    AttemptSucceeded,
+    PublishEnded,
+    PublishStarted,
+    RunHeld,
+    RunResumed,
+)
+
+__all__ = [
+    "AttemptFailed",
+    "AttemptRetried",
+    "AttemptStarted",
+    "AttemptSucceeded",
+    "Event",
+    "OnEvent",
+    "PublishEnded",
+    "PublishStarted",
+    "QuotaCounted",
+    "RunHeld",
+    "RunResumed",
+    "SlotReserved",
+    "SlotSettled",
+]
+
+Event = (
+    PublishStarted
+    | PublishEnded
+    | AttemptStarted
+    | AttemptSucceeded
+    | AttemptFailed
+    | AttemptRetried
+    | SlotReserved
+    | SlotSettled
+    | QuotaCounted
+    | RunHeld
+    | RunResumed
+)
+OnEvent = Callable[[Event], object]

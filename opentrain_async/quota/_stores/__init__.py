@@ -1,0 +1,1 @@
+"""The stores of quota logs: memory, SQLite and Redis."""

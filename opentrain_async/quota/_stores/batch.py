@@ -1,0 +1,79 @@
+"""Steps on their way to a store that takes time."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from attrs import define
+
+from .._log import AccountLog
+from .protocol import Step
+
+
+class StepFailedError(Exception):
+    """A step raised, which is its caller's affair and no fault of the storage. It does not leave the store.
+
+    Args:
+        call: Whose step it was.
+        error: What it raised.
+    """
+
+    def __init__(self, call: "Call", error: Exception) -> None:
+        super().__init__()
+        self.call = call
+        self.error = error
+
+
+@define(eq=False)
+class Call:
+    """One step that somebody waits for, and what came of it.
+
+    The future is what its caller awaits. A caller that leaves cancels it, and the step is carried through all the
+    same.
+    """
+
+    account: str
+    step: Step[Any]
+    now: float
+    future: "asyncio.Future[Any]"
+    result: Any = None
+    error: Exception | None = None
+
+    @classmethod
+    def begin(cls, account: str, step: Step[Any], now: float) -> "Call":
+        """One of the running event loop."""
+        return cls(account, step, now, asyncio.get_running_loop().create_future())
+
+    def run(self, log: AccountLog, now: float) -> None:
+        """Run the step, and keep what it returns.
+
+        Raises:
+            StepFailedError: It raised.
+        """
+        try:
+            self.result = self.step(log, now)
+        except Exception as error:
+            raise StepFailedError(self, error) from error
+
+    def tell(self) -> None:
+        """Tell the caller what the step returned, or why it did not take place, if it still waits."""
+        if self.future.done():
+            return
+        if self.error is None:
+            self.future.set_result(self.result)
+        else:
+            self.future.set_exception(self.error)
+
+    def fail(self, error: Exception) -> None:
+        """Tell the caller that the step did not take place, or that nobody knows."""
+        self.error = error
+        self.tell()
+
+
+def by_account(calls: Iterable[Call]) -> dict[str, list[Call]]:
+    """The calls of each account, in their order."""
+    sorted_out: defaultdict[str, list[Call]] = defaultdict(list)
+    for call in calls:
+        sorted_out[call.account].append(call)
+    return dict(sorted_out)

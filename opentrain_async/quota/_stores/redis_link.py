@@ -1,0 +1,210 @@
+"""One event loop's dealings with the Redis that keeps a ledger: the steps of all its tasks, in few round trips."""
+
+import asyncio
+import itertools
+import logging
+import os
+import random
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from attrs import frozen
+
+from .._log import AccountLog
+from .batch import Call, StepFailedError, by_account
+from .redis_scripts import NONE, READ, SWAP, Script
+from .serialized import dump_log, load_log
+
+_KEPT_SECONDS = 7 * 24 * 3600.0
+"""How long beyond its window a log is kept that nobody writes to: what it knows of the limit is worth something."""
+_YIELD = 0.004
+"""Seconds of jitter, at the most, before a step where others are at work: a turn taken is followed by others."""
+_BACKOFF = 0.002
+"""Seconds of jitter, at the most, after somebody else was faster for the first time."""
+
+_logger = logging.getLogger("opentrain_async")
+
+
+@frozen
+class _Kept:
+    """An account's log and its version in Redis, `NONE` if there is none yet."""
+
+    version: str
+    log: AccountLog
+
+
+_NOTHING = _Kept(NONE, AccountLog())
+
+
+class Link:
+    """Runs what is asked for while a round trip is under way in the next one, in one task.
+
+    No caller's cancellation reaches that task: so no command is given up halfway, except by the timeout, and then
+    its connection is dropped with it.
+
+    Args:
+        client: Of redis-py's asyncio kind.
+        loop: The running event loop.
+        key_of: The key of an account.
+        time_of: The server's time, of its seconds and microseconds.
+        timeout: Seconds that a step may take.
+        where: The server's name for an error.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        loop: asyncio.AbstractEventLoop,
+        key_of: Callable[[str], str],
+        time_of: Callable[[bytes, bytes], float],
+        timeout: float,
+        where: str,
+    ) -> None:
+        self.client = client
+        self.loop = loop
+        self.process = os.getpid()
+        self._key_of = key_of
+        self._time_of = time_of
+        self._timeout = timeout
+        self._where = where
+        self._waiting: list[Call] = []
+        self._served: list[Call] = []
+        self._task: asyncio.Task[None] | None = None
+        self._known: dict[str, _Kept] = {}
+        self._name = secrets.token_urlsafe(9)
+        self._numbers = itertools.count(1)
+        self._is_crowded = False
+        self._has_looked = False
+
+    def put(self, call: Call) -> None:
+        """Have a step run; those who put several have them run in that order."""
+        self._waiting.append(call)
+        if self._task is None:
+            self._task = self.loop.create_task(self._work())
+            self._task.add_done_callback(self._stop)
+
+    async def idle(self) -> None:
+        """Wait until nothing is left to do."""
+        while self._task is not None:
+            await asyncio.wait({self._task})
+            await asyncio.sleep(0)
+
+    async def _work(self) -> None:
+        while self._waiting:
+            self._served, self._waiting = self._waiting, []
+            groups = _sent_together(self.client, by_account(self._served))
+            if len(groups) == 1:
+                await self._serve(groups[0])
+            else:
+                await asyncio.gather(*(self._serve(group) for group in groups))
+            await self._warn_if_it_may_evict()
+
+    def _stop(self, task: "asyncio.Task[None]") -> None:
+        """All is done; or the event loop is being closed, and nobody is left waiting for what will not come."""
+        self._task = None
+        if task.cancelled():
+            for call in (*self._served, *self._waiting):
+                call.future.cancel()
+            self._waiting = []
+        elif self._waiting:
+            self.put(self._waiting.pop())
+
+    async def _serve(self, calls: dict[str, list[Call]]) -> None:
+        """Run these steps within the timeout, and tell each caller how that went."""
+        error: Exception
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._exchange(calls)
+        except TimeoutError:
+            error = TimeoutError(f"Redis ({self._where}) took longer than {self._timeout:g} s")
+        except Exception as failure:
+            error = failure
+        else:
+            return
+        for call in itertools.chain(*calls.values()):
+            call.fail(error)
+
+    async def _exchange(self, calls: dict[str, list[Call]]) -> None:
+        """Read, run the steps, and write, where nobody else has written meanwhile; for the rest again."""
+        if self._is_crowded:
+            await asyncio.sleep(random.uniform(0, _YIELD))
+        losses = 0
+        while True:
+            now, kept = await self._read(calls)
+            try:
+                for account, ours in calls.items():
+                    for call in ours:
+                        call.run(kept[account].log, now)
+            except StepFailedError as failed:
+                failed.call.fail(failed.error)
+                calls[failed.call.account].remove(failed.call)
+                continue
+            for account in await self._write(kept):
+                for call in calls.pop(account):
+                    call.tell()
+            if not calls:
+                return
+            losses += 1  # whoever has lost more often waits less, so that nobody loses for ever
+            await asyncio.sleep(random.uniform(0, _BACKOFF / losses))
+
+    async def _read(self, accounts: Iterable[str]) -> tuple[float, dict[str, _Kept]]:
+        """The server's time and these accounts' logs. What is known of them is forgotten until they are written."""
+        known = {account: self._known.pop(account, _NOTHING) for account in accounts}
+        now, entries = await self._run(READ, known, " ".join([kept.version for kept in known.values()]))
+        self._is_crowded = any(len(entry) > 1 for entry in entries)
+        return now, {
+            account: kept if len(entry) == 1 else _kept(*entry)
+            for (account, kept), entry in zip(known.items(), entries, strict=True)
+        }
+
+    async def _write(self, logs: Mapping[str, _Kept]) -> list[str]:
+        """Write the logs of which nobody else has written another version; returns whose those are."""
+        drafts = {account: _Kept(f"{self._name}-{next(self._numbers)}", kept.log) for account, kept in logs.items()}
+        lines: list[str] = []
+        for account, draft in drafts.items():
+            milliseconds = int((draft.log.window + _KEPT_SECONDS) * 1000)
+            lines.append(f"{logs[account].version} {draft.version} {milliseconds} {dump_log(draft.log)}")
+        _, entries = await self._run(SWAP, drafts, "\n".join(lines))
+        written = [account for account, entry in zip(drafts, entries, strict=True) if entry]
+        self._known.update((account, drafts[account]) for account in written)
+        return written
+
+    async def _run(self, script: Script, accounts: Iterable[str], argument: str) -> tuple[float, Any]:
+        """The server's time, and what the script says of each account."""
+        from redis.exceptions import NoScriptError
+
+        keys = [self._key_of(account) for account in accounts]
+        try:
+            answer = await self.client.evalsha(script.digest, len(keys), *keys, argument)
+        except NoScriptError:
+            answer = await self.client.eval(script.source, len(keys), *keys, argument)
+        return self._time_of(answer[0], answer[1]), answer[2:]
+
+    async def _warn_if_it_may_evict(self) -> None:
+        """Say once if the server may throw logs away to make room: then it would forget what was published."""
+        if self._has_looked:
+            return
+        self._has_looked = True
+        with suppress(Exception):  # a server that does not say, or not to us, is used all the same
+            async with asyncio.timeout(self._timeout):
+                memory = await self.client.info("memory")
+            if memory["maxmemory"] and memory["maxmemory_policy"] != "noeviction":
+                policy = memory["maxmemory_policy"]
+                _logger.warning("Redis may evict the quota ledger: its maxmemory-policy is %s", policy)
+
+
+def _sent_together(client: object, calls: dict[str, list[Call]]) -> list[dict[str, list[Call]]]:
+    """All in one command; but on a cluster, where the accounts' keys lie apart, each account in one of its own."""
+    from redis.asyncio.cluster import RedisCluster
+
+    if isinstance(client, RedisCluster):
+        return [{account: ours} for account, ours in calls.items()]
+    return [calls]
+
+
+def _kept(version: bytes | str | None, log: bytes | str | None) -> _Kept:
+    if version is None or log is None:
+        return _Kept(NONE, AccountLog())
+    return _Kept(version.decode() if isinstance(version, bytes) else version, load_log(log))
