@@ -27,7 +27,7 @@ __all__ = [
 if TYPE_CHECKING:
     from ._client.client import AsyncOpenTrain
     from ._publish.journal.journal import Journal
-    from ._retry.engine import RetryPolicy
+    from ._retry.policy import RetryPolicy
     from .errors import OpenTrainError
     from .models import PublishResult
     from .outcomes import OutcomeStatus, PublishOutcome, PublishProgress, PublishReport
@@ -51,7 +51,7 @@ else:
         "PublishResult": "models",
         "QuotaSnapshot": "quota",
         "RedisLedger": "quota",
-        "RetryPolicy": "_retry.engine",
+        "RetryPolicy": "_retry.policy",
         "SQLiteLedger": "quota",
     }
 

@@ -122,10 +122,10 @@ class Ground:
 def see_that_nothing_is_left(ground: Ground) -> None:
     """Nobody stands in a line, no connection is in use, and all locks are free."""
     client = ground.client
-    assert client._ledger._line.length == client._outage._line.length == 0
-    assert client._outage._under_way == set()
-    assert client._caller._retrier.dozing == set()
-    assert (client._flights._joinable, client._flights._left_by_all) == ({}, set())
+    assert client._ledger._queue.length == client._breaker._queue.length == 0
+    assert client._breaker._in_flight == set()
+    assert client._api._retrier.sleeping == set()
+    assert (client._single_flight._joinable, client._single_flight._left_by_all) == ({}, set())
     session = client._transport._session
     assert session is None or session.connector is None or session.connector._acquired == set()
     _Lock(ground.journal).release()
@@ -133,9 +133,9 @@ def see_that_nothing_is_left(ground: Ground) -> None:
         case SQLiteLedger(path=path) if path.exists():
             with closing(sqlite3.connect(path, timeout=0)) as other:
                 other.execute("BEGIN IMMEDIATE")
-        case RedisLedger(_link=link) if link is not None:
-            assert link._task is None
-            assert not link.client.connection_pool._in_use_connections
+        case RedisLedger(_batcher=batcher) if batcher is not None:
+            assert batcher._task is None
+            assert not batcher.client.connection_pool._in_use_connections
 
 
 async def see_that_it_is_true(ground: Ground, first: Callable[[Ground], object] | None) -> None:

@@ -111,12 +111,12 @@ async def test_a_run_that_stops_leaves_the_drafts_of_another_run_alone(
         yield shared
 
     stops = asyncio.create_task(client.publish_many(source(), concurrency=2))
-    await until(lambda: clock.slept and client._ledger._line.length == owns)
+    await until(lambda: clock.slept and client._ledger._queue.length == owns)
     goes_on = asyncio.create_task(client.publish_many([shared]))
-    await until(lambda: client._ledger._line.length)
+    await until(lambda: client._ledger._queue.length)
     comes_first.set()
     alone = asyncio.create_task(client.publish(shared))
-    await until(lambda: len(client._flights._joinable[shared].passengers) == 2)
+    await until(lambda: len(client._single_flight._joinable[shared].callers) == 2)
     clock.gate.set()
     assert [outcome.status.value for outcome in (await stops).outcomes] == ["rejected", "not_sent"]
     assert len((await goes_on).published) == 1

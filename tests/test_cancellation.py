@@ -139,7 +139,7 @@ def freed_elsewhere(ground: Ground) -> None:
 
 
 async def paused(ground: Ground) -> None:
-    ground.client._caller._retrier.pause.extend(2.0)
+    ground.client._api._retrier.throttle.extend(2.0)
 
 
 async def hold_the_last_place(ground: Ground) -> None:
@@ -149,7 +149,7 @@ async def hold_the_last_place(ground: Ground) -> None:
 
 async def next_in_line(ground: Ground) -> None:
     """Wait behind the caller for the only place, which becomes free then."""
-    line, caller = ground.client._ledger._line, ground.caller
+    line, caller = ground.client._ledger._queue, ground.caller
     waiting = asyncio.create_task(ground.client.publish(ground.draft(1)[0]))
     assert caller is not None
     while line.length < 2 - caller.done():

@@ -315,7 +315,7 @@ async def test_slots_are_carried_over_once_however_often(clock: VirtualClock) ->
     await publish(ledger, "a", "b")
     await publish(ledger_on(store, clock, limit=None, account="new"), "c")
     for _ in range(2):
-        await ledger.go_on_as("account", "new")
+        await ledger.continue_as("account", "new")
         assert {slot.job_id for slot in (await ledger.snapshot()).slots} == {"a", "b", "c"}
     ledger.use("account")
     assert (await ledger.snapshot()).used == 2
@@ -341,7 +341,7 @@ async def test_what_is_settled_while_slots_are_carried_over_is_settled(
     """Whenever that is: what was published is spent, what was not is gone, and what is under way is held."""
     ledger = ledger_on(Turns(), clock, limit=None)
     held = {job: await ledger.reserve(job, lambda denied: pytest.fail(str(denied))) for job in ("a", "b", "c")}
-    going_on = asyncio.create_task(ledger.go_on_as("account", name))
+    going_on = asyncio.create_task(ledger.continue_as("account", name))
     for _ in range(turns):
         await asyncio.sleep(0)
     settling = [ledger.settle(held["a"], "published"), ledger.settle(held["b"], "released")]
@@ -376,7 +376,7 @@ async def test_a_ledger_that_fails_in_the_middle_counts_under_the_new_name(works
     """So two clients with the new token do not count apart; the failure is told."""
     ledger = ledger_on(BrokenStore(works_for), clock)
     with pytest.raises(QuotaLedgerError, match="disk on fire"):
-        await ledger.go_on_as("account", "new")
+        await ledger.continue_as("account", "new")
     assert ledger.account == "new"
 
 
@@ -384,7 +384,7 @@ async def test_who_is_cancelled_while_slots_are_carried_over_goes_on_under_the_n
     """The step that was begun is carried through."""
     store = SlowStore(goes_on=False)
     ledger = ledger_on(store, clock)
-    going_on = asyncio.create_task(ledger.go_on_as("account", "new"))
+    going_on = asyncio.create_task(ledger.continue_as("account", "new"))
     await until(lambda: store.begun)
     going_on.cancel()
     await asyncio.wait({going_on})

@@ -24,7 +24,7 @@ from opentrain_async.events import (
     SlotReserved,
     SlotSettled,
 )
-from opentrain_async.events._listener import Listener
+from opentrain_async.events._listener import EventEmitter
 from opentrain_async.quota import LedgerStore, QuotaLedger
 from opentrain_async.sandbox import Fault, Sandbox
 
@@ -183,8 +183,9 @@ async def test_after_a_claim_the_same_count_is_told_under_the_new_name(unclaimed
 async def test_a_count_is_told_under_the_name_that_it_was_counted_by(clock: VirtualClock) -> None:
     """Also where the account has got another one before the store has answered."""
     told: list[object] = []
+    observer = EventEmitter(told.append, "", clock).quota_observer()
     store = SlowStore(goes_on=False)
-    ledger = QuotaLedger(store, "earlier", clock, daily_limit=20, lease=180.0, tell=told.append)
+    ledger = QuotaLedger(store, "earlier", clock, daily_limit=20, lease=180.0, observer=observer)
     looking = asyncio.create_task(ledger.snapshot())
     await until(lambda: store.begun)
     ledger.use("now")
@@ -240,7 +241,7 @@ def test_what_ends_the_process_is_not_kept_from_it(end: type[BaseException]) -> 
         raise end
 
     with pytest.raises(end):
-        Listener(interrupted, "", SystemClock()).tell(object())
+        EventEmitter(interrupted, "", SystemClock()).emit(RunResumed(0.0))
 
 
 @pytest.mark.parametrize("at", [AttemptSucceeded, SlotReserved])

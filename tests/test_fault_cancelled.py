@@ -54,11 +54,11 @@ async def test_F18_who_is_cancelled_in_line_leaves_nothing_behind_and_the_next_g
         first: asyncio.Task[object] = asyncio.create_task(
             client.publish_many(["first"]) if bulk else client.publish("first")
         )
-        await until(lambda: client._ledger._line.length == 1)
+        await until(lambda: client._ledger._queue.length == 1)
         second = asyncio.create_task(client.publish("second"))
-        await until(lambda: client._ledger._line.length == 2)
+        await until(lambda: client._ledger._queue.length == 2)
         await cancelled(first)
-        assert client._ledger._line.length == 1
+        assert client._ledger._queue.length == 1
         may_answer.set()
         assert (await second).newly_published
         await asyncio.wait({holder})

@@ -290,7 +290,7 @@ async def test_F36_a_cancelled_close_can_be_done_again(redis_server: RedisServer
     await asyncio.wait({closing})
     await store.close()
     assert running.done()
-    assert store._link is None
+    assert store._batcher is None
 
 
 async def test_F29_a_forked_child_has_a_connection_of_its_own(redis_server: RedisServer) -> None:

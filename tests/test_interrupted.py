@@ -184,7 +184,7 @@ async def test_F20_a_reservation_that_comes_too_late_is_given_back(
     clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A store that is too slow for the caller leaves no slot held for nobody."""
-    monkeypatch.setattr(_steps.Steps.run, "__defaults__", (0.01,))
+    monkeypatch.setattr(_steps.AccountStore.run, "__defaults__", (0.01,))
     store = SlowStore(goes_on=False)
     ledger = ledger_on(store, clock)
     reserving = asyncio.create_task(ledger.reserve("a", lambda _: None))
@@ -201,7 +201,7 @@ async def test_F18_whoever_was_behind_one_that_left_looks_again(clock: VirtualCl
     ledger = ledger_on(store, clock)
     holder = await ledger.reserve("holder", lambda _: None)
     ahead = asyncio.create_task(ledger.reserve("ahead", lambda _: None))
-    await until(lambda: ledger._line.length == 1)
+    await until(lambda: ledger._queue.length == 1)
     store.log.settle(holder, "released", clock.now())
     store.go_on.clear()
     behind = asyncio.create_task(ledger.reserve("behind", lambda _: None))
@@ -301,7 +301,7 @@ async def test_a_publish_cancelled_by_a_stranger_leaves_nobody_waiting(sandbox: 
     """Whoever cancels all tasks hits the library's own too: its callers are told that the job may be live."""
     client, job_id = connect(sandbox), sandbox.draft()
     call = await in_mid_request(client, sandbox, job_id)
-    task = client._flights._joinable[job_id].task
+    task = client._single_flight._joinable[job_id].task
     assert task is not None
     task.cancel()
     with pytest.raises(ClientClosedError) as caught:

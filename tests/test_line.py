@@ -6,7 +6,7 @@ import math
 import pytest
 
 from opentrain_async import AsyncOpenTrain
-from opentrain_async._base.waiting import Line, Waiter
+from opentrain_async._base.waiting import Waiter, WaitQueue
 from opentrain_async.sandbox import Sandbox
 
 from .stores import SlowStore
@@ -22,12 +22,12 @@ async def test_one_call_is_one_look() -> None:
     async def look() -> None:
         nonlocal looks
         while True:
-            await waiter.called(clock, 60.0)
+            await waiter.wait(clock, 60.0)
             looks += 1
 
     looking = asyncio.create_task(look())
     for called in range(3):
-        waiter.call()
+        waiter.wake()
         for _ in range(50):
             await asyncio.sleep(0)
         assert looks == called + 1
@@ -38,17 +38,17 @@ async def test_one_call_is_one_look() -> None:
 async def test_a_call_that_came_before_counts() -> None:
     """Nobody waits for what has happened already; once."""
     waiter = Waiter()
-    waiter.call()
-    await waiter.called(GatedClock(), None)
+    waiter.wake()
+    await waiter.wait(GatedClock(), None)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
-            await waiter.called(GatedClock(), 60.0)
+            await waiter.wait(GatedClock(), 60.0)
 
 
 async def test_a_line_is_first_come_first_served() -> None:
     """Whoever leaves calls the one who is first then."""
-    line = Line()
-    with line.stand() as first, line.stand() as second:
+    line = WaitQueue()
+    with line.join() as first, line.join() as second:
         assert (line.is_first(first), line.is_first(second), line.ahead_of(second), line.length) == (True, False, 1, 2)
     assert line.length == 0
 
@@ -60,7 +60,7 @@ async def test_a_run_that_waits_for_the_window_asks_its_ledger_seldom(sandbox: S
     done = sandbox.draft()
     await client.publish(done)
     waiting = asyncio.create_task(client.publish_many([sandbox.draft() for _ in range(3)], max_wait=math.inf))
-    await until(lambda: client._ledger._line.length == 3)
+    await until(lambda: client._ledger._queue.length == 3)
     await client.publish(done)
     before = store.begun
     await asyncio.sleep(0.05)

@@ -254,7 +254,7 @@ async def test_a_draft_that_is_held_as_its_run_stops_is_cancelled(telemetry: Tel
         client_of(server.url, clock=clock, retry=RetryPolicy(), daily_limit=20, on_event=listen) as client,
         client.publish_stream(source(), concurrency=4) as outcomes,
     ):
-        await until(lambda: client._outage._line.length == 2)  # with the one whose failure made it an outage
+        await until(lambda: client._breaker._queue.length == 2)  # with the one whose failure made it an outage
         outcomes.stop()
         ended = {outcome.job_id: outcome.status.value async for outcome in outcomes}
     assert ended["job_held"] == "not_sent"
@@ -274,7 +274,7 @@ async def test_a_draft_that_waits_for_a_slot_as_its_run_stops_is_cancelled(
     client, job_id = connect(sandbox, daily_limit=1, on_event=listen), sandbox.draft()
     await client.publish(sandbox.draft())
     async with client.publish_stream([job_id], max_wait=90_000.0) as outcomes:
-        await until(lambda: client._ledger._line.length)
+        await until(lambda: client._ledger._queue.length)
         outcomes.stop()
         assert [outcome.status.value async for outcome in outcomes] == ["not_sent"]
     _has_been_cancelled(job_id, told, telemetry)

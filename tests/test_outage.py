@@ -8,9 +8,9 @@ from itertools import pairwise
 import pytest
 
 from opentrain_async import OutcomeStatus, RetryPolicy
-from opentrain_async._publish.flight import Flight
-from opentrain_async._retry.breaker import Outage
-from opentrain_async._retry.callers import Patience
+from opentrain_async._publish.single_flight import SharedPublish
+from opentrain_async._retry.breaker import CircuitBreaker
+from opentrain_async._retry.callers import Caller
 from opentrain_async.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -229,18 +229,18 @@ async def test_a_draft_that_comes_twice_is_given_up_twice(gated: GatedClock) -> 
     assert len([status for _, status in ended if status is OutcomeStatus.UNKNOWN]) == 3
 
 
-def held_on(clock: VirtualClock) -> Flight:
+def held_on(clock: VirtualClock) -> SharedPublish:
     """A draft of a run that can be held."""
-    return Flight("job_x", Patience(0.0, outage=9.0, since=clock.time))
+    return SharedPublish("job_x", Caller(0.0, outage_patience=9.0, since=clock.time))
 
 
 async def test_an_outage_that_ends_while_a_draft_is_in_line_lets_it_go(clock: VirtualClock) -> None:
     """Nobody who stands there is left behind."""
-    outage = Outage(clock, base_delay=1.0, max_delay=1.0, max_retry_after=60.0)
+    outage = CircuitBreaker(clock, base_delay=1.0, max_delay=1.0, max_retry_after=60.0)
     clock.stands_still = True
     for number in range(3):
         outage.failed(f"job_{number}", ServerError("no", status=503))
-    first, second = (asyncio.create_task(outage.passage(held_on(clock), None)) for _ in range(2))
+    first, second = (asyncio.create_task(outage.permit(held_on(clock), None)) for _ in range(2))
     await asyncio.sleep(0)
     outage.answered()
     first.cancel()

@@ -28,7 +28,7 @@ async def test_a_single_publish_of_a_held_draft_is_tried_at_once() -> None:
     """It learns how that ended; the run's draft is held on."""
     async with peer(down) as server, client_of(server.url, retry=SLOW, daily_limit=100) as client:
         run = asyncio.create_task(client.publish_many(ids(3), concurrency=3))
-        await until(lambda: client._outage.state == "held")
+        await until(lambda: client._breaker.state == "open")
         with pytest.raises(ServerError) as raised:
             await client.publish("job_2")
         assert raised.value.effect == "unknown"
@@ -43,8 +43,8 @@ async def test_a_single_publish_of_a_held_draft_that_reaches_nobody_changed_noth
     origin = f"http://127.0.0.1:{unused_port()}"
     async with client_of(origin, retry=SLOW, daily_limit=100) as client:
         run = asyncio.create_task(client.publish_many(ids(3), concurrency=3))
-        await until(lambda: client._outage.state == "held" and "job_2" in client._flights._joinable)
-        held = next(iter(client._flights._joinable))
+        await until(lambda: client._breaker.state == "open" and "job_2" in client._single_flight._joinable)
+        held = next(iter(client._single_flight._joinable))
         with pytest.raises(ConnectError) as raised:
             await client.publish(held)
         assert raised.value.effect == "none"
@@ -56,9 +56,9 @@ async def test_a_run_that_stops_lets_go_of_drafts_that_another_run_holds() -> No
     """However patient the other one is; what may be live is unknown."""
     async with peer(down) as server, client_of(server.url, retry=SLOW, daily_limit=100) as client:
         patient = asyncio.create_task(client.publish_many(ids(3), concurrency=3, outage_patience=math.inf))
-        await until(lambda: client._outage.state == "held")
+        await until(lambda: client._breaker.state == "open")
         async with client.publish_stream(["job_2"]) as stream:
-            await until(lambda: client._flights._joinable["job_2"].passengers)
+            await until(lambda: client._single_flight._joinable["job_2"].callers)
             stream.stop()
             assert [outcome.status async for outcome in stream] == [OutcomeStatus.UNKNOWN]
         assert not patient.done()
@@ -71,7 +71,7 @@ async def test_each_run_has_its_own_patience_with_a_shared_draft(clock: VirtualC
     service = Service(clock, after=0, seconds=300.0, fail=status("503 no"))
     async with facing(service, clock) as (_server, client):
         patient = asyncio.create_task(client.publish_many(ids(3), concurrency=3))
-        await until(lambda: client._outage.state == "held")
+        await until(lambda: client._breaker.state == "open")
         hasty = await client.publish_many(["job_2"], outage_patience=60.0)
         assert [outcome.status for outcome in hasty.outcomes] == [OutcomeStatus.UNKNOWN]
         assert isinstance(hasty.stopped_by, ServerError)
@@ -83,9 +83,9 @@ async def test_whoever_takes_over_a_held_draft_is_held_as_well(clock: VirtualClo
     service = Service(clock, after=0, seconds=200.0, fail=status("503 no"))
     async with facing(service, clock) as (_server, client):
         first = asyncio.create_task(client.publish_many(ids(5), concurrency=5))
-        await until(lambda: client._outage.state == "held")
+        await until(lambda: client._breaker.state == "open")
         second = asyncio.create_task(client.publish_many(ids(5), concurrency=5))
-        await until(lambda: all(flight.passengers for flight in client._flights._joinable.values()))
+        await until(lambda: all(flight.callers for flight in client._single_flight._joinable.values()))
         first.cancel()
         assert len((await second).published) == 5
 
@@ -101,7 +101,7 @@ async def test_a_draft_that_was_being_sent_for_a_run_that_is_cancelled_may_be_li
         sending = asyncio.create_task(client.publish_many(["job_1"]))
         await server.arrived(1)
         async with client.publish_stream(["job_1"]) as stream:
-            await until(lambda: client._flights._joinable["job_1"].passengers)
+            await until(lambda: client._single_flight._joinable["job_1"].callers)
             stream.stop()
             sending.cancel()
             assert [outcome.status async for outcome in stream] == [OutcomeStatus.UNKNOWN]
@@ -121,7 +121,7 @@ async def test_a_run_that_stops_waits_neither_for_a_pause_nor_for_its_backoff(li
         client.publish_stream(["job_1"]) as stream,
     ):
         await server.arrived(1)
-        await until(lambda: client._flights._joinable["job_1"].phase == "ready")
+        await until(lambda: client._single_flight._joinable["job_1"].phase == "ready")
         stream.stop()
         outcomes = [outcome async for outcome in stream]
     assert [(outcome.status, outcome.attempts) for outcome in outcomes] == [(ended, 1)]
@@ -175,7 +175,7 @@ async def test_doubt_that_was_inherited_keeps_its_date_where_nothing_is_sent(clo
                     before = set((await client.quota()).slots)
                     clock.time += 3600
                     for number in range(3):
-                        client._outage.failed(f"other_{number}", ServerError("no", status=503))
+                        client._breaker.failed(f"other_{number}", ServerError("no", status=503))
                 report = await client.publish_many(ids(3), outage_patience=patience)
                 assert len(report.unknown) == 3
                 after = set((await client.quota()).slots)
@@ -187,9 +187,11 @@ async def test_a_single_publish_of_a_draft_that_was_held_unsent_is_tried_at_once
     """Whoever joins it has the run's draft sent, in the slot that it has already."""
     async with peer(down) as server, client_of(server.url, retry=SLOW, daily_limit=1) as client:
         for number in range(3):
-            client._outage.failed(f"other_{number}", ServerError("no", status=503))
+            client._breaker.failed(f"other_{number}", ServerError("no", status=503))
         run = asyncio.create_task(client.publish_many(["job_1"]))
-        await until(lambda: "job_1" in client._flights._joinable and client._flights._joinable["job_1"].reservation)
+        await until(
+            lambda: "job_1" in client._single_flight._joinable and client._single_flight._joinable["job_1"].reservation
+        )
         await asyncio.sleep(0.01)
         assert not server.calls
         single = asyncio.create_task(client.publish("job_1"))

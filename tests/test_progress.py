@@ -10,7 +10,7 @@ import pytest
 from opentrain_async import AsyncOpenTrain, OutcomeStatus, PublishOutcome, PublishProgress, RetryPolicy
 from opentrain_async._base.callback import Callback
 from opentrain_async._base.clock import instant
-from opentrain_async._publish.progress import Obstacle, Progress
+from opentrain_async._publish.progress import BlockedBy, Progress
 from opentrain_async.errors import ConfigurationError, QuotaExceededError
 from opentrain_async.sandbox import Fault, Sandbox
 
@@ -181,7 +181,7 @@ async def test_a_callback_may_end_the_process(sandbox: Sandbox, connect: Connect
     """What is no error of the callback's is nothing to be logged and forgotten."""
     telling = Callback[object]("on_outcome", lambda _: (_ for _ in ()).throw(kind))
     with pytest.raises(kind):
-        await telling.tell(None)
+        await telling.call_and_wait(None)
 
 
 async def test_a_source_may_stop_its_own_run(sandbox: Sandbox, connect: Connect) -> None:
@@ -203,7 +203,7 @@ async def test_a_source_may_stop_its_own_run(sandbox: Sandbox, connect: Connect)
 async def test_the_end_of_a_run_of_ages_is_the_end_of_the_calendar(clock: VirtualClock) -> None:
     """A hundred million drafts at 20 a day are no overflow."""
     denial = QuotaExceededError("no", limit=20, retry_at=instant(clock.time))
-    progress = Progress(print, lambda: 10**8, lambda: Obstacle(denial=denial), clock)
+    progress = Progress(print, lambda: 10**8, lambda: BlockedBy(denial=denial), clock)
     eta = progress._now().eta
     assert eta is not None
     assert eta.year == 9999
@@ -217,7 +217,7 @@ async def test_what_cannot_be_told_is_refused(sandbox: Sandbox, connect: Connect
 
 async def test_the_end_is_estimated_from_the_rate(clock: VirtualClock) -> None:
     """Ten of thirty in ten seconds leave twenty more; without a limit that is known a wait has no end in sight."""
-    obstacle = Obstacle()
+    obstacle = BlockedBy()
     progress = Progress(print, lambda: 30, lambda: obstacle, clock)
     assert progress._now().eta is None
     for number in range(10):
@@ -226,7 +226,7 @@ async def test_the_end_is_estimated_from_the_rate(clock: VirtualClock) -> None:
     clock.time += 10
     now = progress._now()
     assert (now.rate, now.eta) == (1.0, instant(clock.time + 20))
-    obstacle = Obstacle(denial=QuotaExceededError("no", retry_at=instant(clock.time + 5)))
+    obstacle = BlockedBy(denial=QuotaExceededError("no", retry_at=instant(clock.time + 5)))
     assert (progress._now().waiting_until, progress._now().eta) == (instant(clock.time + 5), None)
 
 
@@ -234,7 +234,7 @@ async def test_what_does_not_change_is_told_once_a_second(clock: VirtualClock, m
     """And what does, up to ten times."""
     monkeypatch.setattr("opentrain_async._publish.progress._TICK_SECONDS", 0.0005)
     told: list[PublishProgress] = []
-    async with Progress(told.append, lambda: 30, Obstacle, clock) as progress:
+    async with Progress(told.append, lambda: 30, BlockedBy, clock) as progress:
         await until(lambda: len(told) == 3)
         since = time.monotonic()
         progress.begun()

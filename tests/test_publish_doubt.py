@@ -109,7 +109,7 @@ async def test_a_client_that_is_closed_does_not_say_that_a_draft_in_doubt_is_not
     for job_id in others[:3]:
         await publish(client, job_id)
     waiting = [asyncio.create_task(client.publish(job_id, max_wait=math.inf)) for job_id in (doubtful, others[3])]
-    await until(lambda: sum(flight.denial is not None for flight in client._flights._joinable.values()) == 2)
+    await until(lambda: sum(flight.denial is not None for flight in client._single_flight._joinable.values()) == 2)
     await client.close()
     ended = await asyncio.gather(*waiting, return_exceptions=True)
     assert [(type(error), getattr(error, "effect", None)) for error in ended] == [
@@ -129,23 +129,23 @@ def test_a_doubt_is_remembered_for_a_month() -> None:
         assert denied.in_doubt
     assert load_log(dump_log(account.log)) == account.log
     another.take_over(account.log, T0 + REMEMBERED - 1)
-    assert another.faded == account.log.faded
+    assert another.expired_doubts == account.log.expired_doubts
     assert account.used(T0 + REMEMBERED) == 1
     again = account.ask("a", T0 + REMEMBERED)
     assert isinstance(again, Denied)
     assert not again.in_doubt
 
 
-@pytest.mark.parametrize(("how", "used", "faded"), [("found", 0, 0), ("confirmed", 1, 0), ("unsent", 0, 1)])
-def test_a_doubt_that_had_faded_is_settled_by_the_same_job(how: str, used: int, faded: int) -> None:
+@pytest.mark.parametrize(("how", "used", "expired"), [("found", 0, 0), ("confirmed", 1, 0), ("unsent", 0, 1)])
+def test_a_doubt_that_had_expired_is_settled_by_the_same_job(how: str, used: int, expired: int) -> None:
     """What is found now was charged then; what is charged now counts now; of what was not sent nothing is known."""
     account = Account(cap=1)
     account.settled("a", "unknown")
     again = account.reserve("a", T0 + WINDOW)
-    assert (again.id, again.before, again.before_at) == ("r2", "faded", T0)
+    assert (again.id, again.before, again.before_at) == ("r2", "expired", T0)
     assert account.used(T0 + WINDOW) == 1
     account.log.settle(again, how, T0 + WINDOW + 1)  # type: ignore[arg-type]
-    assert (account.used(T0 + WINDOW + 1), len(account.log.faded)) == (used, faded)
+    assert (account.used(T0 + WINDOW + 1), len(account.log.expired_doubts)) == (used, expired)
 
 
 def test_a_doubt_that_a_probe_has_cleared_up_counts_no_more_than_before_if_it_is_refused_itself() -> None:
@@ -156,9 +156,9 @@ def test_a_doubt_that_a_probe_has_cleared_up_counts_no_more_than_before_if_it_is
     account.settled("b", "unknown", T0 + 7200)
     account.settled("probe", "published", T0 + 14400)
     again = account.reserve("a", T0 + 14460)
-    assert (again.before, again.probe) == ("faded", True)
+    assert (again.before, again.probe) == ("expired", True)
     denied = account.log.refused(again, "unsent", T0 + 14460, limit=3, window=WINDOW, cap=3)
-    assert (denied.used, denied.retry_at, list(account.log.faded)) == (3, T0 + WINDOW, ["a"])
+    assert (denied.used, denied.retry_at, list(account.log.expired_doubts)) == (3, T0 + WINDOW, ["a"])
 
 
 def test_probes_that_nobody_answers_are_an_hour_apart() -> None:
@@ -176,7 +176,7 @@ def test_of_the_doubts_that_no_longer_count_the_newest_are_remembered() -> None:
     for number in range(MOST_REMEMBERED + 50):
         account.settled(f"job_{number}", "unknown", T0 + number)
     account.used(T0 + 1000 + WINDOW)
-    assert list(account.log.faded) == [f"job_{number}" for number in range(50, MOST_REMEMBERED + 50)]
+    assert list(account.log.expired_doubts) == [f"job_{number}" for number in range(50, MOST_REMEMBERED + 50)]
 
 
 def test_a_doubt_from_an_earlier_window_costs_the_other_steps_nothing_while_it_is_tried_again() -> None:
@@ -203,24 +203,24 @@ def test_who_comes_after_one_that_died_in_a_doubtful_slot_counts_its_charge_from
     assert account.log.jobs["a"].at == T0 + 3661
 
 
-def test_a_doubt_that_had_faded_counts_for_as_long_as_somebody_is_at_work_on_it() -> None:
+def test_a_doubt_that_had_expired_counts_for_as_long_as_somebody_is_at_work_on_it() -> None:
     """Who has not sent it leaves the slot to the other one."""
     account = Account(cap=1)
     account.settled("a", "unknown")
     first, _second = account.reserve("a", T0 + WINDOW), account.reserve("a", T0 + WINDOW)
     account.log.settle(first, "unsent", T0 + WINDOW + 1)
-    assert (account.used(T0 + WINDOW + 1), account.log.faded) == (1, {})
+    assert (account.used(T0 + WINDOW + 1), account.log.expired_doubts) == (1, {})
 
 
 @pytest.mark.parametrize("how", ["released", "unsent"])
-def test_a_settlement_that_comes_after_its_slot_has_faded_takes_the_doubt_along(how: Settlement) -> None:
+def test_a_settlement_that_comes_after_its_slot_has_expired_takes_the_doubt_along(how: Settlement) -> None:
     """If the job is charged: then it has one slot again, and not a doubt besides."""
     account = Account(cap=1)
     late = account.reserve("a")
     account.used(T0 + LEASE + WINDOW)
-    assert list(account.log.faded) == ["a"]
+    assert list(account.log.expired_doubts) == ["a"]
     account.log.settle(late, how, T0 + LEASE + WINDOW)
-    assert list(account.log.faded) == ["a"]
+    assert list(account.log.expired_doubts) == ["a"]
     account.log.settle(late, "published", T0 + LEASE + WINDOW)
-    assert (list(account.log.jobs), account.log.faded) == (["a"], {})
+    assert (list(account.log.jobs), account.log.expired_doubts) == (["a"], {})
     assert isinstance(account.reserve("a", T0 + LEASE + WINDOW), Reservation)

@@ -10,7 +10,7 @@ import pytest
 from opentrain_async import RetryPolicy
 from opentrain_async._base.clock import instant
 from opentrain_async._publish.draft import Publisher, _settlement_after, _settlement_of_one_found_live
-from opentrain_async._publish.flight import Flight
+from opentrain_async._publish.single_flight import SharedPublish
 from opentrain_async._retry.engine import Retrier
 from opentrain_async.errors import (
     ConnectError,
@@ -52,7 +52,7 @@ def test_a_job_found_live_is_charged_if_a_request_of_ours_may_have_put_it_there(
     before: Before, has_doubtful_attempt: bool, settlement: Settlement
 ) -> None:
     """Just now, if an attempt with this slot may have; one that was live before uses up nothing, or is charged once."""
-    flight = Flight("job_1", has_doubtful_attempt=has_doubtful_attempt)
+    flight = SharedPublish("job_1", has_doubtful_attempt=has_doubtful_attempt)
     reservation = Reservation("r", "job_1", before, None, 0.0, 180.0)
     assert _settlement_of_one_found_live(flight, reservation) == settlement
 
@@ -60,7 +60,7 @@ def test_a_job_found_live_is_charged_if_a_request_of_ours_may_have_put_it_there(
 @pytest.mark.parametrize("error", [NotPublishReadyError(), ModerationBlockedError(), NotFoundError(), ServerError()])
 def test_a_failure_without_doubt_gives_the_slot_back(error: OpenTrainError) -> None:
     """Nothing of it can have been applied."""
-    assert _settlement_after(error, Flight("job_1")) == "released"
+    assert _settlement_after(error, SharedPublish("job_1")) == "released"
     assert error.effect == "none"
 
 
@@ -78,7 +78,7 @@ def test_only_a_decisive_answer_ends_a_doubt(
     error: OpenTrainError, just_now: bool, settlement: Settlement, effect: str
 ) -> None:
     """After any other one the draft may be live; its slot keeps its date where the doubt did not arise this time."""
-    flight = Flight("job_1", in_doubt=True, has_doubtful_attempt=just_now)
+    flight = SharedPublish("job_1", in_doubt=True, has_doubtful_attempt=just_now)
     assert (_settlement_after(error, flight), error.effect) == (settlement, effect)
 
 
@@ -183,13 +183,13 @@ async def test_a_ledger_that_has_no_place_says_how_many_there_are(
 async def test_a_lease_is_renewed_at_most_each_quarter_of_it(clock: VirtualClock) -> None:
     """A held draft is looked at more often than its ledger has to be asked."""
     async with client_of("http://127.0.0.1:1", clock=clock, daily_limit=1) as client:
-        flight = Flight("job_1", reservation=await client._ledger.reserve("job_1", lambda _: None))
+        flight = SharedPublish("job_1", reservation=await client._ledger.reserve("job_1", lambda _: None))
         publisher = Publisher(client._ledger, client._transport, Retrier(ONCE, clock), clock)
         quarter = client._ledger.lease / 4
         renewed = []
         for seconds in (0.0, quarter - 1, 1.0, quarter - 1, 1.0):
             clock.time += seconds
-            await publisher._keep(flight)
+            await publisher._renew_lease(flight)
             renewed.append((await client.quota()).slots[0].frees_at == instant(clock.time + 4 * quarter + WINDOW))
         assert renewed == [True, False, True, False, True]
 

@@ -87,7 +87,7 @@ async def test_F18_who_is_cancelled_as_it_is_called_calls_the_next(clock: Virtua
     await settled()
     assert first.cancelled()
     assert (await second).job == "b"
-    assert (clock.slept, ledger._line.length) == ([], 0)
+    assert (clock.slept, ledger._queue.length) == ([], 0)
 
 
 async def test_everyone_in_line_learns_that_the_window_is_full(clock: VirtualClock) -> None:

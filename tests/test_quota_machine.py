@@ -74,7 +74,7 @@ class QuotaMachine(RuleBasedStateMachine):
         charged = self.server.asked(reservation.job, self.now, arrive, is_answered=not reply_is_lost)
         is_sent_twice = len(arrive) > 1 and reservation.before != "spent"
         self.was_in_doubt |= is_sent_twice
-        doubtful = reservation.before in {"unknown", "faded"}
+        doubtful = reservation.before in {"unknown", "expired"}
         if reply_is_lost or (charged is None and is_sent_twice):
             self.in_doubt[reservation.job] = self.now
         elif charged is not None or not doubtful:
@@ -175,7 +175,7 @@ class QuotaMachine(RuleBasedStateMachine):
     @invariant()
     def a_job_is_counted_or_remembered(self) -> None:
         """And never both."""
-        assert not self.log.jobs.keys() & self.log.faded.keys()
+        assert not self.log.jobs.keys() & self.log.expired_doubts.keys()
 
     @invariant()
     def the_log_stays_small(self) -> None:

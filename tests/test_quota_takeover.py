@@ -45,7 +45,7 @@ def test_what_is_over_is_not_carried_along() -> None:
     account.settled("charged", "published")
     over = [account.reserve(job).id for job in ("charged", "shared", "left")]
     stays = account.reserve("shared")
-    account.log.let_go(lambda reservation_id: reservation_id in over)
+    account.log.release_ended(lambda reservation_id: reservation_id in over)
     assert {job: slot.holders for job, slot in account.log.jobs.items()} == {"charged": (), "shared": (stays,)}
 
 

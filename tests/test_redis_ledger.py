@@ -119,8 +119,8 @@ def test_F37_it_belongs_to_the_loop_in_which_it_is_in_use(redis_server: RedisSer
         await publish(ledger_on(store), "a")
         with pytest.raises(QuotaLedgerError, match="another event loop"):
             await asyncio.to_thread(asyncio.run, publish(ledger_on(store), "b"))
-        assert store._link is not None
-        await store._link.client.aclose()
+        assert store._batcher is not None
+        await store._batcher.client.aclose()
 
     asyncio.run(also_in_another_loop())
 

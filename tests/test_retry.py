@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opentrain_async import RetryPolicy
-from opentrain_async._publish.flight import Flight
+from opentrain_async._publish.single_flight import SharedPublish
 from opentrain_async._retry.budget import RetryBudget
-from opentrain_async._retry.callers import Patience
+from opentrain_async._retry.callers import Caller
 from opentrain_async._retry.engine import Retrier
-from opentrain_async._retry.throttle import Pause
+from opentrain_async._retry.throttle import Throttle
 from opentrain_async.errors import (
     ConfigurationError,
     ConnectError,
@@ -123,10 +123,10 @@ async def test_a_delay_that_took_until_the_deadline_was_the_last(clock: VirtualC
     retrier = Retrier(RetryPolicy(deadline=10.0), clock)
     clock.stands_still = True
     trial = Trial(clock, [failing(), None])
-    call = asyncio.create_task(retrier.run("job_1", trial.attempt, is_transient, Flight("job_1", Patience(0.0))))
+    call = asyncio.create_task(retrier.run("job_1", trial.attempt, is_transient, SharedPublish("job_1", Caller(0.0))))
     await until(lambda: clock.slept)
     clock.time += 10.0
-    retrier.look_again()
+    retrier.wake_all()
     with pytest.raises(ServerError):
         await call
     assert len(trial.began) == 1
@@ -155,7 +155,7 @@ async def test_F06_a_throttle_holds_everyone_and_the_deadline(clock: VirtualCloc
     assert await throttled.run(retrier) == "done"
     assert throttled.began[1] - throttled.began[0] == 50.0
     assert throttled.left == [10.0, 10.0]
-    retrier.pause.extend(30.0)
+    retrier.throttle.extend(30.0)
     began = clock.time
     late = Trial(clock, [None])
     await late.run(retrier)
@@ -165,13 +165,13 @@ async def test_F06_a_throttle_holds_everyone_and_the_deadline(clock: VirtualCloc
 
 async def test_F06_a_longer_pause_stands(clock: VirtualClock) -> None:
     """A pause ends when the longest of those asked for is over, also if it is asked for meanwhile."""
-    pause = Pause(clock, 0.0)
-    await pause.over(clock.sleep)
+    pause = Throttle(clock, 0.0)
+    await pause.wait(clock.sleep)
     assert clock.slept == []
     pause.extend(20.0)
     pause.extend(5.0)
     assert pause.until > clock.monotonic()
-    await pause.over(clock.sleep)
+    await pause.wait(clock.sleep)
     assert clock.slept == [20.0]
     assert pause.until <= clock.monotonic()
 
@@ -181,7 +181,7 @@ async def test_F06_a_throttle_without_a_time_is_backed_off_from(clock: VirtualCl
     retrier = Retrier(RetryPolicy(base_delay=1.0), clock)
     assert await Trial(clock, [RateLimitedError("slow"), None]).run(retrier) == "done"
     assert clock.slept[0] <= 1.0
-    assert retrier.pause.until <= clock.monotonic()
+    assert retrier.throttle.until <= clock.monotonic()
 
 
 async def test_a_throttle_without_a_time_does_not_move_the_deadline(clock: VirtualClock) -> None:

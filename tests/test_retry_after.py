@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from opentrain_async._service.answers import Reply, read_publish
+from opentrain_async._service.answers import read_publish
+from opentrain_async._service.http.messages import Reply
 from opentrain_async._service.retry_after import seconds_to_wait
 from opentrain_async.errors import OpenTrainError, QuotaExceededError, RateLimitedError, ServerError
 

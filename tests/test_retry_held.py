@@ -4,8 +4,8 @@ import asyncio
 from functools import partial
 
 from opentrain_async import RetryPolicy
-from opentrain_async._publish.flight import Flight
-from opentrain_async._retry.callers import Patience
+from opentrain_async._publish.single_flight import SharedPublish
+from opentrain_async._retry.callers import Caller
 from opentrain_async._retry.engine import Retrier
 from opentrain_async.errors import NotFoundError, OpenTrainError, RateLimitedError, ServerError, TLSError
 from opentrain_async.outcomes._answer_table import is_transient
@@ -15,15 +15,15 @@ from .virtual import GatedClock, VirtualClock
 from .waiting import until
 
 
-def held_on(clock: VirtualClock, job_id: str = "job_1") -> Flight:
+def held_on(clock: VirtualClock, job_id: str = "job_1") -> SharedPublish:
     """A draft of a run that can be held."""
-    return Flight(job_id, Patience(0.0, outage=900.0, since=clock.time))
+    return SharedPublish(job_id, Caller(0.0, outage_patience=900.0, since=clock.time))
 
 
 def fail_others(retrier: Retrier) -> None:
     """Let an outage begin, by what became of other drafts."""
     for number in range(3):
-        retrier.outage.failed(f"other_{number}", ServerError("no", status=503))
+        retrier.breaker.failed(f"other_{number}", ServerError("no", status=503))
 
 
 async def test_a_retry_that_is_held_costs_no_token() -> None:
@@ -52,20 +52,20 @@ async def test_what_was_held_tells_of_the_next_outage(clock: VirtualClock) -> No
         for number, trial in enumerate(trials)
     ]
     assert await asyncio.gather(*calls) == ["done"] * 4
-    assert retrier.outage.over == 2
+    assert retrier.breaker.outages_ended == 2
 
 
 async def test_what_fails_after_a_pause_tells_of_an_outage(clock: VirtualClock) -> None:
     """Three drafts that had to wait before they were sent are as good as any."""
     retrier = Retrier(RetryPolicy(base_delay=1.0, max_delay=1.0), clock)
-    retrier.pause.extend(5.0)
+    retrier.throttle.extend(5.0)
     trials = [Trial(clock, [failing(), None]) for _ in range(3)]
     calls = [
         asyncio.create_task(retrier.run(f"job_{number}", trial.attempt, is_transient, held_on(clock, f"job_{number}")))
         for number, trial in enumerate(trials)
     ]
     assert await asyncio.gather(*calls) == ["done"] * 3
-    assert retrier.outage.over == 1
+    assert retrier.breaker.outages_ended == 1
 
 
 async def test_a_probe_has_the_whole_time_of_a_first_attempt(clock: VirtualClock) -> None:
@@ -103,7 +103,7 @@ async def test_a_service_that_did_not_want_to_be_asked_is_asked_when_it_said(clo
     """Not a moment later, also in an outage."""
     retrier = Retrier(RetryPolicy(), clock)
     fail_others(retrier)
-    retrier.pause.shut(RateLimitedError("slow", retry_after=100.0), 100.0)
+    retrier.throttle.close(RateLimitedError("slow", retry_after=100.0), 100.0)
     clock.time += 100.0
     assert await retrier.run("job_1", Trial(clock, [None]).attempt, is_transient, held_on(clock)) == "done"
     assert clock.slept == []
@@ -115,15 +115,15 @@ async def test_who_has_waited_is_forgotten(clock: VirtualClock) -> None:
     trial = Trial(clock, [failing(), failing(), None])
     assert await retrier.run("job_1", trial.attempt, is_transient, held_on(clock)) == "done"
     assert len(clock.slept) == 2
-    assert not retrier.dozing
+    assert not retrier.sleeping
 
 
 async def test_a_pause_as_long_as_is_waited_for_is_waited_for_by_all(clock: VirtualClock) -> None:
     """A draft that comes meanwhile is sent when it is over, and not refused."""
     retrier = Retrier(RetryPolicy(max_retry_after=60.0), clock)
-    retrier.heed(RateLimitedError("slow", retry_after=60.0))
+    retrier.apply(RateLimitedError("slow", retry_after=60.0))
     began = clock.time
-    assert (retrier.pause.until, retrier.pause.shut_until) == (began + 60.0, 0.0)
+    assert (retrier.throttle.until, retrier.throttle.closed_until) == (began + 60.0, 0.0)
     trial = Trial(clock, [None])
     assert await retrier.run("job_1", trial.attempt, is_transient, held_on(clock)) == "done"
     assert trial.began[0] >= began + 60.0
@@ -146,10 +146,10 @@ async def test_what_was_begun_before_an_outage_ended_tells_of_no_other(clock: Vi
     ]
     await asyncio.sleep(0)
     fail_others(retrier)
-    retrier.outage.answered()
+    retrier.breaker.answered()
     may_fail.set()
     assert await asyncio.gather(*calls) == ["done"] * 3
-    assert retrier.outage.over == 1
+    assert retrier.breaker.outages_ended == 1
 
 
 async def test_refusals_widen_the_ramp_as_well(clock: VirtualClock) -> None:

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from opentrain_async import AsyncOpenTrain, RetryPolicy
-from opentrain_async._service.answers import Request
+from opentrain_async._service.http.messages import Request
 from opentrain_async.errors import ConfigurationError, OpenTrainError
 
 from .peers import ONCE, TOKEN, Behaviour, Then, answer, client_of, live, peer, sends, unused_port

@@ -44,7 +44,7 @@ async def test_a_place_that_is_given_up_soon_goes_to_who_waits_for_it(clock: Vir
     ledger = ledger_on(SlowStore(), clock)
     holder = await ledger.reserve("holder", lambda _: None)
     waiting = asyncio.create_task(ledger.reserve("waiting", lambda _: None))
-    await until(lambda: ledger._line.length == 1)
+    await until(lambda: ledger._queue.length == 1)
     ledger.settle_soon(holder, "released")
     assert (await waiting).job == "waiting"
     assert clock.slept == []

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from opentrain_async import models
 from opentrain_async._base.secret import Secret
 from opentrain_async._service import operations, validation
-from opentrain_async._service.answers import Reply, read_answer
+from opentrain_async._service.answers import read_answer
+from opentrain_async._service.http.messages import Reply
 from opentrain_async._service.operations import Operation
 from opentrain_async.errors import (
     APIError,

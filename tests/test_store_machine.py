@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from opentrain_async.quota import LedgerStore, MemoryLedger, QuotaLedger, RedisLedger, SQLiteLedger
 from opentrain_async.quota._log import REMEMBERED
 from opentrain_async.quota._slots import Before, Denied, Reservation, Settlement
-from opentrain_async.quota._stores import redis_link
+from opentrain_async.quota._stores import redis_batcher
 
 from .servers import KINDS_OF_REDIS, RedisServer
 from .true_server import ARRIVALS, TrueServer
@@ -36,10 +36,10 @@ EXAMPLES_EACH = 400
 """A long run begins anew that often with the next seed: what Hypothesis remembers of a run grows with it."""
 
 _FOUND_LIVE: Mapping[Before, Settlement] = {
-    "spent": "unsent", "new": "released", "held": "found", "unknown": "found", "faded": "found",
+    "spent": "unsent", "new": "released", "held": "found", "unknown": "found", "expired": "found",
 }  # fmt: skip
 _REFUSED: Mapping[Before, Settlement] = {
-    "spent": "released", "new": "released", "held": "released", "unknown": "unsent", "faded": "unsent",
+    "spent": "released", "new": "released", "held": "released", "unknown": "unsent", "expired": "unsent",
 }  # fmt: skip
 
 _JOBS = st.sampled_from([f"job_{number}" for number in range(8)])
@@ -235,7 +235,7 @@ def world(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[World]:
     """Three handles on one storage."""
-    monkeypatch.setattr(redis_link, "_YIELD", 0.0)  # they take turns here, and need not be polite
+    monkeypatch.setattr(redis_batcher, "_YIELD", 0.0)  # they take turns here, and need not be polite
     world = World(_opener(request.param, tmp_path, redis_of_kind))
     world.stores = [world.open(world.clock) for _ in range(3)]
     yield world

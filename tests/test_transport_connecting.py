@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from opentrain_async._service.answers import Request
+from opentrain_async._service.http.messages import Request
 from opentrain_async.errors import ConnectError, TLSError
 
 from . import command

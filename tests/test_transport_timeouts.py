@@ -2,7 +2,7 @@
 
 import pytest
 
-from opentrain_async._service.answers import Request
+from opentrain_async._service.http.messages import Request
 from opentrain_async.errors import RequestTimeoutError, UnexpectedResponseError
 
 from .peers import Then, answer, client_of, drips, live, peer, sends

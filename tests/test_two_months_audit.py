@@ -153,7 +153,7 @@ def test_a_draft_whose_doubt_counts_no_longer_is_in_doubt_all_the_same() -> None
     watched = Watched()
     watched.doubt("doubt")
     watched.sandbox.advance(hours=24)
-    assert watched.place("doubt").before == "faded"
+    assert watched.place("doubt").before == "expired"
     watched.answer("doubt", 429)
     assert watched.refusals() == ["in doubt"]
 

@@ -15,9 +15,9 @@ from yarl import URL
 
 from opentrain_async._base.clock import SystemClock, instant
 from opentrain_async._base.text import one_line
-from opentrain_async._service.answers import publish_request
+from opentrain_async._service.operations import publish_request
 from opentrain_async.errors import ConfigurationError, NotFoundError, QuotaExceededError, _checks
-from opentrain_async.errors._job_id import checked_job_id
+from opentrain_async.errors._checks import checked_job_id
 from opentrain_async.models import MissingField, PublishResult, SideEffects, Validation
 from opentrain_async.outcomes import OutcomeStatus, PublishOutcome, PublishReport
 

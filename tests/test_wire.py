@@ -5,7 +5,9 @@ import json
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from opentrain_async._service.answers import Reply, Request, publish_request, read_answer, read_publish, window_seconds
+from opentrain_async._service.answers import read_answer, read_publish, window_seconds
+from opentrain_async._service.http.messages import Reply, Request
+from opentrain_async._service.operations import publish_request
 from opentrain_async.errors import (
     APIError,
     AuthenticationError,

@@ -140,7 +140,7 @@ class Record:
         earlier = [at for at in self._refused_before(promise) if at > self.claimed_at]
         last = max(earlier, default=-math.inf)
         is_soon = made_at - last < HOUR
-        if promise.reservation.before in {"held", "unknown", "faded"}:
+        if promise.reservation.before in {"held", "unknown", "expired"}:
             return "pointless" if made_at - self._refused_itself_before(promise) < HOUR else "in doubt"
         if promise.reservation.probe:
             return "pointless" if is_soon else "probing"

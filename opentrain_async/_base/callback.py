@@ -1,4 +1,4 @@
-"""What callers want to be told, and cannot do harm with."""
+"""Call the user's functions without harm from what they raise."""
 
 import asyncio
 import logging
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from inspect import isawaitable
 from typing import Generic, TypeVar
 
-from .._publish.source import is_cancelled_by_its_caller
+from .tasks import is_cancelled_by_its_caller
 
 T = TypeVar("T")
 
@@ -14,11 +14,11 @@ _logger = logging.getLogger("opentrain_async")
 
 
 class Callback(Generic[T]):
-    """A caller's function, async or not: what it raises is counted, and logged once, and changes nothing.
+    """A user's function. What it raises is counted, and logged once, and changes nothing.
 
     Args:
-        name: What the caller knows it by.
-        function: The function.
+        name: The argument by which the user has passed it.
+        function: The function, async or not.
     """
 
     def __init__(self, name: str, function: Callable[[T], object]) -> None:
@@ -26,8 +26,18 @@ class Callback(Generic[T]):
         self._function = function
         self._failures = 0
 
-    async def tell(self, value: T) -> None:
-        """Call it, and await what it returns if that can be awaited."""
+    def call(self, value: T) -> None:
+        """Call a plain function."""
+        try:
+            self._function(value)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        # Also a CancelledError, which cancels nothing here, and the BaseException by which a test framework fails.
+        except BaseException:
+            self._count_failure()
+
+    async def call_and_wait(self, value: T) -> None:
+        """Call the function, and await its result if that is awaitable."""
         try:
             answer = self._function(value)
             if isawaitable(answer):
@@ -35,11 +45,14 @@ class Callback(Generic[T]):
         except (Exception, asyncio.CancelledError) as error:
             if is_cancelled_by_its_caller(error):
                 raise
-            self._failures += 1
-            if self._failures == 1:
-                _logger.exception("%s raised; the run goes on, and this is said once", self._name)
+            self._count_failure()
 
-    def sum_up(self) -> None:
-        """Say at the end how often it raised, where that was more than once."""
+    def log_failures(self) -> None:
+        """Log at the end how often the function raised, if that was more than once."""
         if self._failures > 1:
             _logger.warning("%s raised %d times in all", self._name, self._failures)
+
+    def _count_failure(self) -> None:
+        self._failures += 1
+        if self._failures == 1:
+            _logger.exception("%s raised; the error changes nothing and is logged once", self._name)

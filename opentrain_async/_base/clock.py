@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 _LATEST = datetime.max.replace(tzinfo=UTC)
+_MOST_DOUBLINGS = 60
+"""After so many doublings every delay is infinite in practice, and the power soon overflows."""
 
 
 class Clock(Protocol):
@@ -55,3 +57,8 @@ def instant(epoch_seconds: float) -> datetime:
 def iso(at: datetime | None) -> str | None:
     """A time for programs."""
     return None if at is None else at.isoformat()
+
+
+def doubled(first: float, times: int, largest: float) -> float:
+    """Return the first delay, doubled so many times, and at most the largest; in seconds."""
+    return min(largest, first * 2.0 ** min(times, _MOST_DOUBLINGS))

@@ -1,4 +1,4 @@
-"""Those who wait for their turn, first come, first served."""
+"""A queue of waiting tasks: first come, first served."""
 
 import asyncio
 from collections.abc import Generator
@@ -8,43 +8,43 @@ from .clock import Clock
 
 
 class Waiter:
-    """One who stands in the line."""
+    """One task that waits."""
 
     def __init__(self) -> None:
-        self.turned_away = False
-        self._called = asyncio.Event()
+        self.was_denied = False
+        self._woken = asyncio.Event()
 
-    def call(self) -> None:
-        """Tell this one to look again."""
-        self._called.set()
+    def wake(self) -> None:
+        """End the wait, or the next one."""
+        self._woken.set()
 
-    async def called(self, clock: Clock, within: float | None) -> None:
-        """Wait to be called, or for *within* seconds where given; a call made before counts."""
-        alarm = None if within is None else asyncio.ensure_future(clock.sleep(within))
-        if alarm is not None:
-            alarm.add_done_callback(self._ring)
+    async def wait(self, clock: Clock, within: float | None) -> None:
+        """Wait until woken, or for *within* seconds where given; a wake-up that came before counts."""
+        timer = None if within is None else asyncio.ensure_future(clock.sleep(within))
+        if timer is not None:
+            timer.add_done_callback(self._time_is_up)
         try:
-            await self._called.wait()
+            await self._woken.wait()
         finally:
-            self._called.clear()
-            if alarm is not None:
-                # Or it would call once more as it is cancelled, and the next wait would be none.
-                alarm.remove_done_callback(self._ring)
-                if alarm.cancel():
-                    await asyncio.wait({alarm})
+            self._woken.clear()
+            if timer is not None:
+                # Otherwise a cancelled timer wakes this waiter once more, and the next wait ends at once.
+                timer.remove_done_callback(self._time_is_up)
+                if timer.cancel():
+                    await asyncio.wait({timer})
 
-    def _ring(self, _alarm: "asyncio.Future[None]") -> None:
-        self.call()
+    def _time_is_up(self, _timer: "asyncio.Future[None]") -> None:
+        self.wake()
 
 
-class Line:
-    """A first-come-first-served line, in which only the one at the head needs to be woken.
+class WaitQueue:
+    """A first-come-first-served queue in which only the first waiter needs to be woken.
 
-    Whoever finds a place leaves, and by leaving calls the next one; so a change costs as many looks as it has places to
-    give, plus one.
+    A waiter that finds a place leaves, and leaving wakes the next one. So a change costs one wake-up for each place
+    that it frees, plus one.
 
     Attributes:
-        length: How many stand in it.
+        length: How many waiters it holds.
     """
 
     def __init__(self) -> None:
@@ -52,11 +52,11 @@ class Line:
         self.length = 0
 
     @contextmanager
-    def stand(self) -> Generator[Waiter, None, None]:
-        """Stand at the end of the line for the length of the block; leaving calls whoever is first then.
+    def join(self) -> Generator[Waiter, None, None]:
+        """Join the end of the queue for the length of the block; leaving wakes the waiter that is first then.
 
         Yields:
-            The one who stands there.
+            The waiter.
         """
         waiter = Waiter()
         self._waiters[waiter] = None
@@ -66,37 +66,40 @@ class Line:
         finally:
             del self._waiters[waiter]
             self.length -= 1
-            self.call_first()
+            self.wake_first()
 
     def ahead_of(self, waiter: Waiter) -> int:
-        """How many stand before this one."""
+        """Return how many waiters are ahead of this one."""
         return next(place for place, other in enumerate(self._waiters) if other is waiter)
 
     def is_first(self, waiter: Waiter) -> bool:
-        """Whether nobody stands before this one."""
+        """True if this waiter is first."""
         return next(iter(self._waiters), None) is waiter
 
-    def call_all(self) -> None:
-        """Tell everyone to look again."""
+    def wake_all(self) -> None:
+        """Wake every waiter."""
         for waiter in self._waiters:
-            waiter.call()
+            waiter.wake()
 
-    def call_first(self) -> None:
-        """Tell the first in line to look again."""
+    def wake_first(self) -> None:
+        """Wake the first waiter."""
         for waiter in self._waiters:
-            waiter.call()
+            waiter.wake()
             return
 
-    def call_first_soon(self) -> None:
-        """There may be a place now. Not at once: whoever learns of this outcome first may call those in line off."""
-        if self.length:
-            asyncio.get_running_loop().call_soon(self.call_first)
+    def wake_first_soon(self) -> None:
+        """Wake the first waiter in the loop's next turn, as there may be a place.
 
-    def call_after(self, waiter: Waiter) -> None:
-        """Tell the one behind *waiter* to look again."""
+        Not at once: the caller who learns of this outcome first may cancel the others.
+        """
+        if self.length:
+            asyncio.get_running_loop().call_soon(self.wake_first)
+
+    def wake_after(self, waiter: Waiter) -> None:
+        """Wake the waiter behind this one."""
         waiters = iter(self._waiters)
         for other in waiters:
             if other is waiter:
                 for following in waiters:
-                    following.call()
+                    following.wake()
                     return

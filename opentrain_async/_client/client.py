@@ -1,18 +1,18 @@
 """The client: what a caller sees. It checks what it is given and hands it on; it has no logic of its own."""
 
 import aiohttp
-from attrs import evolve
 
 from .._base.clock import Clock
 from .._base.secret import Secret, masked
-from .._publish.draft import Publisher, telling
-from .._publish.single_flight import Flights
-from .._retry.engine import Retrier, RetryPolicy
-from .._service.call import Caller
+from .._publish.draft import Publisher, with_events
+from .._publish.single_flight import SingleFlight
+from .._retry.engine import Retrier
+from .._retry.policy import RetryPolicy
+from .._service.call import Api
 from .._service.http.transport import transports
 from ..errors import _checks
 from ..events import OnEvent
-from ..events._listener import Listener
+from ..events._listener import EventEmitter
 from ..quota import LedgerStore, MemoryLedger, QuotaLedger
 from .account.claim import ClaimWatch
 from .account.identity import KnownIdentity
@@ -96,31 +96,31 @@ class AsyncOpenTrain(Posting, Onboarding):
         self._clock = checked_clock(clock)
         self._is_account_known = account != self._AUTO
         self._claim_token = settings.claim_token
-        listener = None
+        emitter = None
         if on_event is not None:
-            listener = Listener(_checks.plain_function("on_event", on_event), self._base_url, self._clock)
-        tell = None if listener is None else listener.tell
+            emitter = EventEmitter(_checks.plain_function("on_event", on_event), self._base_url, self._clock)
+        emit = None if emitter is None else emitter.emit
         transport = transports(
             timeout=timeout, connect_timeout=connect_timeout, max_connections=max_connections, session=session
         )
-        self._transport = transport(settings)
-        self._tokenless = transport(evolve(settings, token=None))
+        self._transport = transport(settings.base_url, settings.token)
+        self._tokenless = transport(settings.base_url, None)
         self._ledger = QuotaLedger(
             MemoryLedger() if ledger is None else ledger,
             account or fingerprint(settings.token or Secret()),
             self._clock,
             daily_limit=daily_limit,
             lease=retry.deadline + _LEASE_MARGIN,
-            tell=tell,
+            observer=None if emitter is None else emitter.quota_observer(),
         )
-        retrier = Retrier(retry, self._clock, tell)
-        self._outage = retrier.outage
+        retrier = Retrier(retry, self._clock, emit)
+        self._breaker = retrier.breaker
         publisher = Publisher(self._ledger, self._transport, retrier, self._clock)
-        publish = publisher.publish if listener is None else telling(publisher.publish, listener)
-        self._flights = Flights(publish, self._clock, retrier.look_again)
-        self._caller = Caller(self._transport, retrier, self._clock, listener)
+        publish = publisher.publish if emitter is None else with_events(publisher.publish, emitter)
+        self._single_flight = SingleFlight(publish, self._clock, retrier.wake_all)
+        self._api = Api(self._transport, retrier, self._clock, emitter)
         # What the agent endpoints say of too many questions, or do not say at all, is nothing to the API's.
-        self._agent_caller = Caller(self._tokenless, Retrier(retry, self._clock), self._clock, listener)
+        self._agent_api = Api(self._tokenless, Retrier(retry, self._clock), self._clock, emitter)
         self._identity = KnownIdentity(self.whoami)
         self._claims = ClaimWatch(self._exchange, self._clock)
         self._is_closed = False

@@ -7,11 +7,11 @@ from contextlib import suppress
 from typing import ClassVar, Self, TypeVar
 
 from .._base.clock import Clock, SystemClock
-from .._base.closable import Closable
 from .._base.secret import Secret
-from .._publish.single_flight import Flights
-from .._retry.breaker import Outage
-from .._service.call import Caller
+from .._base.tasks import Closable
+from .._publish.single_flight import SingleFlight
+from .._retry.breaker import CircuitBreaker
+from .._service.call import Api
 from .._service.http.transport import Transport
 from .._service.operations import Operation
 from ..errors import ClientClosedError, ConfigurationError, OpenTrainError, TransportError, _checks
@@ -36,12 +36,12 @@ class ClientCore(Closable):
     _max_connections: int
     _transport: Transport
     _tokenless: Transport
-    _caller: Caller
-    _agent_caller: Caller
+    _api: Api
+    _agent_api: Api
     _identity: KnownIdentity
     _ledger: QuotaLedger
-    _outage: Outage
-    _flights: Flights
+    _breaker: CircuitBreaker
+    _single_flight: SingleFlight
     _drafts: DraftCapabilities = DraftCapabilities()
     _loop: asyncio.AbstractEventLoop | None = None
     _is_closed = True
@@ -68,7 +68,7 @@ class ClientCore(Closable):
         try:
             await self._claims.close()
             await self._identity.close()
-            await self._flights.close()
+            await self._single_flight.close()
             with suppress(OpenTrainError):
                 await self._carry_over()
             await self._ledger.settled()
@@ -78,9 +78,9 @@ class ClientCore(Closable):
 
     async def _call(self, operation: Operation[T]) -> T:
         self._check_usable()
-        caller = self._agent_caller if operation.is_oauth else self._caller
+        api = self._agent_api if operation.is_oauth else self._api
         try:
-            return await caller.call(operation)
+            return await api.call(operation)
         except TransportError as error:
             if not self._is_closed:
                 raise
@@ -105,7 +105,7 @@ class ClientCore(Closable):
             QuotaLedgerError: The ledger failed.
         """
         if self._owed is not None and self._is_account_known:
-            await self._ledger.go_on_as(*self._owed)
+            await self._ledger.continue_as(*self._owed)
             self._owed = None
 
     async def _learn_account(self) -> None:

@@ -10,7 +10,7 @@ from attrs import evolve
 from .._base.text import shown
 from .._service import operations
 from ..errors import ConfigurationError, NotPublishReadyError, UnexpectedResponseError, _checks
-from ..errors._job_id import checked_job_id
+from ..errors._checks import checked_job_id
 from ..models import JOB_STATUSES, ClosedJob, Draft, Job, JobUpdate, PublishResult
 from ..models._fields import DraftFields, body_of
 from . import gaps

@@ -9,9 +9,10 @@ from attrs import evolve
 
 from .._base.clock import Clock
 from .._base.secret import Secret
-from .._retry.engine import Retrier, RetryPolicy
+from .._retry.engine import Retrier
+from .._retry.policy import RetryPolicy
 from .._service import operations
-from .._service.call import Caller
+from .._service.call import Api
 from .._service.http.transport import transports
 from ..errors import ConfigurationError, OpenTrainError, _checks
 from ..models import Capabilities, Claim, Identity, Registration, TokenGrant
@@ -103,12 +104,12 @@ class Onboarding(ClientCore):
         _checks.kind("retry", retry, RetryPolicy)
         settings, clock = without_token(base_url), checked_clock(clock)
         transport = transports(timeout=timeout, connect_timeout=connect_timeout, max_connections=1, session=session)(
-            settings
+            settings.base_url, None
         )
         if save:
             await asyncio.to_thread(credentials.check_writable, force=force)
         try:
-            made = await Caller(transport, Retrier(retry, clock), clock).call(operations.register(body))
+            made = await Api(transport, Retrier(retry, clock), clock).call(operations.register(body))
             if save:
                 saved = asyncio.to_thread(credentials.save, made, settings.base_url, force=force)
                 made = evolve(made, saved_to=await asyncio.shield(saved))

@@ -7,14 +7,14 @@ from functools import partial
 
 from .._base.clock import instant
 from .._publish.journal.journal import Journal, JournalWriter
-from .._publish.progress import Obstacle, OnProgress, Progress
+from .._publish.progress import BlockedBy, OnProgress, Progress
 from .._publish.run import JobIds, OnOutcome, Run, publish_many
 from .._publish.source import Source
 from .._publish.stream import PublishStream
-from .._retry.callers import Patience
+from .._retry.callers import Caller
 from .._service import operations
 from ..errors import APIError, _checks
-from ..errors._job_id import checked_job_id
+from ..errors._checks import checked_job_id
 from ..models import PublishResult
 from ..outcomes import PublishReport
 from ..quota import QuotaSnapshot
@@ -57,9 +57,9 @@ class Publishing(ClientCore):
         """
         self._check_usable()
         checked = checked_job_id(job_id)
-        patience = Patience(_checks.patience("max_wait", max_wait))
+        caller = Caller(_checks.patience("max_wait", max_wait))
         await self._know_account()
-        return await self._flights.join(checked, patience)
+        return await self._single_flight.join(checked, caller)
 
     async def publish_many(
         self,
@@ -117,13 +117,13 @@ class Publishing(ClientCore):
             OpenTrainError: The service could not be asked, for *preflight* or for ``account="auto"``. Nothing was
                 published.
         """
-        patience = self._patience(max_wait, outage_patience)
+        caller = self._run_caller(max_wait, outage_patience)
         if on_outcome is not None:
             _checks.callback("on_outcome", on_outcome)
-        is_told_at_end = on_outcome is None and journal is None
+        may_settle_late = on_outcome is None and journal is None
         run = self._run(
-            job_ids, concurrency, patience, journal, on_progress,
-            preflight=preflight, distinct=True, told_at_end=is_told_at_end,
+            job_ids, concurrency, caller, journal, on_progress,
+            preflight=preflight, distinct=True, may_settle_late=may_settle_late,
         )  # fmt: skip
         return await publish_many(run, on_outcome)
 
@@ -162,10 +162,10 @@ class Publishing(ClientCore):
             ConfigurationError: An argument cannot be right.
             ClientClosedError: The client is closed already.
         """
-        patience = self._patience(max_wait, outage_patience)
+        caller = self._run_caller(max_wait, outage_patience)
         run = self._run(
-            job_ids, concurrency, patience, journal, on_progress,
-            preflight=preflight, distinct=False, told_at_end=False,
+            job_ids, concurrency, caller, journal, on_progress,
+            preflight=preflight, distinct=False, may_settle_late=False,
         )  # fmt: skip
         return PublishStream(run, min(concurrency, self._max_connections))
 
@@ -209,26 +209,26 @@ class Publishing(ClientCore):
         await self._know_account()
         return await self._ledger.snapshot()
 
-    def _patience(self, max_wait: float, outage_patience: float) -> Patience:
-        patience = Patience(
+    def _run_caller(self, max_wait: float, outage_patience: float) -> Caller:
+        caller = Caller(
             _checks.patience("max_wait", max_wait),
-            outage=_checks.patience("outage_patience", outage_patience),
+            outage_patience=_checks.patience("outage_patience", outage_patience),
             since=self._clock.monotonic(),
         )
-        patience.ends_at(self._clock.now())
-        return patience
+        caller.waits_until(self._clock.now())
+        return caller
 
     def _run(
         self,
         job_ids: object,
         concurrency: int,
-        patience: Patience,
+        caller: Caller,
         journal: str | os.PathLike[str] | None,
         on_progress: OnProgress | None,
         *,
         preflight: bool,
         distinct: bool,
-        told_at_end: bool,
+        may_settle_late: bool,
     ) -> Run:
         workers = min(_checks.whole("concurrency", concurrency), self._max_connections)
         source = Source(job_ids, distinct=distinct)
@@ -238,11 +238,11 @@ class Publishing(ClientCore):
         progress = None
         if on_progress is not None:
             _checks.callback("on_progress", on_progress)
-            progress = Progress(on_progress, lambda: source.total, lambda: self._obstacle(patience), self._clock)
+            progress = Progress(on_progress, lambda: source.total, lambda: self._blocked_by(caller), self._clock)
         self._check_usable()
         return Run(
-            self._flights, source, workers, patience, self._clock,
-            told_at_end=told_at_end, settled=self._ledger.settled, journal=writer, progress=progress,
+            self._single_flight, source, workers, caller, self._clock,
+            may_settle_late=may_settle_late, settled=self._ledger.settled, journal=writer, progress=progress,
             prepare=partial(self._prepare, preflight=preflight),
         )  # fmt: skip
 
@@ -262,9 +262,9 @@ class Publishing(ClientCore):
             await self._check_scope()
         await self._know_account()
 
-    def _obstacle(self, patience: Patience) -> Obstacle:
-        denial = self._flights.denial(patience)
-        if self._outage.state != "held" or not patience.outage:
-            return Obstacle(denial=denial)
-        held_until = instant(self._clock.now() + self._outage.probe_at - self._clock.monotonic())
-        return Obstacle(held_until, self._outage.last_failure, denial)
+    def _blocked_by(self, caller: Caller) -> BlockedBy:
+        denial = self._single_flight.denial(caller)
+        if self._breaker.state != "open" or not caller.outage_patience:
+            return BlockedBy(denial=denial)
+        held_until = instant(self._clock.now() + self._breaker.probe_at - self._clock.monotonic())
+        return BlockedBy(held_until, self._breaker.last_failure, denial)

@@ -32,7 +32,7 @@ _logger = logging.getLogger("opentrain_async")
 
 
 @frozen
-class Obstacle:
+class BlockedBy:
     """What a run waits for just now, if anything.
 
     Attributes:
@@ -54,16 +54,20 @@ class Progress:
     Args:
         on_progress: Who is told.
         total: How many drafts there are, if that is known.
-        obstacle: What the run waits for.
+        blocked_by: What the run waits for.
         clock: What time it is.
     """
 
     def __init__(
-        self, on_progress: OnProgress, total: Callable[[], int | None], obstacle: Callable[[], Obstacle], clock: Clock
+        self,
+        on_progress: OnProgress,
+        total: Callable[[], int | None],
+        blocked_by: Callable[[], BlockedBy],
+        clock: Clock,
     ) -> None:
         self._callback = Callback("on_progress", on_progress)
         self._total = total
-        self._obstacle = obstacle
+        self._blocked_by = blocked_by
         self._clock = clock
         self._counts = Counter[OutcomeStatus]()
         self._in_flight = 0
@@ -89,7 +93,7 @@ class Progress:
         finally:
             if ticker.cancel():
                 _logger.warning("on_progress has not returned; the run ends without it")
-            self._callback.sum_up()
+            self._callback.log_failures()
 
     def begun(self) -> None:
         """A draft is under way."""
@@ -113,27 +117,27 @@ class Progress:
             same = same + 1 if news == told else 0
             if not same % _SAME_TICKS:
                 told = news
-                await self._callback.tell(now)
+                await self._callback.call_and_wait(now)
             with suppress(TimeoutError):
                 async with asyncio.timeout(_TICK_SECONDS):
                     await self._over.wait()
-        await self._callback.tell(self._now())
+        await self._callback.call_and_wait(self._now())
 
     def _now(self) -> PublishProgress:
-        obstacle = self._obstacle()
+        blocked_by = self._blocked_by()
         counts = {status: self._counts[status] for status in OutcomeStatus}
         total, rate = self._total(), self._rate()
-        waiting_until = None if obstacle.denial is None else obstacle.denial.retry_at
+        waiting_until = None if blocked_by.denial is None else blocked_by.denial.retry_at
         left = None if total is None else total - self._counts.total()
         return PublishProgress(
             counts=counts,
             in_flight=self._in_flight,
             total=total,
             rate=rate,
-            held_until=obstacle.held_until,
-            held_by=obstacle.held_by,
+            held_until=blocked_by.held_until,
+            held_by=blocked_by.held_by,
             waiting_until=waiting_until,
-            eta=None if left is None else self._eta(left, rate, obstacle),
+            eta=None if left is None else self._eta(left, rate, blocked_by),
         )
 
     def _rate(self) -> float:
@@ -141,13 +145,13 @@ class Progress:
         (since, before), (now, ended) = self._ticks[0], self._ticks[-1]
         return (ended - before) / (now - since) if now > since else 0.0
 
-    def _eta(self, left: int, rate: float, obstacle: Obstacle) -> datetime | None:
-        now, denial = instant(self._clock.now()), obstacle.denial
+    def _eta(self, left: int, rate: float, blocked_by: BlockedBy) -> datetime | None:
+        now, denial = instant(self._clock.now()), blocked_by.denial
         if left <= 0:
             return now
         if denial is not None and denial.retry_at is not None:
             return None if denial.limit is None else _later(denial.retry_at, (left - 1) // denial.limit)
-        if obstacle.held_until is not None or not rate:
+        if blocked_by.held_until is not None or not rate:
             return None
         return instant(self._clock.now() + left / rate)
 

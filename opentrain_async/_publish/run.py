@@ -9,10 +9,10 @@ from datetime import datetime
 from .._base.callback import Callback
 from .._base.clock import Clock, instant
 from .._base.text import one_line, shown
-from .._retry.callers import GivenUpError, Patience
-from .._service.retry_after import asked_by
+from .._retry.callers import Caller, GivenUpError
 from ..errors import JournalError, OpenTrainError, QuotaExceededError
-from ..errors._job_id import checked_job_id
+from ..errors._api import retry_after_of
+from ..errors._checks import checked_job_id
 from ..outcomes import OutcomeStatus, PublishOutcome, PublishReport
 from ..outcomes._answer_table import (
     ALREADY_PUBLISHED,
@@ -27,7 +27,7 @@ from ..outcomes._answer_table import (
 )
 from .journal.journal import JournalWriter
 from .progress import Progress
-from .single_flight import Flights
+from .single_flight import SingleFlight
 from .source import Source
 
 JobIds = Iterable[str] | AsyncIterable[str]
@@ -42,12 +42,12 @@ class Run:
     """One bulk run.
 
     Args:
-        flights: Publishes one draft.
+        single_flight: Publishes one draft.
         source: Where the ids come from; read no further ahead than there are workers.
         concurrency: How many workers.
-        patience: How long the whole run waits for quota and for the service.
+        caller: How long the whole run waits for quota and for the service.
         clock: What time it is, for `retry_at`.
-        told_at_end: Nobody hears of an outcome before the run ends.
+        may_settle_late: Nobody hears of an outcome before the run ends.
         settled: Waits until the slots are settled for which that was put off.
         journal: Where each outcome is written down before anybody is told of it, and which drafts are left out.
         progress: Who is told how far it is.
@@ -56,36 +56,36 @@ class Run:
 
     def __init__(
         self,
-        flights: Flights,
+        single_flight: SingleFlight,
         source: Source,
         concurrency: int,
-        patience: Patience,
+        caller: Caller,
         clock: Clock,
         *,
-        told_at_end: bool,
+        may_settle_late: bool,
         settled: Callable[[], Awaitable[None]],
         journal: JournalWriter | None,
         progress: Progress | None,
         prepare: Callable[[], Awaitable[None]],
     ) -> None:
         self._clock = clock
-        self._told_at_end = told_at_end
+        self._may_settle_late = may_settle_late
         self._settled = settled
         self._journal = journal
         self._progress = progress
         self._prepare = prepare
-        self._flights = flights
+        self._single_flight = single_flight
         self._source = source
         self._concurrency = concurrency
-        self._patience = patience
+        self._caller = caller
         self._last_was_bare_denial = False
         self._unfamiliar_reasons: set[str] = set()
-        self._has_let_go = False
+        self._has_given_up = False
 
     @property
     def stopped_by(self) -> OpenTrainError | None:
         """The error that ended the run early, or `None`."""
-        return self._patience.stopped_by
+        return self._caller.stopped_by
 
     async def begin(self) -> None:
         """Find out what is needed, and take hold of the journal, if there is one; to be ended.
@@ -109,8 +109,8 @@ class Run:
     def stop(self) -> None:
         """Take no more drafts, and let go those for which nothing was sent; what is being sent comes to its end."""
         self._source.end()
-        self._patience.give_up(None)
-        self._let_go()
+        self._caller.give_up(None)
+        self._give_up_shared()
 
     async def through(self, emit: Emit, on_earlier: Callable[[PublishOutcome], None] | None = None) -> None:
         """Work through the source; each outcome is emitted as it comes.
@@ -146,8 +146,8 @@ class Run:
             outcome = await self._publish(item, task)
             if journal is not None:
                 await self._write_down(outcome, journal)
-            if self._patience.is_given_up:
-                self._let_go()
+            if self._caller.is_given_up:
+                self._give_up_shared()
             if progress is not None:
                 progress.ended(outcome)
             if not outcome.attempts:
@@ -156,23 +156,25 @@ class Run:
                 await taken
 
     async def _publish(self, item: object, task: "asyncio.Task[object] | None") -> PublishOutcome:
-        if self._patience.is_given_up:
+        if self._caller.is_given_up:
             return PublishOutcome(_named(item), NOT_SENT, error=self.stopped_by)
         try:
             job_id = checked_job_id(item)
-            flight, ending = self._flights.carry(job_id, self._patience, task, told_at_end=self._told_at_end)
+            shared, ending = self._single_flight.join_in_own_task(
+                job_id, self._caller, task, may_settle_late=self._may_settle_late
+            )
         except OpenTrainError as error:
             return self._failed(item, error, 0)
         try:
             result = await ending
         except GivenUpError:
-            status = UNKNOWN if flight.in_doubt else NOT_SENT
-            return PublishOutcome(job_id, status, error=self.stopped_by, attempts=flight.attempts)
+            status = UNKNOWN if shared.in_doubt else NOT_SENT
+            return PublishOutcome(job_id, status, error=self.stopped_by, attempts=shared.attempts)
         except OpenTrainError as error:
-            return self._failed(item, error, flight.attempts)
+            return self._failed(item, error, shared.attempts)
         self._last_was_bare_denial = False
         status = PUBLISHED if result.newly_published else ALREADY_PUBLISHED
-        return PublishOutcome(job_id, status, result=result, attempts=flight.attempts)
+        return PublishOutcome(job_id, status, result=result, attempts=shared.attempts)
 
     async def _leave_out(self, earlier: PublishOutcome, on_earlier: Callable[[PublishOutcome], None] | None) -> None:
         if self._progress is not None:
@@ -213,22 +215,22 @@ class Run:
             self._give_up(error.with_traceback(None))
 
     def _give_up(self, error: OpenTrainError) -> None:
-        if not self._patience.is_given_up:
-            self._patience.give_up(error)
+        if not self._caller.is_given_up:
+            self._caller.give_up(error)
             _logger.warning("the run stops, the rest is not sent: %s", error)
 
-    def _let_go(self) -> None:
+    def _give_up_shared(self) -> None:
         """Tell those under way, once, that the run has given up."""
-        if not self._has_let_go:
-            self._has_let_go = True
-            self._flights.give_up(self._patience)
+        if not self._has_given_up:
+            self._has_given_up = True
+            self._single_flight.give_up(self._caller)
 
 
 async def publish_many(run: Run, on_outcome: OnOutcome | None) -> PublishReport:
     """Run to the end and report."""
     outcomes: list[PublishOutcome] = []
     callback = None if on_outcome is None else Callback("on_outcome", on_outcome)
-    emit: Emit = outcomes.append if callback is None else _telling(outcomes, callback)
+    emit: Emit = outcomes.append if callback is None else _emit_and_call(outcomes, callback)
     await run.begin()
     try:
         await run.through(emit, outcomes.append)
@@ -237,14 +239,14 @@ async def publish_many(run: Run, on_outcome: OnOutcome | None) -> PublishReport:
         raise
     finally:
         if callback is not None:
-            callback.sum_up()
+            callback.log_failures()
     return PublishReport(tuple(outcomes), run.stopped_by)
 
 
-def _telling(outcomes: list[PublishOutcome], callback: Callback[PublishOutcome]) -> Emit:
+def _emit_and_call(outcomes: list[PublishOutcome], callback: Callback[PublishOutcome]) -> Emit:
     async def emit(outcome: PublishOutcome) -> None:
         outcomes.append(outcome)
-        await callback.tell(outcome)
+        await callback.call_and_wait(outcome)
 
     return emit
 
@@ -257,5 +259,5 @@ def retry_at_of(error: OpenTrainError, now: float) -> datetime | None:
     """The earliest time at which trying again makes sense, where the error knows one."""
     if isinstance(error, QuotaExceededError):
         return error.retry_at
-    asked = asked_by(error)
+    asked = retry_after_of(error)
     return None if asked is None else instant(now + asked)

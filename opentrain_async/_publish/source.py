@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sized
 from typing import cast
 
+from .._base.tasks import is_cancelled_by_its_caller
 from ..errors import ConfigurationError
 
 
@@ -85,9 +86,3 @@ class Source:
                 raise StopAsyncIteration from None
             finally:
                 self._reader = None
-
-
-def is_cancelled_by_its_caller(error: BaseException) -> bool:
-    """Whether this is a cancellation of the running task, and not one that foreign code let out."""
-    task = asyncio.current_task()
-    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0

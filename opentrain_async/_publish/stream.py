@@ -4,7 +4,7 @@ import asyncio
 from types import TracebackType
 from typing import Self
 
-from .._base.ending import ended
+from .._base.tasks import ended
 from ..errors import OpenTrainError
 from ..outcomes import PublishOutcome
 from .run import Run

@@ -1,12 +1,12 @@
-"""An outage of the service, as one client sees it: its runs are held behind a single probe, and go on by a ramp.
+"""A circuit breaker: an outage pauses a client's runs behind one probe, and they resume step by step.
 
-Several transient failures in a row, of different drafts and with no answer between them, are an outage. Then one
-attempt at a time is let through, after growing delays, whosever it is: a draft that fails goes to the end of the line,
-so that one which the service cannot digest holds up nobody. Once one is answered, two may go, and one more with each
-answer; so the load doubles with each round, until nobody waits.
+Several transient failures in a row, of different drafts and with no answer between them, are an outage: the breaker
+opens. Then it permits one attempt at a time, after growing delays, and a draft that fails goes to the end of the queue,
+so a draft that the service cannot process blocks no other. When a probe is answered the breaker is half open: it
+permits two attempts, and one more with each answer, so the load doubles with each round until no draft waits.
 
-Two kinds of failure say nothing about the service as it is now: that of an attempt which began before the last outage
-ended, and that of a draft which failed before and others have been answered since.
+Two kinds of failure say nothing about the service as it is now: the failure of an attempt that began before the last
+outage ended, and the failure of a draft that failed before, where others have been answered since.
 """
 
 import copy
@@ -17,210 +17,212 @@ from typing import Any, Literal
 
 from attrs import define
 
-from .._base.backoff import doubled
-from .._base.clock import Clock
-from .._base.waiting import Line, Waiter
-from .._service.retry_after import asked_by
+from .._base.clock import Clock, doubled
+from .._base.waiting import Waiter, WaitQueue
 from ..errors import OpenTrainError
-from ..events._listener import Tell
-from ..events._values import RunHeld, RunResumed
+from ..errors._api import retry_after_of
+from ..events import RunHeld, RunResumed
+from ..events._listener import Emit
 from ..outcomes._answer_table import DEFERRED, rule_on
-from .callers import GivenUpError, Party, Patience
+from .callers import Caller, Callers, GivenUpError
 
 _FAILURES = 3
-"""So many in a row, ..."""
+"""This many failures in a row, ..."""
 _DRAFTS = 2
-"""... of so many drafts, are an outage."""
+"""... of at least this many drafts, open the breaker."""
 _RECHECK_SECONDS = 15.0
-"""How often those held look, even if nothing is due."""
+"""How often a paused draft looks at the breaker even if nothing wakes it."""
 
-Keep = Callable[[Any], Awaitable[None]]
-"""Keeps what runs out for a party while that is held."""
+RenewLease = Callable[[Any], Awaitable[None]]
+"""Renews the lease of a draft that is paused for long."""
 
 _logger = logging.getLogger("opentrain_async")
 
 
 @define(eq=False)
-class Passage:
-    """The leave to make one attempt during an outage, or while it is being recovered from.
+class Permit:
+    """The permission to make one attempt while the breaker is not closed.
 
     Attributes:
-        is_probe: Nobody knows yet whether the service answers again.
+        is_probe: True if it is not known yet whether the service answers again.
     """
 
     is_probe: bool
 
 
-class Outage:
-    """Whether the service answers, and who may send while it does not.
+class CircuitBreaker:
+    """Knows whether the service answers, and who may send while it does not.
 
     Args:
-        clock: Whose monotonic time is meant.
-        base_delay: Seconds; the bound of the delay before the first probe, which doubles with each.
-        max_delay: Seconds; the largest bound. A delay is drawn from the upper half of what is below its bound.
-        max_retry_after: Seconds; a longer Retry-After is not heeded.
-        tell: Tells a listener of it, if there is one.
+        clock: Its monotonic time is used.
+        base_delay: Seconds; the bound of the delay before the first probe, which doubles with each probe.
+        max_delay: Seconds; the largest bound. A delay is drawn from the upper half below its bound.
+        max_retry_after: Seconds; a longer Retry-After is ignored.
+        emit: Emits the beginning and the end of an outage; `None` if nobody listens.
 
     Attributes:
-        state: ``"none"``; ``"held"``: one attempt at a time; or ``"ramp"``: it is over, and those held go on by and by.
+        state: ``"closed"``: every attempt may go; ``"open"``: one probe at a time; ``"half_open"``: the outage is over,
+            and paused drafts resume step by step.
         answers: How many attempts have been answered.
-        over: How many outages are over.
-        probe_at: When the next probe may go, by the monotonic clock, while runs are held.
-        last_failure: For what they are held.
+        outages_ended: How many outages have ended.
+        probe_at: When the next probe may go, by the monotonic clock, while the breaker is open.
+        last_failure: The last failure of the outage.
     """
 
     def __init__(
-        self, clock: Clock, *, base_delay: float, max_delay: float, max_retry_after: float, tell: Tell | None = None
+        self, clock: Clock, *, base_delay: float, max_delay: float, max_retry_after: float, emit: Emit | None = None
     ) -> None:
-        self.state: Literal["none", "held", "ramp"] = "none"
+        self.state: Literal["closed", "open", "half_open"] = "closed"
         self.answers = 0
-        self.over = 0
+        self.outages_ended = 0
         self.probe_at = 0.0
         self._clock = clock
-        self._tell = tell
+        self._emit = emit
         self._base_delay = base_delay
         self._max_delay = max_delay
         self._max_retry_after = max_retry_after
-        self._line = Line()
+        self._queue = WaitQueue()
         self._began_at = 0.0
         self._failures = 0
         self._failed: set[str] = set()
         self.last_failure = OpenTrainError()
         self._probes = 0
         self._allowed = 1
-        self._under_way: set[Passage] = set()
+        self._in_flight: set[Permit] = set()
 
-    async def passage(self, party: Party, keep: Keep | None) -> Passage | None:
-        """Wait until an attempt may be made, while there is an outage or it is being recovered from.
+    async def permit(self, callers: Callers, renew_lease: RenewLease | None) -> Permit | None:
+        """Wait until an attempt may be made, while the breaker is not closed.
 
         Args:
-            party: For whom.
-            keep: Called now and then with the party; `None` if nothing runs out.
+            callers: The callers who wait for the draft.
+            renew_lease: Called now and then with the callers; `None` if there is no lease.
 
         Returns:
-            The leave to make one, to be handed in with how that ended; `None` where none is needed, as somebody cannot
-            be held.
+            The permit, which must be handed in with the attempt's end; `None` where none is needed, as at least one
+            caller may not be paused.
 
         Raises:
-            GivenUpError: The party's patience has ended, with this outage or before.
+            GivenUpError: The callers' patience has ended, with this outage or before.
         """
-        with self._line.stand() as waiter:
+        with self._queue.join() as waiter:
             while True:
-                self._end_if_over(party.patiences)
-                party.let_go()
-                if party.is_given_up:
+                self._stop_impatient(callers.all_callers)
+                callers.release_given_up()
+                if callers.is_given_up:
                     raise GivenUpError
-                if party.is_urgent:
+                if callers.has_urgent:
                     return None
                 if self._has_room_for(waiter):
                     break
-                await waiter.called(self._clock, self._look_again_within(waiter, party.patiences))
-                self._line.call_after(waiter)
-                if keep is not None:
-                    await keep(party)
-            passage = Passage(is_probe=self.state == "held")
-            self._under_way.add(passage)
-        return passage
+                await waiter.wait(self._clock, self._recheck_within(waiter, callers.all_callers))
+                self._queue.wake_after(waiter)
+                if renew_lease is not None:
+                    await renew_lease(callers)
+            permit = Permit(is_probe=self.state == "open")
+            self._in_flight.add(permit)
+        return permit
 
-    def answered(self, passage: Passage | None = None) -> None:
-        """Note that the service has answered, if only to refuse."""
+    def answered(self, permit: Permit | None = None) -> None:
+        """Count an answer of the service; a refusal is an answer too."""
         self.answers += 1
         if self._failures:
             self._failures = 0
             self._failed.clear()
-        if self.state != "none":
-            self._go_on(passage)
+        if self.state != "closed":
+            self._resume(permit)
 
-    def failed(self, draft: str, error: OpenTrainError, passage: Passage | None = None, *, tells: bool = True) -> None:
-        """Note a transient failure.
+    def failed(self, draft: str, error: OpenTrainError, permit: Permit | None = None, *, counts: bool = True) -> None:
+        """Count a transient failure.
 
         Args:
-            draft: Whose attempt it was.
+            draft: The draft whose attempt has failed.
             error: The failure.
-            passage: The attempt's, where it had one.
-            tells: It says something about the service as it is now.
+            permit: The attempt's permit, where it had one.
+            counts: True if the failure says something about the service as it is now.
         """
-        self.left(passage)
-        if passage is not None and passage.is_probe and self.state == "held":
+        self.release(permit)
+        if permit is not None and permit.is_probe and self.state == "open":
             self.last_failure = error
-            self._put_off_probe(error)
-        elif tells and self.state != "held" and rule_on(error).outcome is not DEFERRED:  # a throttle, and so an answer
+            self._delay_probe(error)
+        # A throttle is an answer, and so no sign of an outage.
+        elif counts and self.state != "open" and rule_on(error).outcome is not DEFERRED:
             self._allowed = max(1, self._allowed // 2)
             self._failures += 1
             self._failed.add(draft)
             if self._failures >= _FAILURES and len(self._failed) >= _DRAFTS:
-                self._begin(error)
-        self.look_again()
+                self._open(error)
+        self.wake_all()
 
-    def left(self, passage: Passage | None) -> None:
-        """Note the end of an attempt that tells nothing."""
-        if passage in self._under_way:
-            self._under_way.discard(passage)
-            self._line.call_first()
+    def release(self, permit: Permit | None) -> None:
+        """Release the permit of an attempt whose end says nothing about the service."""
+        if permit in self._in_flight:
+            self._in_flight.discard(permit)
+            self._queue.wake_first()
 
-    def look_again(self) -> None:
-        """Have those held look whether they still have to be, or want to."""
-        self._line.call_all()
+    def wake_all(self) -> None:
+        """Wake all paused drafts, as one may go or a caller may have given up."""
+        self._queue.wake_all()
 
-    def _begin(self, failure: OpenTrainError) -> None:
+    def _open(self, failure: OpenTrainError) -> None:
         self.last_failure = failure
         self._began_at = self._clock.monotonic()
-        self._probes = 0 if self.state == "none" else self._probes
-        self.state = "held"
-        self._put_off_probe(failure)
-        _logger.warning("the service does not answer: runs are held, and one draft at a time is tried: %s", failure)
-        if self._tell is not None:
-            self._tell(RunHeld(failure))
+        self._probes = 0 if self.state == "closed" else self._probes
+        self.state = "open"
+        self._delay_probe(failure)
+        _logger.warning("the service does not answer: runs are paused, and one draft at a time is tried: %s", failure)
+        if self._emit is not None:
+            self._emit(RunHeld(failure))
 
-    def _put_off_probe(self, failure: OpenTrainError) -> None:
+    def _delay_probe(self, failure: OpenTrainError) -> None:
         bound = doubled(self._base_delay, self._probes, self._max_delay)
-        asked = asked_by(failure)
+        retry_after = retry_after_of(failure)
         delay = bound * random.uniform(0.5, 1)
-        if asked is not None and asked <= self._max_retry_after:
-            delay += asked
+        if retry_after is not None and retry_after <= self._max_retry_after:
+            delay += retry_after
         self._probes += 1
         self._allowed = 1
         self.probe_at = self._clock.monotonic() + delay
 
-    def _go_on(self, passage: Passage | None) -> None:
-        if self.state == "held":
-            self.state = "ramp"
-            self.over += 1
-            _logger.warning("the service answers again: what was held goes on by and by")
-            if self._tell is not None:
-                self._tell(RunResumed(self._clock.monotonic() - self._began_at))
-        self._under_way.discard(passage)
+    def _resume(self, permit: Permit | None) -> None:
+        if self.state == "open":
+            self.state = "half_open"
+            self.outages_ended += 1
+            _logger.warning("the service answers again: paused runs resume step by step")
+            if self._emit is not None:
+                self._emit(RunResumed(self._clock.monotonic() - self._began_at))
+        self._in_flight.discard(permit)
         self._allowed += 1
-        if self._line.length:
-            self._line.call_first()
+        if self._queue.length:
+            self._queue.wake_first()
         else:
-            self.state = "none"
-            self._under_way.clear()
+            self.state = "closed"
+            self._in_flight.clear()
 
     def _has_room_for(self, waiter: Waiter) -> bool:
-        if len(self._under_way) >= self._allowed or not self._line.is_first(waiter):
+        if len(self._in_flight) >= self._allowed or not self._queue.is_first(waiter):
             return False
-        return self.state == "ramp" or self._clock.monotonic() >= self.probe_at
+        return self.state == "half_open" or self._clock.monotonic() >= self.probe_at
 
-    def _look_again_within(self, waiter: Waiter, patiences: Iterable[Patience]) -> float | None:
-        """When to look again without being called: only the first in line has a reason to, once no probe is out.
+    def _recheck_within(self, waiter: Waiter, callers: Iterable[Caller]) -> float | None:
+        """Return in how many seconds a waiter must look again; `None` if another one wakes it.
 
-        It looks now and then also without one, and has those behind it look: what they hold has to be kept.
+        Only the first in the queue has a reason to, once no probe is in flight. It also looks now and then without a
+        reason, and wakes those behind it, because their leases must be renewed.
         """
-        if len(self._under_way) >= self._allowed or not self._line.is_first(waiter):
+        if len(self._in_flight) >= self._allowed or not self._queue.is_first(waiter):
             return None
-        due = min(self.probe_at, *(self._ends_at(patience) for patience in patiences if patience.outage))
+        due = min(self.probe_at, *(self._patience_ends(caller) for caller in callers if caller.outage_patience))
         return min(_RECHECK_SECONDS, max(0.0, due - self._clock.monotonic()))
 
-    def _ends_at(self, patience: Patience) -> float:
-        return max(self._began_at, patience.since) + patience.outage
+    def _patience_ends(self, caller: Caller) -> float:
+        return max(self._began_at, caller.since) + caller.outage_patience
 
-    def _end_if_over(self, patiences: Iterable[Patience]) -> None:
-        if self.state != "held":
+    def _stop_impatient(self, callers: Iterable[Caller]) -> None:
+        if self.state != "open":
             return
         now = self._clock.monotonic()
-        for patience in patiences:
-            if patience.outage and not patience.is_given_up and now >= self._ends_at(patience):
+        for caller in callers:
+            if caller.outage_patience and not caller.is_given_up and now >= self._patience_ends(caller):
                 failure = copy.copy(self.last_failure)
-                _logger.warning("no answer for %g s: the run stops: %s", patience.outage, failure)
-                patience.give_up(failure.with_traceback(None))
+                _logger.warning("no answer for %g s, run stopped: %s", caller.outage_patience, failure)
+                caller.give_up(failure.with_traceback(None))

@@ -1,4 +1,4 @@
-"""A bound on how much retrying may multiply an outage."""
+"""A budget that bounds how much retries multiply the load of an outage."""
 
 import asyncio
 
@@ -7,11 +7,11 @@ _EARNED_BY_A_CALL = 0.1
 
 
 class RetryBudget:
-    """Tokens for the retries of one client: a retry takes one, and gives it back if it succeeds.
+    """Tokens for the retries of one client: a retry takes one, and returns it if it succeeds.
 
-    Each call earns a tenth of a token, up to ten. So a service that fails now and then is retried freely, and one
-    that fails throughout is asked little more often than without any retry. While a retry under way may still
-    give its token back, those that find none wait for it; only when none is under way is the budget empty.
+    Each call earns a tenth of a token, up to ten. So a service that fails now and then is retried freely, and one that
+    fails throughout gets little more load than without any retry. A retry that finds no token waits while another
+    retry may still return its own; the budget is empty only when none is in flight.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class RetryBudget:
             self._tokens = min(_FULL, self._tokens + _EARNED_BY_A_CALL)
 
     async def draw(self) -> bool:
-        """Take a token for a retry, which is then to be returned; `False` if there is none to be had."""
+        """Take a token for a retry, which must give it back; return `False` if the budget is empty."""
         while self._tokens < 1:
             if not self._lent:
                 return False

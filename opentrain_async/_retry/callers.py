@@ -1,4 +1,4 @@
-"""How long callers wait for what is not theirs to hurry: the quota's window, and a service that is down."""
+"""Callers: who waits for a publish, for how long, and whether it has given up."""
 
 from collections.abc import Iterable
 from typing import Protocol
@@ -7,38 +7,37 @@ from ..errors import OpenTrainError
 
 
 class GivenUpError(Exception):
-    """The run that wanted the draft has stopped, and nothing was sent for it. It does not leave the package."""
+    """The caller has given up, and nothing was sent for it. It does not leave the package."""
 
 
-class Patience:
-    """How long a caller, or all of a run together, waits; and whether it has given up.
-
-    For the window it begins to run out when it is first asked, so that of a single publish only that waiting counts.
+class Caller:
+    """One caller, or a whole run, and its patience for the quota's window and for an outage.
 
     Args:
-        quota: Seconds to wait for the window to free a slot, from 0 to infinity.
-        outage: Seconds without any answer of the service after which a run stops, from 0, which is not to hold the run
-            during an outage, to infinity.
-        since: When the run began, by the monotonic clock: no outage was waited for before.
+        max_wait: Seconds to wait for the window to free a slot, from 0 to infinity. They begin when the first wait
+            does, so that of a single publish only the waiting counts.
+        outage_patience: Seconds without any answer of the service after which a run stops, up to infinity. 0: an
+            outage does not pause the caller.
+        since: When the run began, by the monotonic clock: no earlier outage was waited for.
 
     Attributes:
-        is_given_up: It has given up: nothing more is to be sent for it.
-        stopped_by: The error for which it has; `None` where there is none.
+        is_given_up: True if nothing more may be sent for this caller.
+        stopped_by: The error for which it has given up; `None` where there is none.
     """
 
-    def __init__(self, quota: float, *, outage: float = 0.0, since: float = 0.0) -> None:
-        self.outage = outage
+    def __init__(self, max_wait: float, *, outage_patience: float = 0.0, since: float = 0.0) -> None:
+        self.outage_patience = outage_patience
         self.since = since
         self.is_given_up: bool = False
         self.stopped_by: OpenTrainError | None = None
-        self._quota = quota
-        self._ends_at: float | None = None
+        self._max_wait = max_wait
+        self._waits_until: float | None = None
 
-    def ends_at(self, now: float) -> float:
-        """When the window has been waited for long enough, in epoch seconds."""
-        if self._ends_at is None:
-            self._ends_at = now + self._quota
-        return self._ends_at
+    def waits_until(self, now: float) -> float:
+        """Return until when this caller waits for the window, in epoch seconds."""
+        if self._waits_until is None:
+            self._waits_until = now + self._max_wait
+        return self._waits_until
 
     def give_up(self, because: OpenTrainError | None) -> None:
         """Want nothing more; the first reason stands."""
@@ -47,33 +46,33 @@ class Patience:
             self.stopped_by = because
 
 
-class Party(Protocol):
-    """Those for whom one draft is published together, each with a patience of their own."""
+class Callers(Protocol):
+    """The callers for whom one draft is published together."""
 
     @property
-    def patiences(self) -> Iterable[Patience]:
-        """Of all who wait."""
+    def all_callers(self) -> Iterable[Caller]:
+        """All callers who wait."""
         ...
 
     @property
     def is_given_up(self) -> bool:
-        """Nothing more is to be sent for them, or for the one in whose task this runs."""
+        """True if nothing more may be sent: all have given up, or the one has in whose task this runs."""
         ...
 
     @property
-    def is_holdable(self) -> bool:
-        """Somebody of them can be held in an outage."""
+    def can_be_paused(self) -> bool:
+        """True if an outage may pause at least one caller."""
         ...
 
     @property
-    def is_urgent(self) -> bool:
-        """Somebody of them cannot."""
+    def has_urgent(self) -> bool:
+        """True if an outage may not pause at least one caller."""
         ...
 
-    def let_go(self) -> None:
-        """Tell those that they are given up who have given up."""
+    def release_given_up(self) -> None:
+        """Answer the callers who have given up."""
         ...
 
-    def turn_away_hasty(self, failure: OpenTrainError) -> None:
-        """Tell those who cannot be held how it has ended for them."""
+    def fail_urgent(self, failure: OpenTrainError) -> None:
+        """Answer the callers whom an outage may not pause with this failure."""
         ...

@@ -1,32 +1,29 @@
-"""Trying again: the policy as a value, and the engine; the only importer of tenacity."""
+"""The engine that repeats attempts under a policy; the only importer of tenacity."""
 
 import logging
 import random
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-from attrs import field, frozen
 from tenacity import AsyncRetrying, RetryCallState
 
-from .._base.backoff import doubled
-from .._base.clock import Clock
+from .._base.clock import Clock, doubled
 from .._base.waiting import Waiter
-from .._service.retry_after import asked_by
 from ..errors import (
     APIError,
-    ConfigurationError,
     ConnectionLostError,
     OpenTrainError,
     QuotaExceededError,
     RateLimitedError,
     ResponseError,
-    _checks,
 )
-from ..events._listener import Story, Tell
-from .breaker import Keep, Outage, Passage
+from ..errors._api import retry_after_of
+from ..events._listener import CallTrace, Emit
+from .breaker import CircuitBreaker, Permit, RenewLease
 from .budget import RetryBudget
-from .callers import GivenUpError, Party
-from .throttle import Pause
+from .callers import Callers, GivenUpError
+from .policy import RetryPolicy
+from .throttle import Throttle
 
 T = TypeVar("T")
 Attempt = Callable[[float], Awaitable[T]]
@@ -35,62 +32,24 @@ IsTransient = Callable[[OpenTrainError], bool]
 _logger = logging.getLogger("opentrain_async")
 
 
-@frozen(kw_only=True)
-class RetryPolicy:
-    """How often, after what delay and for how long a request that is safe to repeat is tried.
-
-    The delay before the nth retry is drawn from 0 to *base_delay* · 2ⁿ⁻¹, at most *max_delay*: full jitter. A
-    Retry-After is the least that is waited, with the jitter on top. The first retry after a lost connection is
-    immediate.
-
-    Attributes:
-        max_attempts: Attempts in all, the first one too; from 1, which is not to retry. Those by which a run that is
-            held finds out whether an outage is over do not count.
-        base_delay: Seconds; 0 or more.
-        max_delay: Seconds; at least *base_delay*.
-        max_retry_after: Seconds; a server that asks for more is not waited for: the error surfaces at once, and until
-            then bulk runs defer their drafts without a request.
-        deadline: Seconds from the first send, above 0, which no attempt and no delay outlasts. It stands still
-            while the client waits for quota or is paused by the server.
-
-    Raises:
-        ConfigurationError: A value out of its range.
-    """
-
-    max_attempts: int = 4
-    base_delay: float = 0.5
-    max_delay: float = 8.0
-    max_retry_after: float = 60.0
-    deadline: float = field(default=120.0)
-
-    def __attrs_post_init__(self) -> None:
-        _checks.whole("max_attempts", self.max_attempts)
-        _checks.number("base_delay", self.base_delay)
-        _checks.number("max_delay", self.max_delay)
-        _checks.number("max_retry_after", self.max_retry_after)
-        _checks.number("deadline", self.deadline, above=0)
-        if self.max_delay < self.base_delay:
-            raise ConfigurationError(f"max_delay ({self.max_delay}) is below base_delay ({self.base_delay})")
-
-
 class Retrier:
-    """Runs operations under one policy; those of one client share its budget, its pause, and what it knows of outages.
+    """Runs operations under one policy. Those of one client share its budget, throttle and circuit breaker.
 
     Args:
-        policy: What is tried again.
-        clock: Where time comes from.
-        tell: Tells a listener of outages, if there is one.
+        policy: The policy.
+        clock: The clock for delays and deadlines.
+        emit: Emits outages; `None` if nobody listens.
     """
 
-    def __init__(self, policy: RetryPolicy, clock: Clock, tell: Tell | None = None) -> None:
+    def __init__(self, policy: RetryPolicy, clock: Clock, emit: Emit | None = None) -> None:
         self.policy = policy
         self.clock = clock
         self.budget = RetryBudget()
-        self.pause = Pause(clock, policy.base_delay)
-        self.dozing: set[Waiter] = set()
-        self.outage = Outage(
+        self.throttle = Throttle(clock, policy.base_delay)
+        self.sleeping: set[Waiter] = set()
+        self.breaker = CircuitBreaker(
             clock, base_delay=policy.base_delay, max_delay=policy.max_delay, max_retry_after=policy.max_retry_after,
-            tell=tell,
+            emit=emit,
         )  # fmt: skip
 
     async def run(
@@ -98,63 +57,63 @@ class Retrier:
         name: str,
         attempt: Attempt[T],
         is_transient: IsTransient,
-        party: Party | None = None,
-        keep: Keep | None = None,
-        story: Story | None = None,
+        callers: Callers | None = None,
+        renew_lease: RenewLease | None = None,
+        trace: CallTrace | None = None,
     ) -> T:
-        """Attempt something until it succeeds or the policy says that it is enough.
+        """Repeat an attempt until it succeeds or the policy ends it.
 
         Args:
-            name: What is attempted: the draft, for the log and to tell one from another.
-            attempt: Makes one attempt; takes the seconds left to it.
-            is_transient: Whether an error of it may not come again. The operation's own property: an error means
-                something else for a request that is not safe to repeat.
-            party: For whom, to be held in an outage, and to give up; `None` if nothing is to hold it.
-            keep: Called now and then with the party while that is held, to keep what runs out.
-            story: Told of each attempt; `None` if nobody listens.
+            name: The draft, or the operation; for the log, and to tell one from another.
+            attempt: Makes one attempt; takes the seconds that are left for it.
+            is_transient: True for an error that a repetition may not meet again. It belongs to the operation: an error
+                means something else for a request that is not safe to repeat.
+            callers: The callers, who may be paused by an outage and may give up; `None` if nothing pauses the attempt.
+            renew_lease: Called now and then with the callers while an outage pauses them.
+            trace: Emits an event for each attempt; `None` if nobody listens.
 
         Raises:
-            OpenTrainError: Of the last attempt.
-            GivenUpError: The party has given up before the first one.
+            OpenTrainError: The error of the last attempt.
+            GivenUpError: The callers gave up before the first attempt.
         """
         self.budget.earn()
-        if story is not None:
-            attempt = story.of(attempt)
-        now, outage = self.clock.monotonic(), self.outage
-        if outage.state != "none" or now < self.pause.quiet_at:
-            return await _Call(self, name, attempt, is_transient, party, keep, now, story).run()
-        # Almost every call ends here: nothing stands against its first attempt, and that is answered.
-        outages = outage.over
+        if trace is not None:
+            attempt = trace.with_events(attempt)
+        now, breaker = self.clock.monotonic(), self.breaker
+        if breaker.state != "closed" or now < self.throttle.ends_at:
+            return await _Attempts(self, name, attempt, is_transient, callers, renew_lease, now, trace).run()
+        # Almost every call ends here: nothing prevents its first attempt, and the attempt is answered.
+        outages_ended = breaker.outages_ended
         try:
             result = await attempt(self.policy.deadline)
         except OpenTrainError as error:
-            call = _Call(self, name, attempt, is_transient, party, keep, now, story)
-            call.has_failed(error, outages)
+            attempts = _Attempts(self, name, attempt, is_transient, callers, renew_lease, now, trace)
+            attempts.first_has_failed(error, outages_ended)
             if not is_transient(error):
                 raise
         else:
-            outage.answered()
+            breaker.answered()
             return result
-        return await call.run()
+        return await attempts.run()
 
-    def look_again(self) -> None:
-        """Have those who wait look whether they still want to."""
-        self.outage.look_again()
-        for waiter in self.dozing:
-            waiter.call()
+    def wake_all(self) -> None:
+        """Wake everything that waits here, as a caller may have given up."""
+        self.breaker.wake_all()
+        for waiter in self.sleeping:
+            waiter.wake()
 
-    def heed(self, error: OpenTrainError) -> None:
-        """Pause everyone, if that is what the server asks for; for longer than is waited, runs send nothing more."""
+    def apply(self, error: OpenTrainError) -> None:
+        """Throttle the client as an error asks; if that is longer than the policy waits, runs send nothing more."""
         if not isinstance(error, RateLimitedError) or error.retry_after is None:
             return
         if error.retry_after <= self.policy.max_retry_after:
-            self.pause.extend(error.retry_after)
+            self.throttle.extend(error.retry_after)
         else:
-            self.pause.shut(error, error.retry_after)
+            self.throttle.close(error, error.retry_after)
 
 
-class _Call(Generic[T]):
-    """One operation, and its attempts."""
+class _Attempts(Generic[T]):
+    """The attempts of one operation."""
 
     _failure: OpenTrainError
     _first_failure: OpenTrainError | None = None
@@ -171,31 +130,28 @@ class _Call(Generic[T]):
         name: str,
         attempt: Attempt[T],
         is_transient: IsTransient,
-        party: Party | None,
-        keep: Keep | None,
+        callers: Callers | None,
+        renew_lease: RenewLease | None,
         now: float,
-        story: Story | None,
+        trace: CallTrace | None,
     ) -> None:
         self._retrier = retrier
         self._name = name
         self._attempt = attempt
         self._is_transient = is_transient
-        self._party = party
-        self._keep = keep
-        self._story = story
+        self._callers = callers
+        self._renew_lease = renew_lease
+        self._trace = trace
         self._deadline = now + retrier.policy.deadline
 
-    def has_failed(self, error: OpenTrainError, outages: int) -> None:
-        """Note the first attempt, and that it has failed; so many outages were over as it began."""
+    def first_has_failed(self, error: OpenTrainError, outages_ended: int) -> None:
+        """Note that the first attempt has failed; so many outages had ended when it began."""
         self._attempts = 1
         self._failure = self._first_failure = error
-        self._tell(error, None, outages)
+        self._record(error, None, outages_ended)
 
     async def run(self) -> T:
-        """The attempts that are left; only when one has failed is tenacity entered.
-
-        A controller costs as much as a quarter of a request, and most calls need none.
-        """
+        """Make the attempts that are left."""
         try:
             if self._first_failure is None:
                 return await self._once()
@@ -203,11 +159,12 @@ class _Call(Generic[T]):
             if not self._is_transient(error):
                 raise
             self._failure = self._first_failure = error
+        # Only now: a controller costs as much as a good part of a request, and most operations need none.
         controller = AsyncRetrying(
             sleep=self._sleep,
             wait=lambda _: self._delay,
-            retry=self._may_go_on,
-            before_sleep=self._tell_of_retry,
+            retry=self._may_retry,
+            before_sleep=self._emit_retry,
         )
         try:
             return await controller(self._next_attempt)
@@ -217,81 +174,82 @@ class _Call(Generic[T]):
             self._give_back(succeeded=False)
 
     async def _once(self) -> T:
-        """One attempt, as soon as nothing stands against it; of how it ends the others learn whether anybody answers.
+        """Make one attempt as soon as it may go, and record how it ends.
 
-        The deadline stands still while the attempt is held or paused, and also during one that is a probe.
+        The deadline does not run while the attempt is paused or throttled, nor during a probe.
         """
-        outage, pause, now = self._retrier.outage, self._retrier.pause, self._now()
-        if self._party is not None and now < pause.shut_until and not self._party.is_urgent:
-            raise pause.refusal(self._name)
+        breaker, throttle, now = self._retrier.breaker, self._retrier.throttle, self._now()
+        if self._callers is not None and now < throttle.closed_until and not self._callers.has_urgent:
+            raise throttle.refusal(self._name)
         left = self._deadline - now
         if left <= 0:
-            raise self._failure  # waiting took longer than it should have, as on a machine that was suspended
-        passage = None if outage.state == "none" else await self._passage()
-        outages = outage.over
+            raise self._failure  # the wait took longer than planned, as on a machine that was suspended
+        permit = None if breaker.state == "closed" else await self._permit()
+        outages_ended = breaker.outages_ended
         try:
-            if passage is not None or now < pause.until:
-                await pause.over(self._sleep)
+            if permit is not None or now < throttle.until:
+                await throttle.wait(self._sleep)
                 self._deadline = self._now() + left
-            is_probe = passage is not None and passage.is_probe
+            is_probe = permit is not None and permit.is_probe
             self._attempts += not is_probe
             result = await self._attempt(self._retrier.policy.deadline if is_probe else left)
         except OpenTrainError as error:
-            if passage is not None and passage.is_probe:
+            if permit is not None and permit.is_probe:
                 self._deadline = self._now() + left
-            self._tell(error, passage, outages)
+            self._record(error, permit, outages_ended)
             raise
         except BaseException:
-            outage.left(passage)
+            breaker.release(permit)
             raise
-        outage.answered(passage)
+        breaker.answered(permit)
         return result
 
-    async def _passage(self) -> Passage | None:
-        if self._party is None or not self._party.is_holdable:
+    async def _permit(self) -> Permit | None:
+        if self._callers is None or not self._callers.can_be_paused:
             return None
         if self._owes_a_token:  # for a retry that is not made now
             self._give_back(succeeded=True)
         self._answers_at_first_failure = None
-        return await self._retrier.outage.passage(self._party, self._keep)
+        return await self._retrier.breaker.permit(self._callers, self._renew_lease)
 
     async def _sleep(self, seconds: float) -> None:
-        """Wait, for as long as somebody wants that."""
-        if self._party is None:
+        """Wait, for as long as at least one caller wants that."""
+        if self._callers is None:
             await self._retrier.clock.sleep(seconds)
             return
         until, waiter = self._now() + seconds, Waiter()
-        self._retrier.dozing.add(waiter)
+        self._retrier.sleeping.add(waiter)
         try:
             while not self._is_given_up() and (left := until - self._now()) > 0:
-                await waiter.called(self._retrier.clock, left)
+                await waiter.wait(self._retrier.clock, left)
         finally:
-            self._retrier.dozing.discard(waiter)
+            self._retrier.sleeping.discard(waiter)
         if self._is_given_up():
             raise GivenUpError
 
     def _is_given_up(self) -> bool:
-        """Whether nobody wants it any more; of those who do not, whoever can be told is."""
-        if self._party is None:
+        """True if no caller wants the result any more; answers the callers who have given up."""
+        if self._callers is None:
             return False
-        self._party.let_go()
-        return self._party.is_given_up
+        self._callers.release_given_up()
+        return self._callers.is_given_up
 
-    def _tell(self, error: OpenTrainError, passage: Passage | None, outages: int) -> None:
-        outage = self._retrier.outage
-        self._retrier.heed(error)
+    def _record(self, error: OpenTrainError, permit: Permit | None, outages_ended: int) -> None:
+        """Tell the throttle and the breaker of a failed attempt."""
+        breaker = self._retrier.breaker
+        self._retrier.apply(error)
         if self._is_transient(error):
             if self._answers_at_first_failure is None:
-                self._answers_at_first_failure = outage.answers
-            tells = outage.over == outages and outage.answers == self._answers_at_first_failure
-            outage.failed(self._name, error, passage, tells=tells)
+                self._answers_at_first_failure = breaker.answers
+            counts = breaker.outages_ended == outages_ended and breaker.answers == self._answers_at_first_failure
+            breaker.failed(self._name, error, permit, counts=counts)
         elif isinstance(error, APIError | ResponseError | QuotaExceededError):
-            outage.answered(passage)
+            breaker.answered(permit)
         else:
-            outage.left(passage)
+            breaker.release(permit)
 
     async def _next_attempt(self) -> T:
-        """The failure of the first attempt, as tenacity's first; from then on real ones."""
+        """Raise the failure of the first attempt when tenacity asks for it; from then on make real attempts."""
         if self._first_failure is not None:
             failure, self._first_failure = self._first_failure, None
             raise failure
@@ -303,35 +261,35 @@ class _Call(Generic[T]):
         self._give_back(succeeded=True)
         return result
 
-    async def _may_go_on(self, state: RetryCallState) -> bool:
+    async def _may_retry(self, state: RetryCallState) -> bool:
         error = state.outcome.exception() if state.outcome else None
         if not isinstance(error, OpenTrainError) or not self._is_transient(error):
             return False
         self._failure = error
         if self._attempts >= self._retrier.policy.max_attempts or self._is_given_up():
             return False
-        is_held = self._retrier.outage.state == "held" and not isinstance(error, RateLimitedError)
-        if is_held and self._party is not None and self._party.is_holdable:
-            self._party.turn_away_hasty(error)
+        is_paused = self._retrier.breaker.state == "open" and not isinstance(error, RateLimitedError)
+        if is_paused and self._callers is not None and self._callers.can_be_paused:
+            self._callers.fail_urgent(error)
             self._delay = 0.0
             return True
-        return await self._may_go_on_after(error)
+        return await self._may_retry_after(error)
 
-    def _tell_of_retry(self, _state: RetryCallState) -> None:
-        if self._story is not None:
-            self._story.retried(self._delay)
+    def _emit_retry(self, _state: RetryCallState) -> None:
+        if self._trace is not None:
+            self._trace.retry(self._delay)
 
-    async def _may_go_on_after(self, error: OpenTrainError) -> bool:
-        """Whether there is time and budget for a retry; sets the delay before it."""
-        asked = asked_by(error)
-        if (asked or 0) > self._retrier.policy.max_retry_after:
+    async def _may_retry_after(self, error: OpenTrainError) -> bool:
+        """Return whether there is time and budget for a retry; set the delay before it."""
+        retry_after = retry_after_of(error)
+        if (retry_after or 0) > self._retrier.policy.max_retry_after:
             return False
-        self._delay = (asked or 0) + self._backoff(error)
+        self._delay = (retry_after or 0) + self._backoff(error)
         if isinstance(error, RateLimitedError):
-            self._deadline += asked or 0
+            self._deadline += retry_after or 0
         if self._now() + self._delay >= self._deadline:
             return False
-        if asked is None and not self._owes_a_token:
+        if retry_after is None and not self._owes_a_token:
             if not await self._retrier.budget.draw():
                 _logger.warning("%s: not tried again, the retry budget is empty", self._name)
                 return False

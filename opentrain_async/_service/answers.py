@@ -9,9 +9,6 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from attrs import define, field
-from multidict import CIMultiDict, CIMultiDictProxy
-
 from .._base.json import WrongShapeError, as_object, decode, of_type
 from ..errors import (
     APIError,
@@ -30,13 +27,11 @@ from ..errors import (
 )
 from ..models import PublishResult
 from . import codec, validation
+from .http.messages import Reply
 from .retry_after import seconds_to_wait
 
 T = TypeVar("T")
 
-API = "/api/public/v1"
-BODY_CAP = 1024 * 1024
-"""Bytes of an answer's body that are read at the most."""
 _HIGHEST_LIMIT = 10_000
 _LONGEST_WINDOW_HOURS = 24.0 * 366
 _BY_CODE: Mapping[str, type[APIError]] = {
@@ -53,52 +48,6 @@ _BY_STATUS: Mapping[int, type[APIError]] = {
     404: NotFoundError,
     409: ConflictError,
 }
-
-
-_NO_HEADERS: CIMultiDictProxy[str] = CIMultiDictProxy(CIMultiDict())
-
-
-@define
-class Request:
-    """An HTTP request, without what all of them have in common; nobody changes one that is made.
-
-    Attributes:
-        method: The method.
-        path: The path below the origin.
-        query: The query's names and values.
-        content: The body, or `None`.
-        content_type: What the body is.
-    """
-
-    method: str
-    path: str
-    query: Mapping[str, str] | None = None
-    content: bytes | None = None
-    content_type: str = "application/json"
-
-
-@define
-class Reply:
-    """An HTTP answer, read to its end or to where it could be read. In its repr there is no token that it may give.
-
-    Attributes:
-        status: The HTTP status.
-        body: What could be read of the body, at most `BODY_CAP` bytes.
-        headers: The headers.
-        flaw: Why the body is not the whole one (cut off, too large), or `None`.
-        is_cut_off: The connection was lost before its end.
-    """
-
-    status: int
-    body: bytes = field(default=b"", repr=False)
-    headers: CIMultiDictProxy[str] = field(default=_NO_HEADERS, repr=False)
-    flaw: str | None = None
-    is_cut_off: bool = False
-
-
-def publish_request(job_id: str) -> Request:
-    """The request that publishes a job."""
-    return Request("POST", f"{API}/jobs/{job_id}/publish")
 
 
 def read_publish(reply: Reply, job_id: str, now: float) -> PublishResult:

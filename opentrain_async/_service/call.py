@@ -1,17 +1,23 @@
-"""One call of the service, with its attempts: everything but publish, which has a quota to keep."""
+"""Call the service: one exchange of request and answer, and the calls that are made of exchanges.
+
+`Exchange` is one attempt of any call. `Api` makes every call except publish, whose order of steps is in
+`_publish/draft.py`.
+"""
 
 import logging
-from typing import TypeVar
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
-from attrs import evolve
+from attrs import define, evolve
 
 from .._base.clock import Clock
 from .._base.secret import Secret
 from .._retry.engine import Retrier
 from ..errors import APIError, BadRequestError, ConnectionLostError, OpenTrainError
-from ..events._listener import Listener
+from ..events._listener import CallTrace, EventEmitter
 from ..outcomes._answer_table import rule_on
-from .answers import Reply, read_answer
+from .answers import read_answer
+from .http.messages import Reply, Request
 from .http.transport import Transport
 from .operations import Operation
 
@@ -20,50 +26,79 @@ T = TypeVar("T")
 _logger = logging.getLogger("opentrain_async")
 
 
-class Caller:
-    """Makes calls, as one account or as nobody.
+@define(eq=False)
+class Exchange(Generic[T]):
+    """Sends a request and reads the answer, once for each attempt of a call.
 
-    Args:
-        transport: Sends them.
-        retrier: Tries again.
-        clock: What time it is.
-        listener: Who is told of each attempt, if anybody is.
+    Attributes:
+        transport: Sends the request.
+        request: The request.
+        read: Reads an answer; raises an `OpenTrainError` for any answer that is not a success.
+        trace: Learns the status of each answer; `None` if nobody listens.
+        has_lost: True if the last attempt lost its connection, so that the next one needs a fresh one.
     """
 
-    def __init__(self, transport: Transport, retrier: Retrier, clock: Clock, listener: Listener | None = None) -> None:
+    transport: Transport
+    request: Request
+    read: Callable[[Reply], T]
+    trace: CallTrace | None = None
+    has_lost: bool = False
+
+    async def attempt(self, seconds: float) -> T:
+        """Make one attempt, within so many seconds."""
+        fresh, self.has_lost = self.has_lost, False
+        try:
+            reply = await self.transport.send(self.request, seconds, fresh=fresh)
+        except ConnectionLostError:
+            self.has_lost = True
+            raise
+        self.has_lost = reply.is_cut_off
+        if self.trace is not None:
+            self.trace.status = reply.status
+        return self.read(reply)
+
+
+class Api:
+    """Calls the service's operations, as one account or without a token.
+
+    Args:
+        transport: Sends requests.
+        retrier: Repeats attempts.
+        clock: The clock by which answers are dated.
+        emitter: Emits the events of each attempt; `None` if nobody listens.
+    """
+
+    def __init__(
+        self, transport: Transport, retrier: Retrier, clock: Clock, emitter: EventEmitter | None = None
+    ) -> None:
         self._transport = transport
         self._retrier = retrier
         self._clock = clock
-        self._listener = listener
+        self._emitter = emitter
 
     async def call(self, operation: Operation[T]) -> T:
-        """Make a call, and repeat it as the policy has it.
+        """Call an operation, and repeat it as the policy says.
 
-        What may be repeated is the operation's own property: one that cannot be is tried again only where the failed
-        attempt is known to have done nothing. Doubt is sticky: after an attempt that may have been applied, any other
-        error leaves that open, unless the service says that the very request is wrong.
+        An operation that is not safe to repeat is tried again only after an attempt that is known to have done
+        nothing. Doubt is sticky: after an attempt that may have been applied, any other error leaves that open, unless
+        the service says that the request itself is wrong.
 
         Raises:
-            OpenTrainError: It failed; `effect` says what it may have changed.
+            OpenTrainError: The call failed; `effect` says what it may have changed.
         """
-        in_doubt = has_lost = False
-        story = None
-        if self._listener is not None:
-            story = self._listener.story(operation.name, operation.job_id, operation.request)
+        in_doubt = False
+        request, trace = operation.request, None
+        if self._emitter is not None:
+            trace = self._emitter.trace(operation.name, operation.job_id, request.method, request.path)
+        exchange = Exchange(self._transport, request, lambda reply: self._read(operation, reply), trace)
 
         async def attempt(seconds: float) -> T:
-            nonlocal in_doubt, has_lost
-            fresh, has_lost = has_lost, False
+            nonlocal in_doubt
             try:
-                reply = _without(operation.secret, await self._transport.send(operation.request, seconds, fresh=fresh))
-                has_lost = reply.is_cut_off
-                if story is not None:
-                    story.status = reply.status
-                return self._read(operation, reply)
+                return await exchange.attempt(seconds)
             except OpenTrainError as error:
                 _explain(error, operation)
                 in_doubt |= error.effect == "unknown"
-                has_lost |= isinstance(error, ConnectionLostError)
                 raise
 
         def may_repeat(error: OpenTrainError) -> bool:
@@ -71,7 +106,7 @@ class Caller:
             return may and not operation.is_poll and rule_on(error).retried
 
         try:
-            return await self._retrier.run(operation.job_id or operation.name, attempt, may_repeat, story=story)
+            return await self._retrier.run(operation.job_id or operation.name, attempt, may_repeat, trace=trace)
         except OpenTrainError as error:
             is_decisive = isinstance(error, BadRequestError) and error.code and not operation.is_oauth
             if in_doubt and error.effect == "none" and not is_decisive:
@@ -79,12 +114,12 @@ class Caller:
             raise
 
     def _read(self, operation: Operation[T], reply: Reply) -> T:
-        now = self._clock.now()
+        reply, now = _without(operation.secret, reply), self._clock.now()
         return read_answer(reply, operation.read, operation.what, now, operation.job_id, is_oauth=operation.is_oauth)
 
 
 def _explain(error: OpenTrainError, operation: Operation[T]) -> None:
-    """Have an error say what was asked for, and what that may have changed."""
+    """Make an error say which operation failed, and what that may have changed."""
     error.job_id = operation.job_id
     error.operation = operation.name
     error.idempotency_key = operation.idempotency_key

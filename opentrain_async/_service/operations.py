@@ -14,10 +14,11 @@ from .._base.json import WrongShapeError, object_of
 from .._base.secret import Secret, SecretBytes
 from ..models import Capabilities, Claim, ClosedJob, Draft, Identity, JobPage, JobUpdate, Registration, TokenGrant
 from . import codec, validation
-from .answers import API, Request
+from .http.messages import Request
 
 T = TypeVar("T")
 
+API = "/api/public/v1"
 PAGE_SIZE = 100
 """Jobs on a page: the most that the service gives."""
 _GRANT_TYPE = "urn:opentrain:agent-auth:grant-type:claim"
@@ -54,6 +55,11 @@ class Operation(Generic[T]):
     secret: Secret | None = None
     applied_despite: str | None = None
     is_poll: bool = False
+
+
+def publish_request(job_id: str) -> Request:
+    """The request of `POST /jobs/{id}/publish`, which has its own order of steps and so is not an `Operation`."""
+    return Request("POST", f"{API}/jobs/{job_id}/publish")
 
 
 def whoami() -> Operation[Identity]:

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-from ..errors import OpenTrainError, RateLimitedError, ServerError
-
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?", re.ASCII)
 
 
@@ -45,8 +43,3 @@ def _epoch(http_date: str) -> float | None:
         return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
-
-
-def asked_by(error: OpenTrainError) -> float | None:
-    """For how many seconds the answer behind an error asks to be left alone; `None` where it does not."""
-    return error.retry_after if isinstance(error, RateLimitedError | ServerError) else None

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from attrs import evolve
 
 from .._base.json import WrongShapeError, as_list, as_object, of_type
-from ..errors._job_id import is_job_id
+from ..errors._checks import is_job_id
 from ..models import Draft, Issue, MissingField, Validation
 from ..models._draft import NAMELESS
 from . import codec

@@ -221,3 +221,8 @@ class ServerError(APIError):
     def __init__(self, message: str = "", *, retry_after: float | None = None, **facts: Unpack[_Facts]) -> None:
         super().__init__(message, **facts)
         self.retry_after = retry_after
+
+
+def retry_after_of(error: OpenTrainError) -> float | None:
+    """Return the Retry-After of the answer behind an error, in seconds; `None` where the answer has none."""
+    return error.retry_after if isinstance(error, RateLimitedError | ServerError) else None

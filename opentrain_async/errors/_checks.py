@@ -6,13 +6,14 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TypeGuard, TypeVar, cast
 
 from .._base.text import shown
 from . import ConfigurationError
 
 F = TypeVar("F", bound=Callable[..., object])
 
+_JOB_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}", re.ASCII)
 _EMAIL = re.compile(r"[^\s@]{1,64}@[^\s@]{1,255}")
 
 
@@ -128,6 +129,28 @@ def method(argument: str, value: object, wanted: str) -> None:
     """
     if isinstance(value, type) or not callable(getattr(value, wanted, None)):
         raise ConfigurationError(f"{argument} has to have a method {wanted}(), unlike {shown(value)}")
+
+
+def is_job_id(value: object) -> TypeGuard[str]:
+    """True for 1 to 128 of ``A-Z a-z 0-9 . _ ~ -``, except ``.`` and ``..``.
+
+    An id becomes part of a path, so the service's own ids are checked too.
+    """
+    return isinstance(value, str) and _JOB_ID.fullmatch(value) is not None and value not in {".", ".."}
+
+
+def checked_job_id(job_id: object) -> str:
+    """Return the id, if it is valid.
+
+    Raises:
+        ConfigurationError: It is not.
+    """
+    if is_job_id(job_id):
+        return job_id
+    raise ConfigurationError(
+        f"not a job id: {shown(job_id)} (1 to 128 of A-Z a-z 0-9 . _ ~ -, and neither '.' nor '..')",
+        job_id=job_id if isinstance(job_id, str) else None,
+    )
 
 
 def _real(name: str, value: object) -> float:

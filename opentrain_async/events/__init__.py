@@ -13,21 +13,25 @@ have the same. The events of a slot may come before or after the store has done 
 clients apart gives each a function of its own, such as a `functools.partial`. No event has a token or a request's body.
 """
 
-from collections.abc import Callable
-
-from ..quota._events import QuotaCounted, SlotReserved, SlotSettled
 from ._values import (
+    Attempt,
     AttemptFailed,
     AttemptRetried,
     AttemptStarted,
     AttemptSucceeded,
+    Event,
+    OnEvent,
     PublishEnded,
     PublishStarted,
+    QuotaCounted,
     RunHeld,
     RunResumed,
+    SlotReserved,
+    SlotSettled,
 )
 
 __all__ = [
+    "Attempt",
     "AttemptFailed",
     "AttemptRetried",
     "AttemptStarted",
@@ -42,18 +46,3 @@ __all__ = [
     "SlotReserved",
     "SlotSettled",
 ]
-
-Event = (
-    PublishStarted
-    | PublishEnded
-    | AttemptStarted
-    | AttemptSucceeded
-    | AttemptFailed
-    | AttemptRetried
-    | SlotReserved
-    | SlotSettled
-    | QuotaCounted
-    | RunHeld
-    | RunResumed
-)
-OnEvent = Callable[[Event], object]

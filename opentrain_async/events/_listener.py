@@ -1,77 +1,83 @@
-"""Who listens to what happens inside a client, and how that is told without harm."""
+"""Emit a client's events to its listener, and trace its calls."""
 
 import itertools
-import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar, cast
 
 from attrs import define
 
+from .._base.callback import Callback
 from .._base.clock import Clock
-from .._service.answers import Request
 from ..errors._tree import own_copy
-from ._values import AttemptFailed, AttemptRetried, AttemptStarted, AttemptSucceeded
+from ..quota._observer import QuotaObserver
+from ._values import (
+    AttemptFailed,
+    AttemptRetried,
+    AttemptStarted,
+    AttemptSucceeded,
+    Event,
+    OnEvent,
+    QuotaCounted,
+    SlotReserved,
+    SlotSettled,
+)
 
 T = TypeVar("T")
-Tell = Callable[[object], None]
-"""Tells a listener of an event."""
+Emit = Callable[[Event], None]
+"""Calls a listener with an event; what the listener raises is logged once, and changes nothing."""
 
-_calls = itertools.count(1)
-"""Of all clients of the process: one listener may be told of several."""
-
-_logger = logging.getLogger("opentrain_async")
+# One counter for the process: one listener may be told of several clients.
+_numbers = itertools.count(1)
 
 
-class Listener:
-    """A caller's function, told of each event: what it raises is logged once, and changes nothing.
+class EventEmitter:
+    """Emits the events of one client to its `on_event` function.
 
     Args:
-        function: The function.
+        on_event: The function; what it raises is logged once, and changes nothing.
         origin: Where requests go.
-        clock: By which attempts are timed.
+        clock: The clock that times attempts.
+
+    Attributes:
+        emit: Calls the function with an event.
     """
 
-    def __init__(self, function: Callable[..., object], origin: str, clock: Clock) -> None:
-        self._function = function
+    def __init__(self, on_event: OnEvent, origin: str, clock: Clock) -> None:
+        self.emit: Emit = Callback("on_event", on_event).call
         self._origin = origin
         self._clock = clock
-        self._has_failed = False
 
-    def tell(self, event: object) -> None:
-        """Call it."""
-        try:
-            self._function(event)
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException:  # also a CancelledError, which cancels nothing here, and what a test framework fails by
-            if not self._has_failed:
-                self._has_failed = True
-                _logger.exception("on_event raised; the client goes on, and this is said once")
+    def trace(self, operation: str, job_id: str | None, method: str, path: str) -> "CallTrace":
+        """Begin the trace of the next call."""
+        return CallTrace(self.emit, self._clock, next(_numbers), operation, job_id, method, self._origin + path)
 
-    def story(self, operation: str, job_id: str | None, request: Request) -> "Story":
-        """The next call's."""
-        url = self._origin + request.path
-        return Story(self.tell, self._clock, next(_calls), operation, job_id, request.method, url)
+    def quota_observer(self) -> QuotaObserver:
+        """Return the functions by which a ledger's slots become events."""
+        return QuotaObserver(
+            reserved=lambda job_id, is_probe: self.emit(SlotReserved(job_id, is_probe)),
+            settled=lambda job_id, how: self.emit(SlotSettled(job_id, how)),
+            counted=lambda account, quota: self.emit(QuotaCounted(account, quota)),
+        )
 
 
 @define(eq=False)
-class Story:
-    """What is told of one call.
+class CallTrace:
+    """The trace of one call: emits an event for each attempt.
 
     Attributes:
-        tell: Tells it.
-        clock: By which attempts are timed.
+        emit: Calls the listener with an event.
+        clock: The clock that times attempts.
         call: The number of the call.
         operation: The client's method.
-        job_id: The draft or job; `None` if it is about none.
+        job_id: The draft or job; `None` if the call is about none.
         method: The HTTP method.
-        url: Where to.
-        attempts: How many have been begun.
-        status: That of the last answer; `None` if the last attempt has none.
-        failure: How the last failed attempt ended, as it was then.
+        url: The URL, without the query.
+        attempts: How many attempts have begun.
+        status: The status of the last answer; `None` if the last attempt has no answer.
+        failure: The error of the last failed attempt, as it was then.
     """
 
-    tell: Tell
+    emit: Emit
     clock: Clock
     call: int
     operation: str
@@ -82,27 +88,28 @@ class Story:
     status: int | None = None
     failure: BaseException | None = None
 
-    def of(self, attempt: Callable[[float], Awaitable[T]]) -> Callable[[float], Awaitable[T]]:
-        """The same attempt, with its beginning and end told."""
+    def with_events(self, attempt: Callable[[float], Awaitable[T]]) -> Callable[[float], Awaitable[T]]:
+        """Return the same attempt, which emits an event at its beginning and at its end."""
 
-        async def told(seconds: float) -> T:
+        async def traced(seconds: float) -> T:
             self.attempts += 1
             self.status = None
             about = (self.call, self.operation, self.job_id, self.attempts)
-            self.tell(AttemptStarted(*about, self.method, self.url))
+            self.emit(AttemptStarted(*about, self.method, self.url))
             began = self.clock.monotonic()
             try:
                 result = await attempt(seconds)
             except BaseException as error:
-                self.failure = own_copy(error)  # the error itself comes to speak of the whole call
-                self.tell(AttemptFailed(*about, self.clock.monotonic() - began, self.status, self.failure))
+                # A copy: the error itself later gets the effect of the whole call.
+                self.failure = own_copy(error)
+                self.emit(AttemptFailed(*about, self.clock.monotonic() - began, self.status, self.failure))
                 raise
-            self.tell(AttemptSucceeded(*about, self.clock.monotonic() - began, cast("int", self.status)))
+            self.emit(AttemptSucceeded(*about, self.clock.monotonic() - began, cast("int", self.status)))
             return result
 
-        return told
+        return traced
 
-    def retried(self, delay: float) -> None:
-        """Tell that another attempt is to follow."""
+    def retry(self, delay: float) -> None:
+        """Emit that another attempt will follow in so many seconds."""
         failure = cast("BaseException", self.failure)
-        self.tell(AttemptRetried(self.call, self.operation, self.job_id, self.attempts, delay, failure))
+        self.emit(AttemptRetried(self.call, self.operation, self.job_id, self.attempts, delay, failure))

@@ -1,13 +1,16 @@
-"""What happens to publishes, attempts and runs, as values; `opentrain_async.events` has them all."""
+"""The events of a client: publishes, attempts, the quota's slots, and runs that an outage pauses."""
+
+from collections.abc import Callable
 
 from attrs import frozen
 
 from ..models import PublishResult
+from ..quota import QuotaSnapshot, Settlement
 
 
 @frozen
 class PublishStarted:
-    """A draft is to be published: next it needs a slot of the quota.
+    """A publish of a draft begins; it needs a slot of the quota next.
 
     Callers who want the same draft at the same time share one publish.
 
@@ -22,14 +25,14 @@ class PublishStarted:
 
 @frozen
 class PublishEnded:
-    """What came of a publish, with its slot settled or left to the next step of the ledger.
+    """A publish has ended. Its slot is settled, or will be with the next step of the ledger.
 
     Attributes:
         call: The number of the call.
         job_id: The draft.
-        attempts: How many there were in it.
-        result: The live job; `None` if it failed.
-        error: Why it failed; a `CancelledError` if nobody wanted it any more, and `None` if it is live.
+        attempts: How many attempts the publish made.
+        result: The live job; `None` if the publish failed.
+        error: Why it failed; a `CancelledError` if its last caller left, and `None` if the job is live.
     """
 
     call: int
@@ -40,94 +43,122 @@ class PublishEnded:
 
 
 @frozen
-class AttemptStarted:
-    """A request is about to be sent. It may go twice in one attempt, where it was refused for a token just renewed.
+class Attempt:
+    """The fields that all events of an attempt have.
 
     Attributes:
         call: The number of the call.
         operation: The client's method, such as ``"publish"``.
-        job_id: The draft or job that it is about; `None` if it is about none.
+        job_id: The draft or job; `None` if the call is about none.
         attempt: The number of the attempt in its call, from 1.
-        method: The HTTP method.
-        url: Where to, without the query.
     """
 
     call: int
     operation: str
     job_id: str | None
     attempt: int
+
+
+@frozen
+class AttemptStarted(Attempt):
+    """A request is about to be sent.
+
+    One attempt can send its request twice: a second time if the first one was refused for a token that has just been
+    renewed. The fields of `Attempt` come first.
+
+    Attributes:
+        method: The HTTP method.
+        url: The URL, without the query.
+    """
+
     method: str
     url: str
 
 
 @frozen
-class AttemptSucceeded:
-    """A request was answered, and the answer was what had been asked for.
+class AttemptSucceeded(Attempt):
+    """A request was answered as expected. The fields of `Attempt` come first.
 
     Attributes:
-        call: The number of the call.
-        operation: The client's method.
-        job_id: The draft or job; `None` if it is about none.
-        attempt: The number of the attempt.
-        seconds: How long it took, by the client's clock.
+        seconds: How long the attempt took, by the client's clock.
         status: The HTTP status.
     """
 
-    call: int
-    operation: str
-    job_id: str | None
-    attempt: int
     seconds: float
     status: int
 
 
 @frozen
-class AttemptFailed:
-    """A request was refused, or was not answered, or not with what had been asked for.
+class AttemptFailed(Attempt):
+    """A request was refused, not answered, or not answered as expected. The fields of `Attempt` come first.
 
     Attributes:
-        call: The number of the call.
-        operation: The client's method.
-        job_id: The draft or job; `None` if it is about none.
-        attempt: The number of the attempt.
-        seconds: How long it took, by the client's clock.
-        status: The HTTP status of the answer; `None` if there was none.
-        error: Why; its `effect` says what this request may have changed. A `CancelledError` if it was cancelled.
+        seconds: How long the attempt took, by the client's clock.
+        status: The HTTP status of the answer; `None` if there was no answer.
+        error: Why it failed; its `effect` says what this request may have changed. A `CancelledError` if the attempt
+            was cancelled.
     """
 
-    call: int
-    operation: str
-    job_id: str | None
-    attempt: int
     seconds: float
     status: int | None
     error: BaseException
 
 
 @frozen
-class AttemptRetried:
-    """A failed attempt is to be followed by another one, unless nobody waits for it by then.
+class AttemptRetried(Attempt):
+    """Another attempt will follow a failed one, unless its callers leave before. The fields of `Attempt` come first.
 
     Attributes:
-        call: The number of the call.
-        operation: The client's method.
-        job_id: The draft or job; `None` if it is about none.
-        attempt: The number of the attempt that failed.
-        delay: Seconds until the next; a pause that the server asks for, and an outage, may put it off further.
-        error: Why it failed.
+        delay: Seconds until the next attempt; a throttle or an outage can delay it further.
+        error: Why the attempt failed.
     """
 
-    call: int
-    operation: str
-    job_id: str | None
-    attempt: int
     delay: float
     error: BaseException
 
 
 @frozen
+class SlotReserved:
+    """A draft has a slot of the quota and may be sent.
+
+    Attributes:
+        job_id: The draft.
+        is_probe: True if it is sent past a full window, to find out whether the unknown slots there were charged.
+    """
+
+    job_id: str
+    is_probe: bool
+
+
+@frozen
+class SlotSettled:
+    """The slot of a draft has been settled by the draft's answer.
+
+    Attributes:
+        job_id: The draft.
+        how: What the answer means for the slot, in the words of `opentrain_async.quota.Settlement`.
+    """
+
+    job_id: str
+    how: Settlement
+
+
+@frozen
+class QuotaCounted:
+    """The quota has changed, or is seen for the first time, or again after a minute or more.
+
+    Attributes:
+        account: The account's name in the ledger: a fingerprint of the token unless it was given another name.
+        quota: The quota now.
+    """
+
+    account: str
+    quota: QuotaSnapshot
+
+
+@frozen
 class RunHeld:
-    """The service does not answer: bulk runs are held, and one draft at a time is tried.
+    """An outage begins: bulk runs are paused, and one draft at a time is sent as a probe.
 
     Attributes:
         error: The last failure.
@@ -138,10 +169,27 @@ class RunHeld:
 
 @frozen
 class RunResumed:
-    """The service answers again: what was held goes on by and by.
+    """The outage is over: the paused runs resume step by step.
 
     Attributes:
-        seconds: For how long runs were held, by the client's clock.
+        seconds: How long runs were paused, by the client's clock.
     """
 
     seconds: float
+
+
+Event = (
+    PublishStarted
+    | PublishEnded
+    | AttemptStarted
+    | AttemptSucceeded
+    | AttemptFailed
+    | AttemptRetried
+    | SlotReserved
+    | SlotSettled
+    | QuotaCounted
+    | RunHeld
+    | RunResumed
+)
+OnEvent = Callable[[Event], object]
+"""A plain function that is called in the event loop with each event; its result is ignored."""

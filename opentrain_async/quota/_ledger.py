@@ -11,17 +11,15 @@ from contextlib import suppress
 from functools import cache
 from typing import TypeVar
 
-from .._base.backoff import doubled
-from .._base.clock import Clock
-from .._base.waiting import Line, Waiter
+from .._base.clock import Clock, doubled
+from .._base.waiting import Waiter, WaitQueue
 from ..errors import QuotaLedgerError
-from ._events import SlotReserved, SlotSettled
 from ._log import AccountLog
+from ._observer import QuotaObserver
 from ._slots import Busy, Denied, Reservation, Settlement
 from ._snapshot import QuotaSnapshot
-from ._steps import Steps
+from ._steps import AccountStore
 from ._stores.protocol import LedgerStore, Step
-from ._watched import WatchedSteps
 
 T = TypeVar("T")
 
@@ -60,7 +58,7 @@ class QuotaLedger:
         clock: Where the time comes from, unless the store has its own.
         daily_limit: A limit that the caller was told, or `None` to learn it.
         lease: For how many seconds a publish is taken to be under way if it is never settled, nor renewed.
-        tell: Tells a listener what happens to the slots, if there is one.
+        observer: Called with what happens to the slots; `None` if nobody listens.
     """
 
     def __init__(
@@ -71,16 +69,11 @@ class QuotaLedger:
         *,
         daily_limit: int | None,
         lease: float,
-        tell: Callable[[object], None] | None = None,
+        observer: QuotaObserver | None = None,
     ) -> None:
-        self._line = Line()
-        self._tell = tell
-        on_settled = self._line.call_first_soon
-        self._steps = (
-            Steps(store, account, clock, on_settled)
-            if tell is None
-            else WatchedSteps(store, account, clock, on_settled, tell, daily_limit)
-        )
+        self._queue = WaitQueue()
+        self._observer = observer
+        self._steps = AccountStore(store, account, clock, self._queue.wake_first_soon, observer, daily_limit)
         self._clock = clock
         self._cap = daily_limit
         self.lease = lease
@@ -97,7 +90,7 @@ class QuotaLedger:
         """Count for this account from now on: its name has become known."""
         self._steps.use(account)
 
-    async def go_on_as(self, earlier: str, account: str) -> None:
+    async def continue_as(self, earlier: str, account: str) -> None:
         """Count for the same account under another name, or its own, with its slots; the limit is learned anew.
 
         It can be repeated: a slot is carried over once.
@@ -109,14 +102,14 @@ class QuotaLedger:
         try:
             if earlier != account:
                 counted = await self._steps.on(earlier).run(lambda log, _: copy.deepcopy(log))
-                counted.let_go(self._is_over)  # what has been settled meanwhile was so under the new name
+                counted.release_ended(self._has_ended)  # what has been settled meanwhile was so under the new name
                 await self._steps.run(lambda log, now: log.take_over(counted, now))
             else:
                 await self._steps.run(lambda log, _: log.forget_limit())
         except Exception as error:
             raise _ledger_failed(error)  # noqa: B904 - which names its cause
         finally:
-            self._line.call_first_soon()
+            self._queue.wake_first_soon()
 
     def reserve_at_once(self, job: str) -> Reservation | None:
         """A place for this draft, if there is one and the store takes no time to say so; otherwise `None`."""
@@ -129,12 +122,12 @@ class QuotaLedger:
             reservation_id=self._new_id(),
             lease=self.lease,
             cap=self._cap,
-            ahead=self._line.length,
+            ahead=self._queue.length,
         )
         if not isinstance(answer, Reservation):
             return None
         self._begin(answer)
-        self._steps.look()
+        self._steps.observe()
         return answer
 
     async def reserve(self, job: str, on_denied: Callable[[Denied], None]) -> Reservation:
@@ -154,19 +147,19 @@ class QuotaLedger:
         Raises:
             QuotaLedgerError: The store failed or was too slow. Nothing is reserved.
         """
-        answer = await self._try(job, self._line.length)
+        answer = await self._try(job, self._queue.length)
         if isinstance(answer, Reservation):
             return answer
-        with self._line.stand() as waiter:
+        with self._queue.join() as waiter:
             polls = 0
             while not isinstance(answer, Reservation):
-                within = self._look_again_within(answer, polls)
+                within = self._recheck_within(answer, polls)
                 polls += 1
                 if isinstance(answer, Denied):
                     on_denied(answer)
                     self._pass_on(waiter)
-                await waiter.called(self._clock, within)
-                answer = await self._try(job, self._line.ahead_of(waiter))
+                await waiter.wait(self._clock, within)
+                answer = await self._try(job, self._queue.ahead_of(waiter))
         return answer
 
     async def settle(self, reservation: Reservation, how: Settlement) -> None:
@@ -187,9 +180,9 @@ class QuotaLedger:
             self._steps.put_off(lambda log, now: log.settle(reservation, how, now))
         else:
             log.settle(reservation, how, self._clock.now())
-            self._line.call_first_soon()
+            self._queue.wake_first_soon()
         self._end(reservation, how)
-        self._steps.look()
+        self._steps.observe()
 
     async def renew(self, reservation: Reservation) -> None:
         """Begin the lease of a reservation anew; a failing store is logged, and the lease runs out."""
@@ -264,13 +257,13 @@ class QuotaLedger:
 
     def _begin(self, reservation: Reservation) -> None:
         self._mine.add(reservation.id)
-        if self._tell is not None:
-            self._tell(SlotReserved(reservation.job, reservation.probe))
+        if self._observer is not None:
+            self._observer.reserved(reservation.job, reservation.probe)
 
     def _end(self, reservation: Reservation, how: Settlement) -> None:
         self._mine.discard(reservation.id)
-        if self._tell is not None:
-            self._tell(SlotSettled(reservation.job, how))
+        if self._observer is not None:
+            self._observer.settled(reservation.job, how)
 
     async def _give_back(self, reservation_id: str, job: str) -> None:
         """Give back what may have been reserved for nobody: a store carries a step through, or lost its answer."""
@@ -281,9 +274,9 @@ class QuotaLedger:
         try:
             return await self._steps.finish(step, level)
         finally:
-            self._line.call_first_soon()
+            self._queue.wake_first_soon()
 
-    def _is_over(self, reservation_id: str) -> bool:
+    def _has_ended(self, reservation_id: str) -> bool:
         """Whether a reservation was this client's and is not any more."""
         return reservation_id.startswith(f"{self._name}-") and reservation_id not in self._mine
 
@@ -291,7 +284,7 @@ class QuotaLedger:
         """A reservation's id: by its process as well, since a client may be made before its process is forked."""
         return f"{self._name}-{_process_id()}-{next(self._numbers)}"
 
-    def _look_again_within(self, answer: Busy | Denied, polls: int) -> float | None:
+    def _recheck_within(self, answer: Busy | Denied, polls: int) -> float | None:
         """When to look again without being called: for what other processes and the window itself will change."""
         if isinstance(answer, Denied):
             return min(_RECHECK_SECONDS, max(_FIRST_POLL_SECONDS, answer.wait))
@@ -301,6 +294,6 @@ class QuotaLedger:
 
     def _pass_on(self, waiter: Waiter) -> None:
         """Once one in line has been turned away, those behind must learn of it too: they may not want to wait."""
-        if not waiter.turned_away:
-            waiter.turned_away = True
-            self._line.call_after(waiter)
+        if not waiter.was_denied:
+            waiter.was_denied = True
+            self._queue.wake_after(waiter)

@@ -44,14 +44,14 @@ _LATE = 60.0
 class AccountLog:
     """One account's slots, what the server has said about its limit, and the steps on both.
 
-    A job has at most one slot that can be joined; `others` are charges that no job can join, and `faded` the doubts
-    that no longer count, because their window is over or a probe was accepted. With room in the window a step costs
-    the same however long the log is.
+    A job has at most one slot that can be joined. `others` are charges that no job can join. `expired_doubts` are
+    doubts that no longer count, because their window is over or a probe was accepted. With room in the window a step
+    costs the same however long the log is.
     """
 
     jobs: dict[str, Slot] = Factory(dict[str, Slot])
     others: list[Slot] = Factory(list[Slot])
-    faded: dict[str, Slot] = Factory(dict[str, Slot])
+    expired_doubts: dict[str, Slot] = Factory(dict[str, Slot])
     window: float = WINDOW
     limit: int | None = None
     limit_source: Literal["server", "documented"] | None = None
@@ -98,7 +98,7 @@ class AccountLog:
             may_go_beyond = not holders and self._may_go_beyond(limit, cap, now)
             if ahead or not may_go_beyond:
                 is_busy = free > 0 or holders or may_go_beyond
-                return Busy(holders) if is_busy else self._denied(limit, now, in_doubt=job in self.faded)
+                return Busy(holders) if is_busy else self._denied(limit, now, in_doubt=job in self.expired_doubts)
         return self._open(job, now, reservation_id, lease, probe=is_beyond and limit is not None)
 
     def renew(self, reservation: Reservation, now: float) -> None:
@@ -107,19 +107,19 @@ class AccountLog:
         slot = self.jobs.get(reservation.job)
         mine = None if slot is None else slot.holder(reservation.id)
         if slot is not None and mine is not None and now < mine.lease_ends:
-            slot.let_go(mine.id)
+            slot.release(mine.id)
             slot.join(evolve(mine, made_at=now))
 
     def forget_limit(self) -> None:
         """Learn the limit anew: the account is another one now, as after a claim."""
         self.limit, self.limit_source, self.limit_learned_at, self.refused_at = None, None, 0.0, None
 
-    def let_go(self, is_over: Callable[[str], bool]) -> None:
+    def release_ended(self, is_over: Callable[[str], bool]) -> None:
         """End the reservations of which it is said, by their ids, that they are over; what is certain stays."""
         for slot in self.jobs.values():
             for holder in slot.holders:
                 if is_over(holder.id):
-                    slot.let_go(holder.id)
+                    slot.release(holder.id)
         self.jobs = {job: slot for job, slot in self.jobs.items() if slot.kind is not None or slot.holders}
 
     def take_over(self, other: "AccountLog", now: float) -> None:
@@ -128,7 +128,9 @@ class AccountLog:
         self.window = other.window
         self.others += [slot for slot in other.others if slot not in self.others]
         self.jobs = {**other.jobs, **self.jobs}
-        self.faded = {job: slot for job, slot in {**other.faded, **self.faded}.items() if job not in self.jobs}
+        self.expired_doubts = {
+            job: slot for job, slot in {**other.expired_doubts, **self.expired_doubts}.items() if job not in self.jobs
+        }
         self.forget_limit()
         self._tidy(now)
 
@@ -147,13 +149,13 @@ class AccountLog:
         if slot is None:
             slot = self.jobs[reservation.job] = Slot()
         if how not in {"released", "unsent"}:
-            self.faded.pop(reservation.job, None)
-        slot.let_go(reservation.id)
+            self.expired_doubts.pop(reservation.job, None)
+        slot.release(reservation.id)
         self._decide(slot, reservation, how, now)
         if slot.kind is None and not slot.holders:
             del self.jobs[reservation.job]
-        elif how == "unsent" and reservation.before == "faded" and slot.is_doubtful(now):
-            self._fade(reservation.job)
+        elif how == "unsent" and reservation.before == "expired" and slot.is_doubtful(now):
+            self._expire(reservation.job)
         elif slot.kind is not None:
             self.tidy_until = min(self.tidy_until, slot.at + self.window)  # its lease may have held it for longer
 
@@ -239,13 +241,13 @@ class AccountLog:
         return min(cap, self.limit) if self.limit_source == "server" else cap
 
     def _open(self, job: str, now: float, reservation_id: str, lease: float, *, probe: bool) -> Reservation:
-        """A slot for a job that has none; a doubt about it that had faded counts again."""
-        slot = self.faded.pop(job, None)
+        """A slot for a job that has none; a doubt about it that had expired_doubts counts again."""
+        slot = self.expired_doubts.pop(job, None)
         if slot is None:
             reservation = Reservation(reservation_id, job, "new", None, now, lease, probe)
             self.jobs[job] = Slot(holders=(reservation,))
         else:
-            reservation = Reservation(reservation_id, job, "faded", slot.at, now, lease, probe)
+            reservation = Reservation(reservation_id, job, "expired", slot.at, now, lease, probe)
             slot.join(reservation)
             self.jobs[job] = slot
         return reservation
@@ -317,15 +319,15 @@ class AccountLog:
             oldest = min(elsewhere, key=Slot.dated)
             self.others = [slot for slot in self.others if slot is not oldest]
         elif doubtful:
-            self._fade(min(doubtful, key=lambda job: self.jobs[job].dated()))
+            self._expire(min(doubtful, key=lambda job: self.jobs[job].dated()))
 
-    def _fade(self, job: str) -> None:
+    def _expire(self, job: str) -> None:
         """Count a job's slot no longer, and remember that the job may be live, if that is not certain."""
         slot = self.jobs.pop(job)
         if slot.kind != "spent":
-            self.faded[job] = Slot("unknown", slot.dated())
-            if len(self.faded) > MOST_REMEMBERED:
-                del self.faded[next(iter(self.faded))]
+            self.expired_doubts[job] = Slot("unknown", slot.dated())
+            if len(self.expired_doubts) > MOST_REMEMBERED:
+                del self.expired_doubts[next(iter(self.expired_doubts))]
 
     def _tidy(self, clock: float) -> float:
         """Find the log's own time by the clock's, and let go of what has left the window; returns that time."""
@@ -339,8 +341,8 @@ class AccountLog:
 
     def _forget_the_departed(self, now: float) -> None:
         for job in [job for job, slot in self.jobs.items() if now >= slot.dated() + self.window]:
-            self._fade(job)
-        self.faded = {job: slot for job, slot in self.faded.items() if now < slot.at + REMEMBERED}
+            self._expire(job)
+        self.expired_doubts = {job: slot for job, slot in self.expired_doubts.items() if now < slot.at + REMEMBERED}
         self.others = [slot for slot in self.others if now < slot.dated() + self.window]
         # What has no date yet, or is dated from now on, leaves no sooner than a window from now.
         self.tidy_until = min([now, *(slot.dated() for slot in self._slots() if slot.kind)]) + self.window

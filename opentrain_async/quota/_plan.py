@@ -9,7 +9,7 @@ from attrs import frozen
 
 from .._base.text import shown
 from ..errors import ConfigurationError
-from ..errors._job_id import checked_job_id
+from ..errors._checks import checked_job_id
 from ._log import CLAIMED_LIMIT
 from ._snapshot import QuotaSnapshot
 

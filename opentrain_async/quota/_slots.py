@@ -4,8 +4,8 @@ from typing import Literal
 
 from attrs import define, field, frozen
 
-Before = Literal["new", "held", "unknown", "faded", "spent"]
-"""What the log knew of a job when a reservation was made for it; *faded* is a doubt that counted no longer."""
+Before = Literal["new", "held", "unknown", "expired", "spent"]
+"""What the log knew of a job when a reservation was made for it; *expired* is a doubt that counted no longer."""
 
 Settlement = Literal["published", "confirmed", "found", "released", "unsent", "unknown"]
 """What became of a reservation:
@@ -106,7 +106,7 @@ class Slot:
         self.written = None
         self.holders = (*self.holders, reservation)
 
-    def let_go(self, reservation_id: str) -> None:
+    def release(self, reservation_id: str) -> None:
         """End the reservation of that id."""
         self.written = None
         holders = self.holders

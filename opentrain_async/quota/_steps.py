@@ -11,6 +11,8 @@ from attrs import define, field
 from .._base.alarm import Alarm
 from .._base.clock import Clock
 from ._log import AccountLog
+from ._observer import QuotaObserver
+from ._snapshot import QuotaSnapshot
 from ._stores.memory import MemoryLedger
 from ._stores.protocol import LedgerStore, Step
 
@@ -21,7 +23,9 @@ _STEP_SECONDS = 5.0
 _SETTLE_SECONDS = 2.0
 """How long it may take for one afterwards, when it can no longer change the outcome."""
 _PUT_OFF_SECONDS = 0.05
-"""How long at the most a settlement waits for another step with which to go along."""
+"""How long a settlement waits at most for another step that takes it along."""
+_AGAIN_SECONDS = 60.0
+"""Seconds after which the observer is called again with the same count: another client may have changed it since."""
 
 _logger = logging.getLogger("opentrain_async")
 
@@ -30,51 +34,97 @@ class StoreCancelledError(Exception):
     """The store has given up a step by itself: its caller must not take that for its own cancellation."""
 
 
-class Steps:
-    """Runs steps on the account's log, one after another.
+class AccountStore:
+    """One account's log in a store: runs steps on it, one after another.
 
     Args:
-        store: Where the log is kept.
-        account: The account's key in it.
-        clock: Where the time comes from, unless the store has its own.
-        on_settled: Called when what was put off may have been done.
+        store: The store that keeps the log.
+        account: The account's key in the store.
+        clock: The clock, unless the store has its own.
+        on_settled: Called when a settlement that was put off may have been done.
+        observer: Called with the quota after a step that has changed it; `None` if nobody listens.
+        cap: The limit that the caller was told, or `None`; the observer's snapshots respect it.
 
     Attributes:
         account: The account's key.
         log: The log itself, where the store takes no time; `None` where it does.
     """
 
-    def __init__(self, store: LedgerStore, account: str, clock: Clock, on_settled: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        store: LedgerStore,
+        account: str,
+        clock: Clock,
+        on_settled: Callable[[], None],
+        observer: QuotaObserver | None = None,
+        cap: int | None = None,
+    ) -> None:
         self._store = store
         # A log in memory waits for nothing, and so needs neither a timeout nor a task of its own for a step.
         self.use(account)
         self._clock = clock
         self._on_settled = on_settled
+        self._observer = observer
+        self._cap = cap
+        self._counted: tuple[object, ...] = ()
+        self._counted_at = 0.0
         self._alarm = Alarm()
         self._put_off: list[Step[object]] = []
         self._settling = 0
         self._catching_up: set[asyncio.Task[bool | None]] = set()
         self._is_due = False
-        # Somebody who was cancelled has waited for the store in vain, and since then nothing was done or put off.
+        # A cancelled caller has waited for the store in vain, and since then nothing was done or put off.
         self._is_late = False
 
     def use(self, account: str) -> None:
-        """Go on with another account's log."""
+        """Continue with another account's log."""
         self.account = account
         self.log = self._store.log_of(account) if isinstance(self._store, MemoryLedger) else None
 
-    def on(self, account: str) -> "Steps":
-        """Those on another account's log in the same store."""
-        return Steps(self._store, account, self._clock, self._on_settled)
+    def on(self, account: str) -> "AccountStore":
+        """Return another account's log in the same store, unobserved."""
+        return AccountStore(self._store, account, self._clock, self._on_settled)
 
-    def look(self) -> None:
-        """Look at the quota after a step on the log itself; here nobody wants to be told of it."""
+    def observe(self) -> None:
+        """Call the observer after a step that was run on the log itself."""
+        if self._observer is not None and self.log is not None:
+            self._count(self.account, self.log.snapshot(self._clock.now(), self._cap))
 
     async def run(self, step: Step[T], seconds: float | None = None) -> T:
-        """Run a step, within these seconds or those before a draft is sent, after what was put off.
+        """Run a step, and call the observer with the quota if it has changed.
 
-        Whoever is cancelled meanwhile leaves it to be carried through. Unless it is known to have been run, what was
-        put off is put off again: to end a reservation twice is harmless.
+        A caller that is cancelled meanwhile leaves the step to be carried through.
+
+        Args:
+            step: The step.
+            seconds: Within how many seconds; `None` is the time that a step may take before a draft is sent.
+        """
+        if self._observer is None:
+            return await self._run(step, seconds)
+        # The log can be another account's by the time the store answers.
+        account = self.account
+
+        def with_snapshot(log: AccountLog, now: float) -> tuple[T, QuotaSnapshot]:
+            return step(log, now), log.snapshot(now, self._cap)
+
+        # The observer is called out here: a store may run the step in a thread of its own.
+        result, quota = await self._run(with_snapshot, seconds)
+        self._count(account, quota)
+        return result
+
+    def _count(self, account: str, quota: QuotaSnapshot) -> None:
+        """Call the observer, if the quota is not what it saw a moment ago."""
+        counted = (account, quota.limit, quota.limit_source, quota.used, quota.doubtful)
+        now = self._clock.monotonic()
+        if self._observer is not None and (counted != self._counted or now - self._counted_at >= _AGAIN_SECONDS):
+            self._counted, self._counted_at = counted, now
+            self._observer.counted(account, quota)
+
+    async def _run(self, step: Step[T], seconds: float | None = None) -> T:
+        """Run a step after the steps that were put off.
+
+        Steps that were put off are put off again unless they are known to have been run: to end a reservation twice is
+        harmless.
         """
         if self.log is not None:
             return step(self.log, self._clock.now())

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from ..errors import ConfigurationError, OpenTrainError, PreflightError
-from ..errors._job_id import checked_job_id
+from ..errors._checks import checked_job_id
 from ..outcomes import OutcomeStatus
 from ..outcomes._answer_table import is_bare_denial, outcome_of, rule_on
 

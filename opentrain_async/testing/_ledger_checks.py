@@ -142,7 +142,7 @@ def _copied(log: AccountLog, _now: float) -> AccountLog:
 
 
 _EVENTFUL: tuple[Callable[[AccountLog, float], object], ...] = (
-    lambda log, _: _settle(log, _T0 - 86_400.0, job="faded", how="unknown"),
+    lambda log, _: _settle(log, _T0 - 86_400.0, job="expired", how="unknown"),
     partial(_reserve, job="held", name="first"),
     partial(_reserve, job="held", name="second"),
     partial(_settle, job="spent", how="published"),

@@ -9,8 +9,8 @@ from typing import TypeVar
 from attrs import frozen
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from .._service.answers import Reply, read_publish
-from .._service.retry_after import asked_by
+from .._service.answers import read_publish
+from .._service.http.messages import Reply
 from ..errors import (
     AuthenticationError,
     ConflictError,
@@ -30,7 +30,8 @@ from ..errors import (
     TLSError,
     UnexpectedResponseError,
 )
-from ..errors._job_id import checked_job_id
+from ..errors._api import retry_after_of
+from ..errors._checks import checked_job_id
 from ..models import PublishResult
 from . import _bodies
 from ._accord import check_time
@@ -112,7 +113,7 @@ def make_error(
     made = _made(kind, job_id, message, details or {}, retry_after, retry_at)
     if not isinstance(made, kind):
         raise ValueError(f"with these details it is a {type(made).__name__}, and no {kind.__name__}")
-    if kind in _WITH_RETRY_AFTER and asked_by(made) != retry_after:
+    if kind in _WITH_RETRY_AFTER and retry_after_of(made) != retry_after:
         raise ValueError(f"a Retry-After of {retry_after} is none to a client")
     return made
 

@@ -10,9 +10,8 @@ from typing import cast
 from attrs import evolve
 
 from .._publish.run import retry_at_of
-from .._retry.engine import RetryPolicy
+from .._retry.policy import RetryPolicy
 from .._service import codec, validation
-from .._service.retry_after import asked_by
 from ..errors import (
     ClientClosedError,
     ConfigurationError,
@@ -24,7 +23,8 @@ from ..errors import (
     QuotaExceededError,
     QuotaLedgerError,
 )
-from ..errors._job_id import checked_job_id
+from ..errors._api import retry_after_of
+from ..errors._checks import checked_job_id
 from ..models import JOB_STATUSES, Draft, Job, PublishResult
 from ..outcomes import OutcomeStatus, PublishOutcome, PublishReport
 from ..outcomes._answer_table import rule_on
@@ -260,7 +260,7 @@ def _attempts_before(error: OpenTrainError) -> int:
     if by_ledger or (isinstance(error, _NOT_BEGUN) and error.effect == "none"):
         return 0
     policy = RetryPolicy()
-    is_retried = rule_on(error).retried and (asked_by(error) or 0.0) <= policy.max_retry_after
+    is_retried = rule_on(error).retried and (retry_after_of(error) or 0.0) <= policy.max_retry_after
     return policy.max_attempts if is_retried else 1
 
 

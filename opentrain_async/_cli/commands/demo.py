@@ -9,7 +9,7 @@ from attrs import frozen
 from rich.text import Text
 
 from ..._client.client import AsyncOpenTrain
-from ..._retry.engine import RetryPolicy
+from ..._retry.policy import RetryPolicy
 from ...outcomes import PublishOutcome
 from ...quota import QuotaSnapshot
 from ...sandbox import Fault, RequestSeen, Sandbox

@@ -10,8 +10,8 @@ from contextlib import suppress
 
 from ..._base.clock import Clock
 from ..._base.waiting import Waiter
-from ..._service.retry_after import asked_by
 from ...errors import BadRequestError, ClaimError, ClientClosedError, Effect, OpenTrainError
+from ...errors._api import retry_after_of
 from ...models import TokenGrant
 from ...outcomes._answer_table import is_transient
 
@@ -73,7 +73,7 @@ class ClaimWatch:
         """Let those go who wait; a question under way is waited for, for a moment."""
         self._is_closed = True
         for waiter in self._dozing:
-            waiter.call()
+            waiter.wake()
         with suppress(TimeoutError):
             async with asyncio.timeout(SETTLE_SECONDS), self._asking:
                 pass
@@ -84,7 +84,7 @@ class ClaimWatch:
         self._dozing.add(waiter)
         try:
             while not self._is_closed and (left := self._due_at - self._clock.monotonic()) > 0:
-                await waiter.called(self._clock, left)
+                await waiter.wait(self._clock, left)
         finally:
             self._dozing.discard(waiter)
 
@@ -130,7 +130,7 @@ class ClaimWatch:
         elif code != "authorization_pending" and not is_transient(error):
             raise self._over(error) from error.__cause__
         self._last = error
-        self._due_at = self._clock.monotonic() + max(self._interval, asked_by(error) or 0.0)
+        self._due_at = self._clock.monotonic() + max(self._interval, retry_after_of(error) or 0.0)
 
     def _over(self, error: OpenTrainError) -> OpenTrainError:
         """The error of a claim that is over; one that says nothing of the claim as it is."""

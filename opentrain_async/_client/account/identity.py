@@ -4,8 +4,7 @@ import asyncio
 import copy
 from collections.abc import Awaitable, Callable
 
-from ..._base.ending import ended
-from ..._publish.source import is_cancelled_by_its_caller
+from ..._base.tasks import ended, is_cancelled_by_its_caller
 from ...errors import ClientClosedError, OpenTrainError
 from ...models import Identity
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..._base.clock import Clock, instant
-from ..._base.ending import ended
+from ..._base.tasks import ended
 from ...errors import JournalError, _checks
 from ...outcomes import PublishOutcome
 from ...outcomes._answer_table import is_final

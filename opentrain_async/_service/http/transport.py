@@ -15,7 +15,6 @@ from yarl import URL
 
 from ..._base.alarm import Alarm
 from ..._base.secret import Secret
-from ..._client.account.settings import Settings
 from ..._version import USER_AGENT
 from ...errors import (
     ClientClosedError,
@@ -25,7 +24,7 @@ from ...errors import (
     TransportError,
     _checks,
 )
-from ..answers import BODY_CAP, Reply, Request
+from .messages import BODY_CAP, Reply, Request
 from .pool import Watch, current, open_session
 from .translation import translated
 
@@ -36,7 +35,8 @@ class Transport:
     """Sends requests to one origin as one account, or as nobody.
 
     Args:
-        settings: The token, if there is one, and the origin.
+        origin: Where requests go, such as ``"https://app.opentrain.ai"``.
+        token: The token, or `None` for calls without one.
         user_agent: What the client calls itself.
         timeout: Seconds for an attempt, once it has a connection.
         connect_timeout: Seconds to get one, from the pool or anew.
@@ -49,7 +49,8 @@ class Transport:
 
     def __init__(
         self,
-        settings: Settings,
+        origin: str,
+        token: Secret | None,
         *,
         user_agent: str,
         timeout: float,
@@ -59,10 +60,10 @@ class Transport:
     ) -> None:
         if session is not None and session.auth is not None:
             raise ConfigurationError("the borrowed session logs in by itself (auth=); the token is the only credential")
-        self.token = settings.token
+        self.token = token
         self._renewal: asyncio.Future[None] | None = None
         self._is_closed = False
-        self._origin = URL(settings.base_url)
+        self._origin = URL(origin)
         self._timeout = timeout
         self._connect_timeout = connect_timeout
         self._max_connections = max_connections
@@ -74,8 +75,8 @@ class Transport:
             hdrs.ACCEPT: "application/json",
             hdrs.ACCEPT_ENCODING: "identity",
         })
-        if settings.token is not None:
-            self._headers[hdrs.AUTHORIZATION] = _bearer(settings.token)
+        if token is not None:
+            self._headers[hdrs.AUTHORIZATION] = _bearer(token)
         self._alarm = Alarm()
         self._usual_seconds = max(connect_timeout, timeout)
         self._usual_timeout = self._timeout_within(self._usual_seconds)
@@ -219,7 +220,7 @@ class Transport:
 
 def transports(
     *, timeout: float, connect_timeout: float, max_connections: int, session: aiohttp.ClientSession | None
-) -> Callable[[Settings], Transport]:
+) -> Callable[[str, Secret | None], Transport]:
     """Makes transports, with a token and without, that have all else in common.
 
     Raises:

@@ -15,18 +15,18 @@ class StepFailedError(Exception):
     """A step raised, which is its caller's affair and no fault of the storage. It does not leave the store.
 
     Args:
-        call: Whose step it was.
+        pending: Whose step it was.
         error: What it raised.
     """
 
-    def __init__(self, call: "Call", error: Exception) -> None:
+    def __init__(self, pending: "PendingStep", error: Exception) -> None:
         super().__init__()
-        self.call = call
+        self.pending = pending
         self.error = error
 
 
 @define(eq=False)
-class Call:
+class PendingStep:
     """One step that somebody waits for, and what came of it.
 
     The future is what its caller awaits. A caller that leaves cancels it, and the step is carried through all the
@@ -41,7 +41,7 @@ class Call:
     error: Exception | None = None
 
     @classmethod
-    def begin(cls, account: str, step: Step[Any], now: float) -> "Call":
+    def begin(cls, account: str, step: Step[Any], now: float) -> "PendingStep":
         """One of the running event loop."""
         return cls(account, step, now, asyncio.get_running_loop().create_future())
 
@@ -56,7 +56,7 @@ class Call:
         except Exception as error:
             raise StepFailedError(self, error) from error
 
-    def tell(self) -> None:
+    def answer(self) -> None:
         """Tell the caller what the step returned, or why it did not take place, if it still waits."""
         if self.future.done():
             return
@@ -68,12 +68,12 @@ class Call:
     def fail(self, error: Exception) -> None:
         """Tell the caller that the step did not take place, or that nobody knows."""
         self.error = error
-        self.tell()
+        self.answer()
 
 
-def by_account(calls: Iterable[Call]) -> dict[str, list[Call]]:
-    """The calls of each account, in their order."""
-    sorted_out: defaultdict[str, list[Call]] = defaultdict(list)
-    for call in calls:
-        sorted_out[call.account].append(call)
+def by_account(steps: Iterable[PendingStep]) -> dict[str, list[PendingStep]]:
+    """The steps of each account, in their order."""
+    sorted_out: defaultdict[str, list[PendingStep]] = defaultdict(list)
+    for pending in steps:
+        sorted_out[pending.account].append(pending)
     return dict(sorted_out)

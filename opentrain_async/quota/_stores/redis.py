@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from ..._base.closable import Closable
+from ..._base.tasks import Closable
 from ..._base.text import shown
 from ...errors import ConfigurationError, _checks
-from .batch import Call
+from .batch import PendingStep
 from .protocol import Step
-from .redis_link import Link
+from .redis_batcher import RedisBatcher
 
 T = TypeVar("T")
 
@@ -50,7 +50,7 @@ class RedisLedger(Closable):
             raise ConfigurationError(f"redis has to be a URL or a client of redis.asyncio, not {shown(redis)}")
         parts = urlsplit(self._url or "")  # of which a password is to be shown nowhere
         self._where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if self._url else "its client"
-        self._link: Link | None = None
+        self._batcher: RedisBatcher | None = None
 
     def __repr__(self) -> str:
         where = f"{self._where!r}, " if self._url else ""
@@ -63,24 +63,24 @@ class RedisLedger(Closable):
             ConfigurationError: It is in use in another event loop.
         """
         loop = asyncio.get_running_loop()
-        link = self._link
-        if link is None or link.loop is not loop or link.process != os.getpid():
-            if link is not None and not link.loop.is_closed() and link.process == os.getpid():
+        batcher = self._batcher
+        if batcher is None or batcher.loop is not loop or batcher.process != os.getpid():
+            if batcher is not None and not batcher.loop.is_closed() and batcher.process == os.getpid():
                 raise ConfigurationError("the ledger belongs to another event loop: make one inside each")
             client = self._borrowed if self._url is None else _client_of(self._url, self._timeout)
-            link = self._link = Link(client, loop, self._key, self._time, self._timeout, self._where)
-        call = Call.begin(account, step, now)
-        link.put(call)
-        return call.future
+            batcher = self._batcher = RedisBatcher(client, loop, self._key, self._time, self._timeout, self._where)
+        pending = PendingStep.begin(account, step, now)
+        batcher.put(pending)
+        return pending.future
 
     async def close(self) -> None:
         """Finish what was begun, and close the connections, if they are the ledger's own. It can be used again."""
-        link = self._link
-        if link is not None and link.loop is asyncio.get_running_loop() and link.process == os.getpid():
-            await link.idle()
+        batcher = self._batcher
+        if batcher is not None and batcher.loop is asyncio.get_running_loop() and batcher.process == os.getpid():
+            await batcher.idle()
             if self._url is not None:
-                await link.client.aclose()
-            self._link = None  # not before: whoever is cancelled here can close it again
+                await batcher.client.aclose()
+            self._batcher = None  # not before: whoever is cancelled here can close it again
 
     def _key(self, account: str) -> str:
         return f"{self._prefix}:quota:{account}"

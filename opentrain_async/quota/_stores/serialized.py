@@ -14,9 +14,9 @@ FORMAT = 1
 
 _FIXED: Mapping[str | bool | None, str] = {
     value: json.dumps(value)
-    for value in (None, False, True, "spent", "unknown", "elsewhere", "new", "held", "faded", "server", "documented")
-}
-"""What is written of a field that has only a few values."""
+    for value in (None, False, True, "spent", "unknown", "elsewhere", "new", "held", "server", "documented")
+} | {"expired": '"faded"'}
+"""The text of each field that has only a few values. Format 1 calls an expired doubt faded."""
 
 
 def dump_log(log: AccountLog) -> str:
@@ -27,8 +27,8 @@ def dump_log(log: AccountLog) -> str:
     )
     jobs = ",".join([slot.written or _write(job, slot) for job, slot in log.jobs.items()])
     others = ",".join([slot.written or _write(None, slot) for slot in log.others])
-    faded = ",".join([slot.written or _write(job, slot) for job, slot in log.faded.items()])
-    return f"[{FORMAT},[{facts}],[{jobs}],[{others}],[{faded}]]"
+    expired_doubts = ",".join([slot.written or _write(job, slot) for job, slot in log.expired_doubts.items()])
+    return f"[{FORMAT},[{facts}],[{jobs}],[{others}],[{expired_doubts}]]"
 
 
 def load_log(text: str | bytes) -> AccountLog:
@@ -73,16 +73,20 @@ def _holder(who: Reservation) -> str:
 
 
 def _log(
-    facts: list[Any], jobs: Iterable[list[Any]], others: Iterable[list[Any]], faded: Iterable[list[Any]]
+    facts: list[Any], jobs: Iterable[list[Any]], others: Iterable[list[Any]], expired_doubts: Iterable[list[Any]]
 ) -> AccountLog:
     window, limit, limit_source, limit_learned_at, refused_at, seen, ahead = facts
     return AccountLog(
         {job: _slot(*fields) for job, *fields in jobs},
         [_slot(*fields) for _, *fields in others],
-        {job: _slot(*fields) for job, *fields in faded},
+        {job: _slot(*fields) for job, *fields in expired_doubts},
         window, limit, limit_source, limit_learned_at, refused_at, seen, ahead,
     )  # fmt: skip
 
 
 def _slot(kind: Any, at: float, fresh: bool, charged_by: str | None, *holders: list[Any]) -> Slot:
-    return Slot(kind, at, fresh, charged_by, tuple([Reservation(*holder) for holder in holders]))
+    return Slot(kind, at, fresh, charged_by, tuple([_reservation(*holder) for holder in holders]))
+
+
+def _reservation(reservation_id: str, job: str, before: Any, *rest: Any) -> Reservation:
+    return Reservation(reservation_id, job, "expired" if before == "faded" else before, *rest)

@@ -12,11 +12,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from ..._base.closable import Closable
+from ..._base.tasks import Closable
 from ..._base.text import shown
 from ...errors import ConfigurationError, QuotaLedgerError
 from .._log import AccountLog
-from .batch import Call, StepFailedError
+from .batch import PendingStep, StepFailedError
 from .protocol import Step
 from .serialized import dump_log, load_log
 
@@ -54,9 +54,9 @@ class SQLiteLedger(Closable):
 
     def run(self, account: str, step: Step[T], now: float) -> "asyncio.Future[T]":
         """Run *step* on the account's log, in a transaction."""
-        call = Call.begin(account, step, now)
-        self._worker_here().put(call)
-        return call.future
+        pending = PendingStep.begin(account, step, now)
+        self._worker_here().put(pending)
+        return pending.future
 
     async def close(self) -> None:
         """Finish what was begun, close the file and end the thread."""
@@ -76,18 +76,18 @@ class _Worker:
         self.process = os.getpid()
         self._path = path
         self._lock = threading.Lock()
-        self._waiting: list[Call] = []
+        self._waiting: list[PendingStep] = []
         self._is_at_work = False
         self._thread: ThreadPoolExecutor | None = None
         self._logs: dict[str, AccountLog] = {}
         self._files: list[LedgerFile] = []
         self.file_lock = threading.Lock()
-        weakref.finalize(self, _let_go, self._files)
+        weakref.finalize(self, _close_files, self._files)
 
-    def put(self, call: Call) -> None:
+    def put(self, pending: PendingStep) -> None:
         """Have a step run; those who put several have them run in that order."""
         with self._lock:
-            self._waiting.append(call)
+            self._waiting.append(pending)
             if self._is_at_work:
                 return
             self._is_at_work = True
@@ -102,33 +102,33 @@ class _Worker:
         if thread is not None:
             thread.shutdown()
         with self.file_lock:
-            self.let_go()
+            self.close_file()
 
-    def let_go(self) -> None:
+    def close_file(self) -> None:
         """Close the file; it is opened again when it is needed."""
-        _let_go(self._files)
+        _close_files(self._files)
 
     def _work(self) -> None:
-        while calls := self._take():
+        while steps := self._take():
             try:
                 with self.file_lock:
-                    self._carry_out(calls)
+                    self._carry_out(steps)
             except QuotaLedgerError as error:
                 # Whoever came while the file was out of reach has waited long enough; the next one finds out anew.
                 with self._lock:
                     late, self._waiting = self._waiting, []
-                calls += late
-                for call in calls:
-                    call.error = error
-            _answer(calls)
+                steps += late
+                for pending in steps:
+                    pending.error = error
+            _answer(steps)
 
-    def _take(self) -> list[Call]:
+    def _take(self) -> list[PendingStep]:
         with self._lock:
-            calls, self._waiting = self._waiting, []
-            self._is_at_work = bool(calls)
-            return calls
+            steps, self._waiting = self._waiting, []
+            self._is_at_work = bool(steps)
+            return steps
 
-    def _carry_out(self, calls: list[Call]) -> None:
+    def _carry_out(self, steps: list[PendingStep]) -> None:
         """Run these steps in one transaction; those that raise are left out of it.
 
         Raises:
@@ -137,24 +137,24 @@ class _Worker:
         try:
             while True:
                 try:
-                    return self._transaction([call for call in calls if call.error is None])
+                    return self._transaction([pending for pending in steps if pending.error is None])
                 except StepFailedError as failed:
-                    failed.call.error = failed.error
+                    failed.pending.error = failed.error
         except Exception as error:
-            self.let_go()  # what is wrong with it may be gone when it is opened again
+            self.close_file()  # what is wrong with it may be gone when it is opened again
             reason = error.message if isinstance(error, QuotaLedgerError) else error
             raise QuotaLedgerError(f"the quota ledger {self._path} failed: {reason}") from error
 
-    def _transaction(self, calls: list[Call]) -> None:
+    def _transaction(self, steps: list[PendingStep]) -> None:
         """Run the steps and keep their logs, all or nothing."""
         file = self._open()
         try:
             if file.begin():
                 self._logs.clear()
             changed: dict[str, AccountLog] = {}
-            for call in calls:
-                log = changed[call.account] = self._log_of(file, call.account)
-                call.run(log, call.now)
+            for pending in steps:
+                log = changed[pending.account] = self._log_of(file, pending.account)
+                pending.run(log, pending.now)
             file.commit([(account, dump_log(log)) for account, log in changed.items()])
         except BaseException:
             self._logs.clear()
@@ -179,22 +179,22 @@ class _Worker:
         return log
 
 
-def _answer(calls: Iterable[Call]) -> None:
+def _answer(steps: Iterable[PendingStep]) -> None:
     """Tell the callers, each in its own event loop."""
-    by_loop: defaultdict[asyncio.AbstractEventLoop, list[Call]] = defaultdict(list)
-    for call in calls:
-        by_loop[call.future.get_loop()].append(call)
+    by_loop: defaultdict[asyncio.AbstractEventLoop, list[PendingStep]] = defaultdict(list)
+    for pending in steps:
+        by_loop[pending.future.get_loop()].append(pending)
     for loop, ours in by_loop.items():
         with suppress(RuntimeError):  # a loop that was closed has nobody who waits
             loop.call_soon_threadsafe(_tell, ours)
 
 
-def _tell(calls: Iterable[Call]) -> None:
-    for call in calls:
-        call.tell()
+def _tell(steps: Iterable[PendingStep]) -> None:
+    for pending in steps:
+        pending.answer()
 
 
-def _let_go(files: "list[LedgerFile]") -> None:
+def _close_files(files: "list[LedgerFile]") -> None:
     while files:
         files.pop().close()
 
@@ -211,7 +211,7 @@ def _close_before_forks() -> None:
     def close_all() -> None:
         for worker in tuple(_workers):
             worker.file_lock.acquire()
-            worker.let_go()
+            worker.close_file()
             held.append(worker)
 
     def go_on() -> None:

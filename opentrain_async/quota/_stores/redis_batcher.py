@@ -13,7 +13,7 @@ from typing import Any
 from attrs import frozen
 
 from .._log import AccountLog
-from .batch import Call, StepFailedError, by_account
+from .batch import PendingStep, StepFailedError, by_account
 from .redis_scripts import NONE, READ, SWAP, Script
 from .serialized import dump_log, load_log
 
@@ -38,7 +38,7 @@ class _Kept:
 _NOTHING = _Kept(NONE, AccountLog())
 
 
-class Link:
+class RedisBatcher:
     """Runs what is asked for while a round trip is under way in the next one, in one task.
 
     No caller's cancellation reaches that task: so no command is given up halfway, except by the timeout, and then
@@ -69,8 +69,8 @@ class Link:
         self._time_of = time_of
         self._timeout = timeout
         self._where = where
-        self._waiting: list[Call] = []
-        self._served: list[Call] = []
+        self._waiting: list[PendingStep] = []
+        self._served: list[PendingStep] = []
         self._task: asyncio.Task[None] | None = None
         self._known: dict[str, _Kept] = {}
         self._name = secrets.token_urlsafe(9)
@@ -78,9 +78,9 @@ class Link:
         self._is_crowded = False
         self._has_looked = False
 
-    def put(self, call: Call) -> None:
+    def put(self, pending: PendingStep) -> None:
         """Have a step run; those who put several have them run in that order."""
-        self._waiting.append(call)
+        self._waiting.append(pending)
         if self._task is None:
             self._task = self.loop.create_task(self._work())
             self._task.add_done_callback(self._stop)
@@ -105,46 +105,46 @@ class Link:
         """All is done; or the event loop is being closed, and nobody is left waiting for what will not come."""
         self._task = None
         if task.cancelled():
-            for call in (*self._served, *self._waiting):
-                call.future.cancel()
+            for pending in (*self._served, *self._waiting):
+                pending.future.cancel()
             self._waiting = []
         elif self._waiting:
             self.put(self._waiting.pop())
 
-    async def _serve(self, calls: dict[str, list[Call]]) -> None:
+    async def _serve(self, steps: dict[str, list[PendingStep]]) -> None:
         """Run these steps within the timeout, and tell each caller how that went."""
         error: Exception
         try:
             async with asyncio.timeout(self._timeout):
-                await self._exchange(calls)
+                await self._exchange(steps)
         except TimeoutError:
             error = TimeoutError(f"Redis ({self._where}) took longer than {self._timeout:g} s")
         except Exception as failure:
             error = failure
         else:
             return
-        for call in itertools.chain(*calls.values()):
-            call.fail(error)
+        for pending in itertools.chain(*steps.values()):
+            pending.fail(error)
 
-    async def _exchange(self, calls: dict[str, list[Call]]) -> None:
+    async def _exchange(self, steps: dict[str, list[PendingStep]]) -> None:
         """Read, run the steps, and write, where nobody else has written meanwhile; for the rest again."""
         if self._is_crowded:
             await asyncio.sleep(random.uniform(0, _YIELD))
         losses = 0
         while True:
-            now, kept = await self._read(calls)
+            now, kept = await self._read(steps)
             try:
-                for account, ours in calls.items():
-                    for call in ours:
-                        call.run(kept[account].log, now)
+                for account, ours in steps.items():
+                    for pending in ours:
+                        pending.run(kept[account].log, now)
             except StepFailedError as failed:
-                failed.call.fail(failed.error)
-                calls[failed.call.account].remove(failed.call)
+                failed.pending.fail(failed.error)
+                steps[failed.pending.account].remove(failed.pending)
                 continue
             for account in await self._write(kept):
-                for call in calls.pop(account):
-                    call.tell()
-            if not calls:
+                for pending in steps.pop(account):
+                    pending.answer()
+            if not steps:
                 return
             losses += 1  # whoever has lost more often waits less, so that nobody loses for ever
             await asyncio.sleep(random.uniform(0, _BACKOFF / losses))
@@ -195,13 +195,13 @@ class Link:
                 _logger.warning("Redis may evict the quota ledger: its maxmemory-policy is %s", policy)
 
 
-def _sent_together(client: object, calls: dict[str, list[Call]]) -> list[dict[str, list[Call]]]:
+def _sent_together(client: object, steps: dict[str, list[PendingStep]]) -> list[dict[str, list[PendingStep]]]:
     """All in one command; but on a cluster, where the accounts' keys lie apart, each account in one of its own."""
     from redis.asyncio.cluster import RedisCluster
 
     if isinstance(client, RedisCluster):
-        return [{account: ours} for account, ours in calls.items()]
-    return [calls]
+        return [{account: ours} for account, ours in steps.items()]
+    return [steps]
 
 
 def _kept(version: bytes | str | None, log: bytes | str | None) -> _Kept:
