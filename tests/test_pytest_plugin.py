@@ -92,7 +92,7 @@ def test_a_run_that_has_nothing_to_do_with_it_imports_nothing_of_it(
     ours = [
         "opentrain_async",
         plugin,
-        *sorted([f"{plugin}.{module}", f"{plugin}.responses"]),
+        *sorted([f"{plugin}.plugin", f"{plugin}.{module}", f"{plugin}.responses"]),
         "opentrain_async._version",
     ]
     run.stdout.fnmatch_lines([f"*ours: {' '.join(ours)}", "slow:"])
