@@ -10,11 +10,14 @@ import click
 
 from .._base.text import one_line
 from .._version import __version__
-from .commands.account import claim, quota, register, whoami
+from .commands.account import claim, register, whoami
+from .commands.demo import demo
 from .commands.drafts import drafts
+from .commands.plan import plan
 from .commands.post import post
-from .commands.publish import plan, publish
-from .commands.sandbox import demo, sandbox
+from .commands.publish import publish
+from .commands.quota import quota
+from .commands.sandbox import sandbox
 from .common import CannotRunError
 from .signals import exit_code
 

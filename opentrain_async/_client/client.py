@@ -19,13 +19,14 @@ from .account.identity import KnownIdentity
 from .account.settings import resolve
 from .core import checked_clock, fingerprint
 from .drafts import Posting
+from .jobs import Jobs
 from .onboarding import Onboarding
 
 _LEASE_MARGIN = 60.0
 """Seconds by which a reservation outlives the retry deadline before it is taken for abandoned."""
 
 
-class AsyncOpenTrain(Posting, Onboarding):
+class AsyncOpenTrain(Posting, Jobs, Onboarding):
     """Posts jobs to OpenTrain: makes drafts, fills their gaps, and publishes them within the account's daily quota.
 
     Use it as ``async with AsyncOpenTrain() as client:``, or `close` it. It belongs to the event loop in which it is

@@ -1,8 +1,7 @@
-"""The commands that tell of the account, or bring one into being: `quota`, `whoami`, `register` and `claim`."""
+"""The commands `whoami`, `register` and `claim`: the account, from its registration to its claim."""
 
 import json
 import os
-from datetime import UTC, datetime
 
 import attrs
 import click
@@ -10,35 +9,13 @@ import click
 from ..._base.text import one_line
 from ..._client.account.settings import TOKEN_VARIABLES, saved
 from ..._client.client import AsyncOpenTrain
-from ...errors import ClaimError, ConfigurationError, OpenTrainError, QuotaLedgerError
+from ...errors import ClaimError, ConfigurationError, OpenTrainError
 from ...models import Claim, Identity, TokenGrant
 from ...quota import LedgerStore, MemoryLedger
 from ..campaign import closing
 from ..common import SOME_NOT, CannotRunError, client_of, json_option, ledger_option, told_in_one_line, with_client
 from ..signals import Interruption, exit_code, run
-from ..views import output, quota_view
-
-
-@click.command()
-@json_option
-@ledger_option
-def quota(as_json: bool, ledger: LedgerStore) -> None:
-    """Show the account's quota as the ledger knows it: the limit, what is used, and when each slot comes back.
-
-    Sends nothing to the service; so of what is published elsewhere it knows only what a refusal has told.
-
-    \b
-    Exit status:
-      0    shown
-      2    misuse
-      3    it could not run: credentials, or the quota ledger
-    """  # noqa: D301 - \b is click's: what follows it is not wrapped
-    with told_in_one_line(QuotaLedgerError):
-        snapshot = run(with_client(ledger, client_of(ledger), AsyncOpenTrain.quota))
-    if as_json:
-        click.echo(quota_view.as_json(snapshot))
-    else:
-        quota_view.show(snapshot, ledger, datetime.now(UTC))
+from ..views import output
 
 
 @click.command()

@@ -1,10 +1,11 @@
-"""The demo: more drafts than a day has room for, published through everything that goes wrong, on this machine."""
+"""The command `demo`: publish more drafts than a day has room for, through many faults, on this machine."""
 
 import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 
+import click
 from attrs import frozen
 from rich.text import Text
 
@@ -13,6 +14,7 @@ from ..._retry.policy import RetryPolicy
 from ...outcomes import PublishOutcome
 from ...quota import QuotaSnapshot
 from ...sandbox import Fault, RequestSeen, Sandbox
+from ..signals import run
 from ..views import output, progress_bar
 
 _DRAFTS = 30
@@ -29,6 +31,15 @@ nobody tells the client. Two drafts have gaps, one will be blocked by
 moderation, and one is live already. The service answers 503 to some, and to
 one of them whenever it is asked; it loses two replies, after it has
 published; and once it asks everyone to slow down."""
+
+
+@click.command()
+def demo() -> None:
+    """Publish 30 drafts to a sandbox on this machine: with gaps, faults, and more of them than the quota has room for.
+
+    Takes a few seconds and needs no account.
+    """
+    show(run(play()))
 
 
 @frozen

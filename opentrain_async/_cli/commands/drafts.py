@@ -1,4 +1,4 @@
-"""The command `drafts`, and the ids of all drafts for those who publish them."""
+"""The command `drafts`: list the account's drafts, or its other jobs."""
 
 import json
 
@@ -7,11 +7,11 @@ from rich.text import Text
 
 from ..._base.clock import iso
 from ..._base.text import one_line
-from ..._client.client import AsyncOpenTrain
 from ...errors import OpenTrainError
 from ...models import JOB_STATUSES, Job
 from ...quota import MemoryLedger
 from ..common import client_of, told_in_one_line
+from ..ids import each_job
 from ..signals import run
 from ..views import output
 
@@ -34,9 +34,11 @@ def drafts(status: str, as_json: bool) -> None:
       2    misuse
       3    it could not run: credentials, or network
     """  # noqa: D301 - \b is click's: what follows it is not wrapped
+    jobs: list[Job] = []
+    take = _echo_json if as_json else jobs.append
     client = client_of(MemoryLedger())
     with told_in_one_line(OpenTrainError):
-        jobs = run(_listed(client, None if status == "all" else status, as_json=as_json))
+        run(each_job(client, None if status == "all" else status, take))
     if as_json:
         return
     rows = output.table_of_jobs()
@@ -52,36 +54,13 @@ def drafts(status: str, as_json: bool) -> None:
     output.stdout().print(f"{len(jobs)} {'job' if len(jobs) == 1 else 'jobs'}")
 
 
-async def _listed(client: AsyncOpenTrain, status: str | None, *, as_json: bool) -> list[Job]:
-    jobs: list[Job] = []
-    async with client:
-        async for job in client.iter_jobs(status):
-            if as_json:
-                click.echo(_json_of(job))
-            else:
-                jobs.append(job)
-    return jobs
-
-
-def _json_of(job: Job) -> str:
-    return json.dumps({
+def _echo_json(job: Job) -> None:
+    facts = {
         "job_id": job.id,
         "status": job.status,
         "title": job.title,
         "created_at": iso(job.created_at),
         "updated_at": iso(job.updated_at),
         "job_url": job.job_url,
-    })
-
-
-def ids_of_all_drafts() -> list[str]:
-    """The ids of all drafts of the account, oldest first; read to the end before anything is published.
-
-    A list that shrinks while it is read leaves drafts out.
-
-    Raises:
-        CannotRunError: They are not to be had.
-    """
-    client = client_of(MemoryLedger())
-    with told_in_one_line(OpenTrainError):
-        return [job.id for job in reversed(run(_listed(client, "DRAFT", as_json=False)))]
+    }
+    click.echo(json.dumps(facts))

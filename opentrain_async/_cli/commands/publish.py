@@ -1,4 +1,4 @@
-"""The commands `publish` and `plan`: many drafts, now and later."""
+"""The command `publish`: many drafts, within the quota."""
 
 import logging
 import sys
@@ -9,7 +9,7 @@ from typing import TextIO
 import click
 
 from ..._client.client import AsyncOpenTrain
-from ...errors import APIError, ConfigurationError, JournalError, QuotaLedgerError, ResponseError, TransportError
+from ...errors import APIError, ConfigurationError, JournalError, ResponseError, TransportError
 from ...outcomes import PublishOutcome
 from ...outcomes._answer_table import is_transient
 from ...quota import LedgerStore
@@ -18,40 +18,24 @@ from ..common import (
     SOME_NOT,
     CannotRunError,
     client_of,
-    json_option,
     ledger_option,
     max_wait_option,
     seconds_of,
     status_of,
-    told_in_one_line,
     wait_option,
-    with_client,
 )
+from ..ids import all_drafts_option, file_option, ids_wanted
 from ..signals import Interruption, exit_code, run
-from ..views import output, plan_view, progress_bar
-from .drafts import ids_of_all_drafts
+from ..views import output, progress_bar
 
 _MAY_BE_LIVE = "Drafts that had been begun may be live."
 _ONCE_MORE = "Run the same command again: none is charged twice."
 
-_file_option = click.option(
-    "--file",
-    "source",
-    type=click.File(encoding="utf-8-sig", errors="backslashreplace"),
-    help="Read more ids, one a line, from this file, or from stdin if it is '-'. Blank lines, and those that begin "
-    "with '#', are left out.",
-)
-
-
-_all_drafts_option = click.option(
-    "--all-drafts", is_flag=True, help="All drafts of the account, oldest first; they are listed before."
-)
-
 
 @click.command()
 @click.argument("ids", nargs=-1)
-@_file_option
-@_all_drafts_option
+@file_option
+@all_drafts_option
 @click.option(
     "--preflight",
     is_flag=True,
@@ -114,7 +98,7 @@ def publish(
       3    it could not run: credentials, network, the quota ledger, or the journal
       130  Ctrl-C (143: SIGTERM)
     """  # noqa: D301 - \b is click's: what follows it is not wrapped
-    wanted = _wanted(ids, source, all_drafts=all_drafts)
+    wanted = ids_wanted(ids, source, all_drafts=all_drafts)
     if not wanted:
         click.echo("There are no drafts.", err=True)
         return
@@ -131,41 +115,6 @@ def publish(
     if interruption is not None:
         ctx.exit(exit_code(interruption))
     ctx.exit(SOME_NOT if campaign.is_stopped and campaign.left else status_of(campaign.report))
-
-
-@click.command()
-@click.argument("ids", nargs=-1)
-@_file_option
-@_all_drafts_option
-@click.option("--journal", type=click.Path(path_type=Path), help="Leave out what a run with it would leave out.")
-@json_option
-@ledger_option
-def plan(
-    ids: tuple[str, ...],
-    source: TextIO | None,
-    all_drafts: bool,
-    journal: Path | None,
-    as_json: bool,
-    ledger: LedgerStore,
-) -> None:
-    """Show when each of the drafts with these IDS could go, given the quota as the ledger knows it.
-
-    Sends nothing to the service, but what lists the drafts of --all-drafts. A draft that turns out to be live, or is
-    refused, uses up no slot; then those after it go earlier.
-
-    \b
-    Exit status:
-      0    shown
-      2    misuse
-      3    it could not run: credentials, the quota ledger, or the journal
-    """  # noqa: D301 - \b is click's: what follows it is not wrapped
-    wanted = _wanted(ids, source, all_drafts=all_drafts)
-    with told_in_one_line(QuotaLedgerError, JournalError, ConfigurationError):
-        planned = run(with_client(ledger, client_of(ledger), lambda client: client.plan(wanted, journal=journal)))
-    if as_json:
-        click.echo(plan_view.as_json(planned))
-    else:
-        plan_view.show(planned)
 
 
 def _write_json(outcome: PublishOutcome) -> None:
@@ -216,17 +165,3 @@ def _how_it_ended(campaign: Campaign, interruption: Interruption | None, *, as_j
     patience = campaign.orders.outage_patience
     why = f", as there was no answer for {patience:g} s" if is_transient(report.stopped_by) else ""
     return f"The run stopped{why}: {report.stopped_by}"
-
-
-def _wanted(ids: tuple[str, ...], source: TextIO | None, *, all_drafts: bool = False) -> tuple[str, ...]:
-    """The ids of the arguments, of the file and of the account's list, each once; with the list there may be none."""
-    given = [*ids, *_ids_in(source)]
-    if not given and not all_drafts:
-        raise click.UsageError("no job ids: give some as arguments, or in a --file; or --all-drafts")
-    return tuple(dict.fromkeys([*given, *(ids_of_all_drafts() if all_drafts else [])]))
-
-
-def _ids_in(source: TextIO | None) -> list[str]:
-    """One id a line. A byte that is no UTF-8 is escaped, so that its line is rejected and not the whole file."""
-    lines = [line.strip() for line in source or ()]
-    return [line for line in lines if line and not line.startswith("#")]

@@ -1,4 +1,4 @@
-"""The commands that need no account: `demo` and `sandbox`."""
+"""The command `sandbox`: a local OpenTrain, until Ctrl-C."""
 
 import asyncio
 
@@ -6,16 +6,6 @@ import click
 
 from ...sandbox import Sandbox
 from ..signals import run
-from .demo import play, show
-
-
-@click.command()
-def demo() -> None:
-    """Publish 30 drafts to a sandbox on this machine: with gaps, faults, and more of them than the quota has room for.
-
-    Takes a few seconds and needs no account.
-    """
-    show(run(play()))
 
 
 @click.command()
