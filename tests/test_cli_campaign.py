@@ -25,7 +25,7 @@ from opentrain_async import (
     RetryPolicy,
     SQLiteLedger,
 )
-from opentrain_async._cli.campaign import Campaign, Orders
+from opentrain_async._cli.campaign import Campaign, PublishOptions
 from opentrain_async._cli.views import progress_bar
 from opentrain_async.errors import ConnectError
 from opentrain_async.sandbox import Fault, Sandbox
@@ -122,9 +122,9 @@ async def test_F38_what_outlasts_the_grace_is_in_doubt_and_written_down(sandbox:
     """Each draft that was being sent has an outcome; the next run settles it."""
     stalled = sandbox.draft()
     sandbox.fault(Fault.STALL, job_id=stalled)
-    orders = Orders((stalled, "job_x"), 1, 0.0, 900.0, journal, grace=0.01)
+    options = PublishOptions((stalled, "job_x"), 1, 0.0, 900.0, journal, grace=0.01)
     seen: list[PublishOutcome] = []
-    campaign = Campaign(orders, MemoryLedger(), seen.append, lambda _: None)
+    campaign = Campaign(options, MemoryLedger(), seen.append, lambda _: None)
     running = asyncio.create_task(campaign.run(AsyncOpenTrain(sandbox.token, base_url=sandbox.url)))
     await until(lambda: sandbox.requests)
     campaign.stop()
@@ -139,8 +139,8 @@ async def test_F38_the_grace_ends_what_its_own_timeout_does_not(sandbox: Sandbox
     stalled = sandbox.draft()
     sandbox.fault(Fault.STALL, job_id=stalled)
     seen: list[PublishOutcome] = []
-    orders = Orders((stalled,), 1, 0.0, 900.0, None, grace=0.01)
-    campaign = Campaign(orders, MemoryLedger(), seen.append, lambda _: None)
+    options = PublishOptions((stalled,), 1, 0.0, 900.0, None, grace=0.01)
+    campaign = Campaign(options, MemoryLedger(), seen.append, lambda _: None)
     client = AsyncOpenTrain(sandbox.token, base_url=sandbox.url, timeout=3600.0, retry=RetryPolicy(deadline=3600.0))
     running = asyncio.create_task(campaign.run(client))
     await until(lambda: sandbox.requests)
@@ -148,7 +148,7 @@ async def test_F38_the_grace_ends_what_its_own_timeout_does_not(sandbox: Sandbox
     async with asyncio.timeout(10):
         await running
     assert [outcome.status for outcome in seen] == [OutcomeStatus.UNKNOWN]
-    assert Orders((), 1, 0.0, 0.0, None).grace == 10.0
+    assert PublishOptions((), 1, 0.0, 0.0, None).grace == 10.0
 
 
 async def test_a_campaign_goes_by_what_this_service_has_answered(sandbox: Sandbox, journal: Path) -> None:
@@ -161,8 +161,8 @@ async def test_a_campaign_goes_by_what_this_service_has_answered(sandbox: Sandbo
         await client.publish_many([first], journal=journal)
     stalled = sandbox.draft()
     sandbox.fault(Fault.STALL, job_id=stalled)
-    orders = Orders((stalled, first, second), 1, 0.0, 900.0, journal, grace=0.01)
-    campaign = Campaign(orders, MemoryLedger(), lambda _: None, lambda _: None)
+    options = PublishOptions((stalled, first, second), 1, 0.0, 900.0, journal, grace=0.01)
+    campaign = Campaign(options, MemoryLedger(), lambda _: None, lambda _: None)
     running = asyncio.create_task(campaign.run(AsyncOpenTrain(sandbox.token, base_url=sandbox.url)))
     await until(lambda: len(sandbox.requests) == 2)
     campaign.stop()
@@ -173,8 +173,8 @@ async def test_a_campaign_goes_by_what_this_service_has_answered(sandbox: Sandbo
 
 async def test_a_campaign_that_is_stopped_before_it_has_begun_sends_nothing(sandbox: Sandbox, journal: Path) -> None:
     """Nor does it open its journal."""
-    orders = Orders((sandbox.draft(),), 1, 0.0, 900.0, journal)
-    campaign = Campaign(orders, MemoryLedger(), lambda _: None, lambda _: None)
+    options = PublishOptions((sandbox.draft(),), 1, 0.0, 900.0, journal)
+    campaign = Campaign(options, MemoryLedger(), lambda _: None, lambda _: None)
     campaign.stop()
     await campaign.run(AsyncOpenTrain(sandbox.token, base_url=sandbox.url))
     assert (sandbox.requests, journal.exists(), campaign.left) == ([], False, 1)

@@ -191,7 +191,9 @@ async def test_a_failure_that_nobody_waits_for_is_no_noise(sandbox: Sandbox, con
     await until(lambda: asked(sandbox))
     publishing.cancel()
     await asyncio.wait({publishing})
-    await until(lambda: client._identity._asking is None)
+    question = client._identity._question
+    assert question is not None
+    await until(lambda: not question.is_running)
     assert (await client.publish(sandbox.draft())).newly_published
 
 

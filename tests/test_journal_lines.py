@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from opentrain_async import OutcomeStatus, PublishOutcome
 from opentrain_async import errors as all_errors
-from opentrain_async._publish.journal.lines import Line, NotALineError, line_of, read_line
+from opentrain_async._publish.journal.lines import JournalEntry, NotAnEntryError, line_of, read_line
 from opentrain_async.errors import (
     NotPublishReadyError,
     OpenTrainError,
@@ -84,8 +84,8 @@ _JSON = st.recursive(
                                st.sampled_from(sorted(_GOOD)), _JSON))  # fmt: skip
 def test_whatever_a_line_is_it_is_an_outcome_or_none(line: bytes) -> None:
     """No other error ever comes of reading one."""
-    with suppress(NotALineError):
-        assert isinstance(read_line(line), Line)
+    with suppress(NotAnEntryError):
+        assert isinstance(read_line(line), JournalEntry)
 
 
 @pytest.mark.parametrize("name", ["AsyncOpenTrain", "Effect", "_api", "__doc__"])
@@ -96,5 +96,5 @@ def test_a_line_names_no_class_but_an_error(name: str) -> None:
     if name == "AsyncOpenTrain":
         assert type(read_line(json.dumps(facts).encode()).outcome.error) is OpenTrainError
     else:
-        with pytest.raises(NotALineError):
+        with pytest.raises(NotAnEntryError):
             read_line(json.dumps(facts).encode())

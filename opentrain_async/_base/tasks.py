@@ -2,8 +2,11 @@
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections.abc import Coroutine
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
+
+T = TypeVar("T")
 
 
 class Closable(ABC):
@@ -46,3 +49,82 @@ def is_cancelled_by_its_caller(error: BaseException) -> bool:
     """True if this error is a cancellation of the running task, and not one that foreign code let out."""
     task = asyncio.current_task()
     return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+
+
+class SharedTask(Generic[T]):
+    """A task that several callers wait for; one caller's cancellation does not affect the others.
+
+    When the last caller leaves, the task is cancelled, and that caller waits until it has ended.
+
+    Args:
+        work: The coroutine of the task.
+        grace: Seconds that the last caller waits for the result before it cancels the task.
+    """
+
+    def __init__(self, work: Coroutine[Any, Any, T], *, grace: float = 0.0) -> None:
+        self._task = asyncio.create_task(work)
+        self._task.add_done_callback(_retrieve)
+        self._grace = grace
+        self._callers = 0
+        self._is_left = False
+
+    @property
+    def is_joinable(self) -> bool:
+        """True while a new caller gets the result: the task is in flight, or has succeeded."""
+        if self._is_left:
+            return False
+        return not self._task.done() or not (self._task.cancelled() or self._task.exception())
+
+    @property
+    def is_running(self) -> bool:
+        """True until the task has ended."""
+        return not self._task.done()
+
+    async def result(self) -> T:
+        """Wait for the task, and return what it returns.
+
+        Raises:
+            Exception: What the task raised, the same object for every caller.
+            SharedTaskCancelledError: `cancel` has ended the task.
+        """
+        self._callers += 1
+        try:
+            return await asyncio.shield(self._task)
+        except asyncio.CancelledError as error:
+            if self._task.cancelled() and not is_cancelled_by_its_caller(error):
+                raise SharedTaskCancelledError from None
+            raise
+        finally:
+            self._callers -= 1
+            if not self._callers and not self._task.done():
+                await self._end()
+
+    async def cancel(self) -> None:
+        """Cancel the task, and wait until it has ended."""
+        self._task.cancel()
+        await asyncio.wait({self._task})
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until the task has ended, or for so many seconds."""
+        await asyncio.wait({self._task}, timeout=seconds)
+
+    async def _end(self) -> None:
+        try:
+            if self._grace:
+                await asyncio.wait({self._task}, timeout=self._grace)
+        finally:
+            # A caller may have joined during the grace.
+            if not self._callers and not self._task.done():
+                self._is_left = True
+                self._task.cancel()
+                await ended(self._task)
+
+
+class SharedTaskCancelledError(Exception):
+    """A shared task was cancelled, and its callers were not. It does not leave the package."""
+
+
+def _retrieve(task: "asyncio.Task[Any]") -> None:
+    """Look at a task's exception, so that asyncio does not log it as lost when its callers have left."""
+    if not task.cancelled():
+        task.exception()

@@ -16,7 +16,7 @@ from ..quota import LedgerStore
 
 
 @frozen
-class Orders:
+class PublishOptions:
     """What is wanted of a run.
 
     Attributes:
@@ -42,25 +42,25 @@ class Campaign:
     """One run.
 
     Args:
-        orders: What is wanted.
+        options: What is wanted.
         ledger: To be closed with the run.
         tell: What to do with an outcome.
         on_progress: What to do with how far it is.
 
     Attributes:
-        orders: What is wanted.
+        options: What is wanted.
         is_stopped: It was stopped before its end.
     """
 
     def __init__(
         self,
-        orders: Orders,
+        options: PublishOptions,
         ledger: LedgerStore,
         tell: Callable[[PublishOutcome], None],
         on_progress: OnProgress,
     ) -> None:
         self.is_stopped = False
-        self.orders = orders
+        self.options = options
         self._ledger = ledger
         self._tell = tell
         self._on_progress = on_progress
@@ -74,18 +74,18 @@ class Campaign:
         Raises:
             OSError: One could not be written.
         """
-        orders = self.orders
+        options = self.options
         self._client = client
         async with closing(self._ledger), client:
             if self.is_stopped:
                 return
             self._stream = client.publish_stream(
-                orders.ids,
-                concurrency=orders.concurrency,
-                max_wait=orders.max_wait,
-                outage_patience=orders.outage_patience,
-                journal=orders.journal,
-                preflight=orders.preflight,
+                options.ids,
+                concurrency=options.concurrency,
+                max_wait=options.max_wait,
+                outage_patience=options.outage_patience,
+                journal=options.journal,
+                preflight=options.preflight,
                 on_progress=self._on_progress,
             )
             async with self._stream as outcomes:
@@ -98,7 +98,7 @@ class Campaign:
         self.is_stopped = True
         if self._stream is not None:
             self._stream.stop()
-        asyncio.get_running_loop().call_later(self.orders.grace, self._close)
+        asyncio.get_running_loop().call_later(self.options.grace, self._close)
 
     def _close(self) -> None:
         self._closing = asyncio.ensure_future(self._client.close())
@@ -111,14 +111,14 @@ class Campaign:
     @property
     def left(self) -> int:
         """For how many drafts there is something left to be done."""
-        return len(self.orders.ids) - sum(is_final(outcome) for outcome in self.report.outcomes)
+        return len(self.options.ids) - sum(is_final(outcome) for outcome in self.report.outcomes)
 
     @property
     def report(self) -> PublishReport:
         """What has become of the drafts so far, in their order; of what an earlier run has done, too."""
         if self._stream is None:
             return PublishReport()
-        known = [self._seen.get(job_id) or self._stream.earlier(job_id) for job_id in self.orders.ids]
+        known = [self._seen.get(job_id) or self._stream.earlier(job_id) for job_id in self.options.ids]
         return PublishReport(tuple(outcome for outcome in known if outcome is not None), self._stream.stopped_by)
 
 

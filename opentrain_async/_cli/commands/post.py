@@ -30,7 +30,7 @@ from ..views import output
 from ..views.prompts import Asker, answers_in, choices_of
 
 
-class Errand:
+class PostJob:
     """One posting, step by step, so that it can be told how far it got.
 
     Attributes:
@@ -110,40 +110,40 @@ def post(
     if takes_stdin and is_terminal:
         click.echo("Describe the job, then press Ctrl-D on a line of its own:", err=True)
     asker = Asker(answers_in(answers), asks=is_terminal or (stdin is not None and not takes_stdin))
-    errand = Errand(_text_in(source), asker, external_id=external_id, key=key)
+    post_job = PostJob(_text_in(source), asker, external_id=external_id, key=key)
     client = client_of(ledger)
     try:
-        outcome = _attempt(errand, client, ledger, max_wait)
+        outcome = _attempt(post_job, client, ledger, max_wait)
     except Interruption as stopped:
-        click.echo(f"Interrupted. {_how_to_go_on(errand)}", err=True)
+        click.echo(f"Interrupted. {_how_to_go_on(post_job)}", err=True)
         ctx.exit(exit_code(stopped))
-    _tell(outcome, errand, as_json=as_json)
+    _tell(outcome, post_job, as_json=as_json)
     if asker.unused:
         click.echo(f"A draft has no such field: {', '.join(map(one_line, asker.unused))}", err=True)
     stopped_by = outcome.error if outcome.error and rule_on(outcome.error).stops_run else None
     ctx.exit(status_of(PublishReport((outcome,), stopped_by)))
 
 
-def _attempt(errand: Errand, client: AsyncOpenTrain, ledger: LedgerStore, max_wait: float) -> PublishOutcome:
+def _attempt(post_job: PostJob, client: AsyncOpenTrain, ledger: LedgerStore, max_wait: float) -> PublishOutcome:
     try:
-        result = run(errand.run(client, ledger, max_wait))
+        result = run(post_job.run(client, ledger, max_wait))
     except ConfigurationError as error:
-        raise click.UsageError(f"{error}{_draft_so_far(errand)}") from None
+        raise click.UsageError(f"{error}{_draft_so_far(post_job)}") from None
     except OpenTrainError as error:
-        job_id = errand.draft.job_id if errand.draft else "-"
+        job_id = post_job.draft.job_id if post_job.draft else "-"
         retry_at = getattr(error, "retry_at", None)
         return PublishOutcome(job_id, outcome_of(error), error=error.with_traceback(None), retry_at=retry_at)
     status = OutcomeStatus.PUBLISHED if result.newly_published else OutcomeStatus.ALREADY_PUBLISHED
     return PublishOutcome(result.job_id, status, result=result)
 
 
-def _tell(outcome: PublishOutcome, errand: Errand, *, as_json: bool) -> None:
+def _tell(outcome: PublishOutcome, post_job: PostJob, *, as_json: bool) -> None:
     error = outcome.error
     if as_json:
         facts = json.loads(output.json_line(outcome))
         del facts["attempts"]
-        job_id = errand.draft.job_id if errand.draft else None
-        click.echo(json.dumps({**facts, "job_id": job_id, "idempotency_key": errand.key}))
+        job_id = post_job.draft.job_id if post_job.draft else None
+        click.echo(json.dumps({**facts, "job_id": job_id, "idempotency_key": post_job.key}))
     elif outcome.result is not None:
         is_new = "" if outcome.result.newly_published else ", and was before"
         click.echo(
@@ -155,24 +155,24 @@ def _tell(outcome: PublishOutcome, errand: Errand, *, as_json: bool) -> None:
     if isinstance(error, DraftIncompleteError | NotPublishReadyError):
         for field in error.missing if isinstance(error, DraftIncompleteError) else error.validation.missing_fields:
             click.echo(f"  {one_line(field.field)}: {one_line(field.question)}{choices_of(field)}", err=True)
-    if errand.draft or error.effect == "unknown":
-        click.echo(_how_to_go_on(errand, error), err=True)
+    if post_job.draft or error.effect == "unknown":
+        click.echo(_how_to_go_on(post_job, error), err=True)
 
 
-def _how_to_go_on(errand: Errand, error: OpenTrainError | None = None) -> str:
-    again = f"The same command with --idempotency-key {shlex.quote(errand.key)} goes on with it."
-    if errand.draft is None:
+def _how_to_go_on(post_job: PostJob, error: OpenTrainError | None = None) -> str:
+    again = f"The same command with --idempotency-key {shlex.quote(post_job.key)} goes on with it."
+    if post_job.draft is None:
         return f"A draft may have been made. {again}"
-    job_id = one_line(errand.draft.job_id)
+    job_id = one_line(post_job.draft.job_id)
     if isinstance(error, ModerationBlockedError):
         return f"The draft is {job_id}. Once it is changed, on the site or in Python: opentrain-async publish {job_id}"
-    if errand.draft.publish_ready and not isinstance(error, NotPublishReadyError):
+    if post_job.draft.publish_ready and not isinstance(error, NotPublishReadyError):
         return f"The draft is {job_id}, and complete: opentrain-async publish {job_id}"
     return f"The draft is {job_id}. {again}"
 
 
-def _draft_so_far(errand: Errand) -> str:
-    return f"\n{_how_to_go_on(errand)}" if errand.draft else ""
+def _draft_so_far(post_job: PostJob) -> str:
+    return f"\n{_how_to_go_on(post_job)}" if post_job.draft else ""
 
 
 def _text_in(source: str) -> str:

@@ -13,7 +13,7 @@ from ...errors import APIError, ConfigurationError, JournalError, ResponseError,
 from ...outcomes import PublishOutcome
 from ...outcomes._answer_table import is_transient
 from ...quota import LedgerStore
-from ..campaign import Campaign, Orders
+from ..campaign import Campaign, PublishOptions
 from ..common import (
     SOME_NOT,
     CannotRunError,
@@ -103,10 +103,10 @@ def publish(
         click.echo("There are no drafts.", err=True)
         return
     max_wait = seconds_of(max_wait, wait=wait)
-    orders = Orders(wanted, concurrency, max_wait, outage_patience, journal, preflight=preflight)
+    options = PublishOptions(wanted, concurrency, max_wait, outage_patience, journal, preflight=preflight)
     client = client_of(ledger)
     with progress_bar.watching(draws=not (as_json and sys.stdout.isatty())) as watch:
-        campaign = Campaign(orders, ledger, _write_json if as_json else _keep_quiet, watch.tell)
+        campaign = Campaign(options, ledger, _write_json if as_json else _keep_quiet, watch.tell)
         interruption = _run(campaign, client, watch, is_gentle=wait or journal is not None)
     if not as_json:
         output.print_report(campaign.report)
@@ -134,7 +134,7 @@ def _run(
         campaign.stop()
         with suppress(OSError):  # nobody may be there any more to be told
             watch.say(
-                f"Stopping: no more drafts are taken, what is being sent has {campaign.orders.grace:g} s. "
+                f"Stopping: no more drafts are taken, what is being sent has {campaign.options.grace:g} s. "
                 "Once more ends it at once."
             )
 
@@ -153,7 +153,7 @@ def _run(
 
 def _how_it_ended(campaign: Campaign, interruption: Interruption | None, *, as_json: bool) -> str:
     """What the table does not say: why it ended early, and how to go on."""
-    report, wanted = campaign.report, len(campaign.orders.ids)
+    report, wanted = campaign.report, len(campaign.options.ids)
     if interruption is not None:
         return f"Interrupted after {len(report.outcomes)} of {wanted}. {_MAY_BE_LIVE} {_ONCE_MORE}"
     if campaign.is_stopped:
@@ -162,6 +162,6 @@ def _how_it_ended(campaign: Campaign, interruption: Interruption | None, *, as_j
         return str(report)
     if report.stopped_by is None:
         return f"{campaign.earlier} of them are from earlier runs, by the journal." if campaign.earlier else ""
-    patience = campaign.orders.outage_patience
+    patience = campaign.options.outage_patience
     why = f", as there was no answer for {patience:g} s" if is_transient(report.stopped_by) else ""
     return f"The run stopped{why}: {report.stopped_by}"

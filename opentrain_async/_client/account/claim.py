@@ -1,22 +1,22 @@
-"""Waiting until a person has claimed an account, for all who want to know, with one question at a time.
+"""Wait until a person has claimed an account, with one question at a time for all callers.
 
 The service's device flow: https://www.opentrain.ai/docs/developers/api-reference/agent-auth/token/ and …/claim/.
 """
 
-import asyncio
 import copy
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 from ..._base.clock import Clock
+from ..._base.tasks import SharedTask, SharedTaskCancelledError
 from ..._base.waiting import Waiter
 from ...errors import BadRequestError, ClaimError, ClientClosedError, Effect, OpenTrainError
 from ...errors._api import retry_after_of
+from ...errors._tree import own_copy
 from ...models import TokenGrant
 from ...outcomes._answer_table import is_transient
 
 _INTERVAL = 5.0
-"""Seconds between two questions, where the service has not said."""
+"""Seconds between two questions, where the service names none."""
 _SLOWER = 5.0
 """Seconds by which the interval grows when the service asks to slow down, as RFC 8628 has it."""
 _UNTIL_NOW = {
@@ -24,15 +24,17 @@ _UNTIL_NOW = {
     "slow_down": "the service wants to be asked less often, and has not said whether somebody has ended the claim",
 }
 SETTLE_SECONDS = 2.0
-"""How long a question under way may take once nobody waits for it any more: its answer may be the token."""
+"""Seconds that a question in flight may take once its last caller has left: its answer may be the token."""
 
 
 class ClaimWatch:
-    """Asks for the token of an account that is being claimed, no sooner than the service wants to be asked.
+    """Asks for the token of an account that is being claimed, never sooner than the service allows.
+
+    All callers share one question at a time.
 
     Args:
-        exchange: Asks once, and takes the new token into use.
-        clock: Where time comes from.
+        exchange: Asks once, and starts to use the new token.
+        clock: The clock for intervals and timeouts.
 
     Attributes:
         grant: The token, once it has come.
@@ -46,86 +48,83 @@ class ClaimWatch:
         self._due_at = 0.0
         self._last: OpenTrainError | None = None
         self._may_be_delivered = False
-        self._asking = asyncio.Lock()
-        self._dozing: set[Waiter] = set()
+        self._question: SharedTask[None] | None = None
+        self._sleeping: set[Waiter] = set()
         self._is_closed = False
 
     def begin(self, interval: float) -> None:
-        """A claim has begun, with this interval between two questions."""
+        """Begin a claim, with so many seconds between two questions."""
         self._interval, self._due_at = interval, 0.0
 
     async def wait(self, timeout: float) -> TokenGrant:
-        """Ask again and again.
+        """Ask until the token comes.
 
         Raises:
-            ClaimError: The claim is over, or was not ended in time.
+            ClaimError: The claim has ended, or was not approved in time.
             OpenTrainError: The service could not be asked.
         """
         ends_at = self._clock.monotonic() + timeout
         while True:
-            if (grant := await self._carried_through()) is not None:
-                return grant
+            await self._ask_if_due()
+            if self.grant is not None:
+                return self.grant
             if self._last is not None and self._due_at > ends_at:
                 raise self._over(copy.copy(self._last)) from self._last.__cause__
-            await self._doze()
+            await self._sleep_until_due()
 
     async def close(self) -> None:
-        """Let those go who wait; a question under way is waited for, for a moment."""
+        """Wake all who wait; give a question in flight a moment for its answer."""
         self._is_closed = True
-        for waiter in self._dozing:
+        for waiter in self._sleeping:
             waiter.wake()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(SETTLE_SECONDS), self._asking:
-                pass
+        if self._question is not None and self._question.is_running:
+            await self._question.wait(SETTLE_SECONDS)
 
-    async def _doze(self) -> None:
-        """Wait until the next question is due."""
+    async def _sleep_until_due(self) -> None:
         waiter = Waiter()
-        self._dozing.add(waiter)
+        self._sleeping.add(waiter)
         try:
             while not self._is_closed and (left := self._due_at - self._clock.monotonic()) > 0:
                 await waiter.wait(self._clock, left)
         finally:
-            self._dozing.discard(waiter)
+            self._sleeping.discard(waiter)
 
-    async def _carried_through(self) -> TokenGrant | None:
-        """One question; whoever is cancelled meanwhile waits a moment for its answer, which comes only once."""
-        asking = asyncio.ensure_future(self._ask())
-        try:
-            return await asyncio.shield(asking)
-        except asyncio.CancelledError:
-            try:
-                await asyncio.wait({asking}, timeout=SETTLE_SECONDS)
-            finally:
-                asking.cancel()
-                await asyncio.gather(asking, return_exceptions=True)
-            raise
+    async def _ask_if_due(self) -> None:
+        """Ask once, or join the question in flight.
 
-    async def _ask(self) -> TokenGrant | None:
-        """Ask, unless somebody else has been answered just now; `None` where it is to be asked again."""
-        async with self._asking:
+        The last caller to be cancelled waits a moment for the answer, because the token comes only once.
+        """
+        if self._question is None or not self._question.is_running:
             if self.grant is None and self._is_closed:
                 raise ClientClosedError("the client was closed meanwhile")
             if self.grant is not None or self._clock.monotonic() < self._due_at:
-                return self.grant
-            try:
-                self.grant = await self._exchange()
-            except OpenTrainError as error:
-                self._heed(error)
-            return self.grant
+                return
+            self._question = SharedTask(self._ask(), grace=SETTLE_SECONDS)
+        try:
+            await self._question.result()
+        except OpenTrainError as error:
+            raise own_copy(error) from error.__cause__
+        except SharedTaskCancelledError:
+            raise ClientClosedError("the client was closed meanwhile") from None
 
-    def _heed(self, error: OpenTrainError) -> None:
-        """Note what an answer that is no token says, and when to ask again.
+    async def _ask(self) -> None:
+        try:
+            self.grant = await self._exchange()
+        except OpenTrainError as error:
+            self._note(error)
+
+    def _note(self, error: OpenTrainError) -> None:
+        """Note what an answer without a token means, and when to ask again.
 
         Raises:
-            ClaimError: It ends the claim.
-            OpenTrainError: It will not change.
+            ClaimError: The answer ends the claim.
+            OpenTrainError: The answer will not change.
         """
         code = error.code if isinstance(error, BadRequestError) else None
         was_lost = self._may_be_delivered or error.effect == "unknown"
         self._may_be_delivered = was_lost and code != "authorization_pending"
         if code == "slow_down":
-            # More than RFC 8628 asks for: who starts below a server that slows down as well never gets there.
+            # More than RFC 8628 asks for: the interval of a server that slows down as well would never be reached.
             self._interval = max(self._interval + _SLOWER, 2 * self._interval)
         elif code != "authorization_pending" and not is_transient(error):
             raise self._over(error) from error.__cause__
@@ -133,7 +132,7 @@ class ClaimWatch:
         self._due_at = self._clock.monotonic() + max(self._interval, retry_after_of(error) or 0.0)
 
     def _over(self, error: OpenTrainError) -> OpenTrainError:
-        """The error of a claim that is over; one that says nothing of the claim as it is."""
+        """Return the error of a claim that has ended; return an error that says nothing of the claim unchanged."""
         effect: Effect = "unknown" if self._may_be_delivered else error.effect
         if not isinstance(error, BadRequestError) or error.code is None:
             error.effect = effect

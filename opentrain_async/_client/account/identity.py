@@ -1,68 +1,48 @@
-"""Who the caller is, asked once."""
+"""Ask the service once who the caller is, for all that need to know."""
 
-import asyncio
-import copy
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
-from ..._base.tasks import ended, is_cancelled_by_its_caller
+from ..._base.tasks import SharedTask, SharedTaskCancelledError
 from ...errors import ClientClosedError, OpenTrainError
+from ...errors._tree import own_copy
 from ...models import Identity
 
 
 class KnownIdentity:
-    """The answer of `whoami`, asked for when it is first needed and then kept; one request for all who need it.
+    """The answer of `whoami`: asked for when it is first needed, and then kept.
 
-    A failure is told to all who waited for it, and the next one asks again.
+    All callers share one request. A failure is raised for all who wait for it, and the next caller asks again.
 
     Args:
         ask: Asks the service.
     """
 
-    def __init__(self, ask: Callable[[], Awaitable[Identity]]) -> None:
+    def __init__(self, ask: Callable[[], Coroutine[Any, Any, Identity]]) -> None:
         self._ask = ask
-        self._asking: asyncio.Task[Identity] | None = None
-        self._waiting = 0
+        self._question: SharedTask[Identity] | None = None
 
     async def get(self) -> Identity:
-        """The identity.
+        """Return the identity.
 
         Raises:
-            OpenTrainError: It is not to be had.
+            OpenTrainError: The service could not be asked, or refused.
         """
-        if self._asking is None:
-            self._asking = asyncio.ensure_future(self._ask_once())
-            self._asking.add_done_callback(self._note)
-        asking = self._asking
-        self._waiting += 1
+        if self._question is None or not self._question.is_joinable:
+            self._question = SharedTask(self._ask())
         try:
-            return await asyncio.shield(asking)
+            return await self._question.result()
         except OpenTrainError as error:
-            raise copy.copy(error) from error.__cause__
-        except asyncio.CancelledError as error:
-            if asking.cancelled() and not is_cancelled_by_its_caller(error):
-                raise ClientClosedError("the client was closed meanwhile") from None
-            raise
-        finally:
-            self._waiting -= 1
-            if not self._waiting and not asking.done():
-                self._asking = None
-                asking.cancel()
-                await ended(asking)
+            raise own_copy(error) from error.__cause__
+        except SharedTaskCancelledError:
+            raise ClientClosedError("the client was closed meanwhile") from None
 
     def forget(self) -> None:
-        """Ask anew when it is needed again; what is being asked just now is new enough."""
-        if self._asking is not None and self._asking.done():
-            self._asking = None
+        """Ask again when the identity is next needed; a question in flight is recent enough."""
+        if self._question is not None and not self._question.is_running:
+            self._question = None
 
     async def close(self) -> None:
-        """End the question, if one is under way."""
-        if self._asking is not None and not self._asking.done():
-            self._asking.cancel()
-            await asyncio.wait({self._asking})
-
-    async def _ask_once(self) -> Identity:
-        return await self._ask()
-
-    def _note(self, asked: "asyncio.Task[Identity]") -> None:
-        if (asked.cancelled() or asked.exception() is not None) and self._asking is asked:
-            self._asking = None
+        """Cancel the question, if one is in flight."""
+        if self._question is not None and self._question.is_running:
+            await self._question.cancel()

@@ -11,7 +11,7 @@ from ..._base.text import one_line
 from ...errors import JournalError
 from ...outcomes import PublishOutcome
 from ...outcomes._answer_table import is_final
-from .lines import BEGINS, NotALineError, read_line
+from .lines import BEGINS, NotAnEntryError, read_line
 
 _MODE = 0o600
 
@@ -176,7 +176,7 @@ def _outcomes(path: Path, content: bytes, service: str | None) -> dict[str, Publ
             continue
         try:
             line = read_line(text)
-        except NotALineError:
+        except NotAnEntryError:
             raise _no_journal(path, number) from None
         outcome = line.outcome
         if service not in {None, line.service or service}:

@@ -27,12 +27,12 @@ _FACTS = ("effect", "status", "code", "request_id", "details", "retry_after", "l
 """What is kept of an error, where it has it, beside what happened and when to come back."""
 
 
-class NotALineError(ValueError):
+class NotAnEntryError(ValueError):
     """It is no line of a journal."""
 
 
 @frozen
-class Line:
+class JournalEntry:
     """What a line says.
 
     Attributes:
@@ -62,11 +62,11 @@ def line_of(outcome: PublishOutcome, at: datetime, service: str) -> bytes:
     )
 
 
-def read_line(line: bytes) -> Line:
+def read_line(line: bytes) -> JournalEntry:
     """What a line says. Keys that a later version may add are left out.
 
     Raises:
-        NotALineError: It is none.
+        NotAnEntryError: It is none.
     """
     try:
         facts = json.loads(line)
@@ -78,9 +78,9 @@ def read_line(line: bytes) -> Line:
             attempts=_of_type(int, facts["attempts"]),
             retry_at=None if facts["retry_at"] is None else datetime.fromisoformat(facts["retry_at"]),
         )
-        return Line(outcome, facts.get("service"))
+        return JournalEntry(outcome, facts.get("service"))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise NotALineError(f"{type(error).__name__}") from None
+        raise NotAnEntryError(f"{type(error).__name__}") from None
 
 
 def _of_result(result: PublishResult) -> Mapping[str, object]:
@@ -118,7 +118,7 @@ def _error(facts: dict[str, Any]) -> OpenTrainError:
     """An error of the same class; of one that a later version may have, an `OpenTrainError`."""
     kind = getattr(errors, facts["type"], OpenTrainError)
     if not (isinstance(kind, type) and issubclass(kind, OpenTrainError)):
-        raise NotALineError("no error")
+        raise NotAnEntryError("no error")
     if kind is OpenTrainError:
         return OpenTrainError(facts["message"], job_id=facts["job_id"], effect=facts["effect"])
     kept = {name: facts[name] for name in ("job_id", *_FACTS) if name in facts}
@@ -134,5 +134,5 @@ def _error(facts: dict[str, Any]) -> OpenTrainError:
 
 def _of_type(kind: type, value: Any) -> Any:
     if type(value) is not kind:
-        raise NotALineError(f"{type(value).__name__} in place of {kind.__name__}")
+        raise NotAnEntryError(f"{type(value).__name__} in place of {kind.__name__}")
     return value
