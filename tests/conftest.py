@@ -9,8 +9,8 @@ from hypothesis import settings
 from opentrain_async import AsyncOpenTrain
 from opentrain_async.sandbox import Sandbox
 
-from .servers import KINDS_OF_REDIS, RedisServer
-from .virtual import VirtualClock
+from .support.servers import KINDS_OF_REDIS, RedisServer
+from .support.virtual import VirtualClock
 
 settings.register_profile("of any machine", deadline=None)  # an example may take long where others compute as well
 settings.load_profile("of any machine")

@@ -1,0 +1,382 @@
+"""A campaign on the command line: stopped, killed, gone on with, watched and planned."""
+
+import asyncio
+import json
+import os
+import pty
+import random
+import signal
+import subprocess
+import time
+from collections import Counter
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from opentrain_async import (
+    AsyncOpenTrain,
+    Journal,
+    MemoryLedger,
+    OutcomeStatus,
+    PublishOutcome,
+    PublishProgress,
+    RetryPolicy,
+    SQLiteLedger,
+)
+from opentrain_async._cli.campaign import Campaign, PublishOptions
+from opentrain_async._cli.views import progress_bar
+from opentrain_async.errors import ConnectError
+from opentrain_async.sandbox import Fault, Sandbox
+
+from ..support import command
+from ..support.command import end, interrupt, start
+from ..support.peers import TOKEN, Call, answer, client_of, live, peer, unused_port
+from ..support.waiting import until
+
+PUBLISHED, ALREADY = OutcomeStatus.PUBLISHED, OutcomeStatus.ALREADY_PUBLISHED
+FAULTS = (Fault.RESET, Fault.CLOSE, Fault.TRUNCATED, Fault.DRIP)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    """Where a journal may be."""
+    return tmp_path / "run.jsonl"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_F38_a_campaign_that_is_stopped_ends_in_good_order(journal: Path, number: signal.Signals) -> None:
+    """What is being sent is answered and written down, nothing more is taken, and it says how to go on."""
+    may_answer = asyncio.Event()
+
+    async def behave(call: Call) -> None:
+        job_id = call.head.decode().split("/jobs/")[1].split("/")[0]
+        await may_answer.wait()
+        call.writer.write(answer(live(job_id)))
+
+    ids = [f"job_{number}" for number in range(9)]
+    async with peer(behave) as server:
+        env = {"OT_API_TOKEN": TOKEN, "OT_API_BASE_URL": server.url}
+        arguments = ["publish", *ids, "--concurrency", "2", "--journal", str(journal)]
+        process = await start(*arguments, env=env)
+        await server.arrived(2)
+        process.send_signal(number)
+        assert process.stderr is not None
+        assert (await process.stderr.readline()).startswith(b"Stopping: no more drafts are taken")
+        may_answer.set()
+        finished = await end(process)
+        assert (finished.status, len(server.calls)) == (1, 2)
+        assert finished.err == "Stopped, and 7 of 9 are left. Run the same command again: none is charged twice.\n"
+        assert {(outcome.job_id, outcome.status) for outcome in Journal.open(journal)} == {
+            ("job_0", PUBLISHED), ("job_1", PUBLISHED),
+        }  # fmt: skip
+        async with SQLiteLedger() as ledger, client_of(server.url, ledger=ledger) as client:
+            assert {(slot.job_id, slot.state) for slot in (await client.quota()).slots} == {
+                ("job_0", "spent"), ("job_1", "spent"),
+            }  # fmt: skip
+        finished = await end(await start(*arguments, env=env))
+    assert finished.status == 0
+    assert finished.out.endswith("9 drafts: 9 published\n")
+    assert Counter(call.head.split(b" ")[1] for call in server.calls).most_common(1)[0][1] == 1
+
+
+async def test_F38_a_campaign_waits_for_the_window_and_can_be_stopped_and_started(
+    unclaimed: Sandbox, journal: Path, tmp_path: Path
+) -> None:
+    """Stopped while it waits it ends at once; started again it asks for nothing that cannot be had."""
+    ids = tmp_path / "ids.txt"
+    ids.write_text("\n".join(unclaimed.draft() for _ in range(5)))
+    arguments = ["publish", "--file", str(ids), "--journal", str(journal), "--wait"]
+    for number in (signal.SIGTERM, signal.SIGINT):
+        process = await start(*arguments, sandbox=unclaimed)
+        await until(lambda: len(unclaimed.live) == 3 and journal.with_name("run.jsonl.lock").exists())
+        await until(lambda: journal.exists() and len(Journal.open(journal)) >= 3)
+        finished = await interrupt(process, number)
+        assert finished.status == 1
+        assert "Stopped, and 2 of 5 are left." in finished.err
+        assert "drafts: 3 published" in finished.out.splitlines()[-1]
+    assert unclaimed.refusals <= 1
+    assert len([request for request in unclaimed.requests if request.status == 200]) == 3
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+async def test_a_second_signal_ends_a_campaign_at_once(
+    sandbox: Sandbox, journal: Path, number: signal.Signals, status: int
+) -> None:
+    """What was being sent may be live then; the journal does not have it, so that it is tried again."""
+    stalled = sandbox.draft()
+    sandbox.fault(Fault.STALL, job_id=stalled)
+    process = await start("publish", stalled, "--journal", str(journal), sandbox=sandbox)
+    await until(lambda: sandbox.requests)
+    process.send_signal(number)
+    assert process.stderr is not None
+    await process.stderr.readline()
+    finished = await interrupt(process, number)
+    assert finished.status == status
+    assert finished.err.startswith("Interrupted after 0 of 1. Drafts that had been begun may be live.")
+    assert len(Journal.open(journal)) == 0
+
+
+async def test_F38_what_outlasts_the_grace_is_in_doubt_and_written_down(sandbox: Sandbox, journal: Path) -> None:
+    """Each draft that was being sent has an outcome; the next run settles it."""
+    stalled = sandbox.draft()
+    sandbox.fault(Fault.STALL, job_id=stalled)
+    options = PublishOptions((stalled, "job_x"), 1, 0.0, 900.0, journal, grace=0.01)
+    seen: list[PublishOutcome] = []
+    campaign = Campaign(options, MemoryLedger(), seen.append, lambda _: None)
+    running = asyncio.create_task(campaign.run(AsyncOpenTrain(sandbox.token, base_url=sandbox.url)))
+    await until(lambda: sandbox.requests)
+    campaign.stop()
+    await running
+    assert [(outcome.job_id, outcome.status) for outcome in seen] == [(stalled, OutcomeStatus.UNKNOWN)]
+    assert [outcome.status for outcome in Journal.open(journal)] == [OutcomeStatus.UNKNOWN]
+    assert (campaign.is_stopped, campaign.left, len(campaign.report.outcomes)) == (True, 2, 1)
+
+
+async def test_F38_the_grace_ends_what_its_own_timeout_does_not(sandbox: Sandbox) -> None:
+    """A request that would be waited for an hour is left when the grace is over, which is ten seconds as a rule."""
+    stalled = sandbox.draft()
+    sandbox.fault(Fault.STALL, job_id=stalled)
+    seen: list[PublishOutcome] = []
+    options = PublishOptions((stalled,), 1, 0.0, 900.0, None, grace=0.01)
+    campaign = Campaign(options, MemoryLedger(), seen.append, lambda _: None)
+    client = AsyncOpenTrain(sandbox.token, base_url=sandbox.url, timeout=3600.0, retry=RetryPolicy(deadline=3600.0))
+    running = asyncio.create_task(campaign.run(client))
+    await until(lambda: sandbox.requests)
+    campaign.stop()
+    async with asyncio.timeout(10):
+        await running
+    assert [outcome.status for outcome in seen] == [OutcomeStatus.UNKNOWN]
+    assert PublishOptions((), 1, 0.0, 0.0, None).grace == 10.0
+
+
+async def test_a_campaign_goes_by_what_this_service_has_answered(sandbox: Sandbox, journal: Path) -> None:
+    """Stopped before it comes to a draft, it does not take the word of a rehearsal elsewhere for it."""
+    first, second = sandbox.draft(), sandbox.draft()
+    async with Sandbox() as rehearsal, AsyncOpenTrain(rehearsal.token, base_url=rehearsal.url) as client:
+        rehearsal.draft(second)
+        await client.publish_many([second], journal=journal)
+    async with AsyncOpenTrain(sandbox.token, base_url=sandbox.url) as client:
+        await client.publish_many([first], journal=journal)
+    stalled = sandbox.draft()
+    sandbox.fault(Fault.STALL, job_id=stalled)
+    options = PublishOptions((stalled, first, second), 1, 0.0, 900.0, journal, grace=0.01)
+    campaign = Campaign(options, MemoryLedger(), lambda _: None, lambda _: None)
+    running = asyncio.create_task(campaign.run(AsyncOpenTrain(sandbox.token, base_url=sandbox.url)))
+    await until(lambda: len(sandbox.requests) == 2)
+    campaign.stop()
+    await running
+    assert [outcome.job_id for outcome in campaign.report.outcomes] == [stalled, first]
+    assert (campaign.earlier, campaign.left) == (1, 2)
+
+
+async def test_a_campaign_that_is_stopped_before_it_has_begun_sends_nothing(sandbox: Sandbox, journal: Path) -> None:
+    """Nor does it open its journal."""
+    options = PublishOptions((sandbox.draft(),), 1, 0.0, 900.0, journal)
+    campaign = Campaign(options, MemoryLedger(), lambda _: None, lambda _: None)
+    campaign.stop()
+    await campaign.run(AsyncOpenTrain(sandbox.token, base_url=sandbox.url))
+    assert (sandbox.requests, journal.exists(), campaign.left) == ([], False, 1)
+
+
+async def test_a_campaign_whose_stderr_is_gone_can_be_stopped(unclaimed: Sandbox, journal: Path) -> None:
+    """That it cannot say so is no reason not to."""
+    reading, writing = os.pipe()
+    ids = [unclaimed.draft() for _ in range(4)]
+    process = await asyncio.create_subprocess_exec(
+        *command.COMMAND, "publish", *ids, "--journal", str(journal), "--wait",
+        env=command.environment(unclaimed), stdout=asyncio.subprocess.PIPE, stderr=writing,
+    )  # fmt: skip
+    os.close(writing)
+    os.close(reading)
+    await until(lambda: len(unclaimed.live) == 3 and unclaimed.refusals)
+    process.send_signal(signal.SIGTERM)
+    async with asyncio.timeout(8):
+        await process.wait()
+    assert len([outcome for outcome in Journal.open(journal) if outcome.result]) == 3
+
+
+SEEDS = range(int(os.environ.get("KILL_SEEDS", "5")))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_F22_F23_a_campaign_that_is_killed_at_will_loses_nothing(
+    sandbox: Sandbox, journal: Path, tmp_path: Path, seed: int
+) -> None:
+    """Resumed until it is done, each draft has one final line, is live, was published once, and charged once."""
+    chance = random.Random(seed)
+    ids = [sandbox.draft() for _ in range(20)]
+    for job_id in chance.sample(ids, 6):
+        sandbox.fault(chance.choice(FAULTS), job_id=job_id, published=chance.random() < 0.7)
+    ledger = str(tmp_path / "quota.sqlite3")
+    arguments = ["publish", *ids, "--journal", str(journal), "--ledger", ledger, "--concurrency", "3", "--json"]
+    kills = 0
+    while True:
+        process = await start(*arguments, sandbox=sandbox)
+        ended = asyncio.create_task(process.wait())
+        if kills < 6:
+            goal = len(sandbox.requests) + chance.randint(0, 8)
+            await until(lambda goal=goal, ended=ended: len(sandbox.requests) >= goal or ended.done())  # type: ignore[misc]
+            await asyncio.sleep(chance.uniform(0, 0.03))
+            if not ended.done():
+                process.kill()
+                kills += 1
+        finished = await end(process)
+        await ended
+        if finished.status != -signal.SIGKILL:
+            break
+    assert finished.status == 0, finished
+    written = [json.loads(line) for line in journal.read_text().splitlines()]
+    assert Counter(line["job_id"] for line in written if line["status"] in {PUBLISHED, ALREADY}) == Counter(ids)
+    assert {outcome.job_id for outcome in Journal.open(journal)} == set(ids)
+    assert sorted(sandbox.live) == sorted(ids)
+    assert len(sandbox._service.accounts[sandbox.token].published_at) == 20
+    assert sandbox.refusals == 0
+    quota = json.loads((await command.run("quota", "--json", "--ledger", ledger, sandbox=sandbox)).out)
+    assert quota["used"] == 20
+    assert kills
+
+
+async def test_F25_a_journal_that_is_another_runs_is_refused_with_3(sandbox: Sandbox, journal: Path) -> None:
+    """In one line, which names the process."""
+    stalled = sandbox.draft()
+    sandbox.fault(Fault.STALL, job_id=stalled)
+    first = await start("publish", stalled, "--journal", str(journal), sandbox=sandbox)
+    await until(lambda: sandbox.requests)
+    second = await command.run("publish", stalled, "--journal", str(journal), sandbox=sandbox)
+    assert (second.status, second.out) == (3, "")
+    assert second.err.startswith(f"Error: another run has the journal {journal}: process {first.pid} on ")
+    first.kill()
+    await end(first)
+
+
+async def test_a_plan_tells_who_goes_when(unclaimed: Sandbox, journal: Path) -> None:
+    """By the ledger, as a table or as data; what a journal has is left out. Nothing is sent."""
+    ids = [unclaimed.draft() for _ in range(5)]
+    assert (await command.run("publish", *ids[:2], "--journal", str(journal), sandbox=unclaimed)).status == 0
+    asked = len(unclaimed.requests)
+    planned = await command.run("plan", *ids, "no/id", "--journal", str(journal), sandbox=unclaimed)
+    assert (planned.status, planned.err) == (0, "")
+    lines = [line for line in planned.out.splitlines() if line]
+    assert lines[:3] == [
+        "3 drafts: 3 now, 0 later",
+        "Limit: 20 a day, assumed, as nobody has said yet",
+        "No ids of drafts: no/id",
+    ]
+    assert lines[-1].split() == ["now", "3", f"{ids[2]},", f"{ids[3]},", ids[4]]
+    many = [f"job_{number}" for number in range(100, 130)]
+    facts = json.loads((await command.run("plan", *many, "--json", sandbox=unclaimed)).out)
+    assert (facts["limit"], facts["limit_is_assumed"], facts["now"], facts["later"]) == (20, True, 18, 12)
+    assert [draft["job_id"] for draft in facts["drafts"]] == many
+    last = datetime.fromisoformat(facts["ends_at"]) - datetime.now(UTC)
+    assert timedelta(hours=23, minutes=59) < last <= timedelta(hours=24)
+    table = (await command.run("plan", *many, sandbox=unclaimed)).out.rstrip().splitlines()
+    rows = [line.split() for line in table]
+    assert ["now", "18", "job_100,", "job_101,", "job_102", "and", "15", "more"] in rows
+    assert (
+        sum(int(row[5]) for row in rows if row[4:5] == ["UTC"]) == 12
+    )  # of the same minute together: of one, or of two
+    assert len(unclaimed.requests) == asked
+
+
+async def test_a_plan_may_come_before_the_journal(sandbox: Sandbox, journal: Path) -> None:
+    """What has not begun leaves nothing out; what can be no journal is said in one line."""
+    planned = await command.run("plan", "job_1", "--journal", str(journal), sandbox=sandbox)
+    assert planned.out.startswith("1 draft: 1 now, 0 later\n")
+    for bad in ("/", "."):
+        for name in ("plan", "publish"):
+            refused = await command.run(name, "job_1", "--journal", bad, sandbox=sandbox)
+            assert refused.status in {2, 3}
+            assert "Traceback" not in refused.err
+
+
+async def test_a_service_that_is_down_is_said_with_the_reason(sandbox: Sandbox) -> None:
+    """How long nothing came, and what came last; as it could not run, it exits with 3."""
+    env = {"OT_API_TOKEN": TOKEN, "OT_API_BASE_URL": f"http://127.0.0.1:{unused_port()}"}
+    finished = await command.run("publish", "job_1", "job_2", "job_3", "--outage-patience", "0.1", env=env)
+    assert finished.status == 3
+    assert "The run stopped, as there was no answer for 0.1 s: job_" in finished.err
+    assert "3 not sent" in finished.out
+
+
+async def test_a_plan_of_nothing_left_is_short(sandbox: Sandbox, journal: Path) -> None:
+    """There is no table of no rows."""
+    job_id = sandbox.draft()
+    await command.run("publish", job_id, "--journal", str(journal), sandbox=sandbox)
+    planned = await command.run("plan", job_id, "--journal", str(journal), sandbox=sandbox)
+    assert planned.out.startswith("0 drafts: 0 now, 0 later\nLimit: 20 a day")
+    assert len(planned.out.splitlines()) == 2
+
+
+async def test_a_plan_with_what_is_no_journal_exits_with_3(sandbox: Sandbox, journal: Path) -> None:
+    """And says so in one line."""
+    journal.write_text("job_1\n")
+    planned = await command.run("plan", "job_1", "--journal", str(journal), sandbox=sandbox)
+    assert (planned.status, planned.out) == (3, "")
+    assert planned.err.startswith("Error: line 1 of ")
+    assert len(planned.err.splitlines()) == 1
+
+
+AT = datetime(2026, 11, 26, 8, 0, 5, tzinfo=UTC)
+
+
+def _progress(**facts: object) -> PublishProgress:
+    counts = dict.fromkeys(OutcomeStatus, 0) | {PUBLISHED: 12, OutcomeStatus.NOT_SENT: 1}
+    return PublishProgress(counts, **({"in_flight": 3, "total": 45} | facts))  # type: ignore[arg-type]
+
+
+ENDS = "3 under way, 12 published, 1 not sent"
+HELD = ConnectError("refused")
+
+
+@pytest.mark.parametrize(
+    ("progress", "said"),
+    [
+        (_progress(), f"13 of 45 done, {ENDS}"),
+        (_progress(eta=AT), f"13 of 45 done, ends about 26 Nov 08:00 UTC, {ENDS}"),
+        (_progress(in_flight=0, total=None, eta=AT), "13 of ? done, 12 published, 1 not sent"),
+        (
+            _progress(held_until=AT, held_by=HELD),
+            f"13 of 45 done, no answer from the service, tried again at 08:00:05 UTC, {ENDS}, {HELD}",
+        ),
+        (_progress(waiting_until=AT), f"13 of 45 done, waiting for quota until 26 Nov 08:00 UTC, {ENDS}"),
+        (PublishProgress(dict.fromkeys(OutcomeStatus, 0), 0), "0 of ? done"),
+    ],
+)
+def test_progress_is_one_line(progress: PublishProgress, said: str) -> None:
+    """What is done, what is under way, what it waits for, and when it ends."""
+    assert progress_bar.line_of(progress) == said
+
+
+def test_off_a_terminal_there_is_a_line_each_ten_seconds(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And none before."""
+    times = iter([0.0, 0.0, 9.9, 10.0, 10.0, 10.1, 19.9, 20.0, 20.0])
+    monkeypatch.setattr(time, "monotonic", lambda: next(times))
+    with progress_bar.watching() as watch:
+        for _ in range(6):
+            watch.tell(_progress())
+    monkeypatch.undo()
+    assert capsys.readouterr().err.count("13 of 45 done") == 2
+
+
+def test_the_bar_is_drawn_where_stderr_is_a_terminal() -> None:
+    """Also while stdout is a file."""
+    ours, theirs = pty.openpty()
+    env = {**command.environment(), "TERM": "xterm", "COLUMNS": "120"}
+    code = (
+        "from tests.cli.test_campaign import _progress\n"
+        "from opentrain_async._cli.views import progress_bar as watching\n"
+        "with watching.watching() as watch: watch.tell(_progress())"
+    )
+    with subprocess.Popen([command.COMMAND[0], "-c", code], env=env, stdout=subprocess.PIPE, stderr=theirs):
+        os.close(theirs)
+        shown = b""
+        with suppress(OSError):
+            while chunk := os.read(ours, 65536):
+                shown += chunk
+    os.close(ours)
+    assert b"13 of 45 done" in shown
+    assert shown.rstrip().endswith((b"\x1b[?25h", b"\x1b[2K", b"\r"))

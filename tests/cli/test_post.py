@@ -1,0 +1,319 @@
+"""`opentrain-async post` and `drafts`, as processes against a real service."""
+
+import asyncio
+import json
+import os
+import pty
+import signal
+from asyncio.subprocess import PIPE, Process
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from opentrain_async.sandbox import BLOCKED_PHRASE, Fault, Sandbox
+
+from ..support.command import COMMAND, end, environment, interrupt, run, start
+
+COMPLETE = (
+    "Label cats\nexperienceLevel: EXPERT\ndataVolumeUnit: NUMBER_OF_FILES\npaymentType: FIXED_PRICE\nfixedPrice: 90"
+)
+
+
+async def read_until(process: Process, text: str) -> str:
+    """What a process writes to stderr, up to a text."""
+    assert process.stderr is not None
+    seen = b""
+    async with asyncio.timeout(20):
+        while text.encode() not in seen:
+            seen += await process.stderr.read(1)
+    return seen.decode()
+
+
+def described(directory: Path, text: str = "Label cats\n") -> str:
+    """A file with a description."""
+    path = directory / "job.md"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+async def test_a_description_without_gaps_goes_live_from_stdin(sandbox: Sandbox) -> None:
+    """Two requests, and the page on stdout."""
+    finished = await run("post", sandbox=sandbox, text=COMPLETE.encode())
+    assert (finished.status, finished.err) == (0, "")
+    assert finished.out == "job_1 is live: https://app.opentrain.ai/jobs/job_1\n"
+    assert [request.operation for request in sandbox.requests] == ["create_draft", "publish"]
+
+
+async def test_the_gaps_are_asked_for_with_choices_and_defaults(sandbox: Sandbox, tmp_path: Path) -> None:
+    """A wrong answer is asked again, Enter alone takes the default, but no price; each round is one request."""
+    answers = b"bogus\n\nNUMBER_OF_FILES\nPAY_PER_HOUR\n\nfree\n18.50\n"
+    finished = await run("post", "--file", described(tmp_path), sandbox=sandbox, text=answers)
+    assert (finished.status, finished.out) == (0, "job_1 is live: https://app.opentrain.ai/jobs/job_1\n")
+    assert (
+        "What is the experience level? (EXPERT, ENTRY_LEVEL, INTERMEDIATE, ANY_EXPERIENCE_LEVEL) [EXPERT]"
+        in finished.err
+    )
+    assert "Error: experience_level has to be one of EXPERT," in finished.err
+    assert (
+        "What is the price per hour? (such as 0.05): Error: price_per_hour has to be a number above 0, not 'free'"
+        in finished.err
+    )
+    operations = [request.operation for request in sandbox.requests]
+    assert operations == ["create_draft", "update_draft", "update_draft", "publish"]
+    assert sandbox.live == ("job_1",)
+
+
+async def test_answers_come_from_a_file_for_scripts(sandbox: Sandbox, tmp_path: Path) -> None:
+    """In either spelling of the names; what is no field is named."""
+    answers = tmp_path / "answers.json"
+    answers.write_text(
+        json.dumps({
+            "experienceLevel": "EXPERT",
+            "data_volume_unit": "NUMBER_OF_FILES",
+            "payment_type": "PAY_PER_LABEL",
+            "pricePerLabel": "0.05",
+            "colour": "red",
+        })
+    )
+    finished = await run("post", "--answers", str(answers), "--json", sandbox=sandbox, text=b"Label cats")
+    assert (finished.status, finished.err) == (0, "A draft has no such field: colour\n")
+    (line,) = finished.outcomes
+    assert (line["job_id"], line["status"], line["error"]) == ("job_1", "published", None)
+    assert line["idempotency_key"]
+
+
+async def test_without_answers_the_gaps_are_told_and_the_draft_can_be_gone_on_with(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """The exit status is 1; with the key the same draft is filled, and no second one is made."""
+    finished = await run("post", sandbox=sandbox, text=b"Label cats")
+    assert (finished.status, finished.out) == (1, "")
+    assert "there is no answer for experienceLevel, dataVolumeUnit, paymentType" in finished.err
+    assert "  paymentType: What is the payment type? (PAY_PER_LABEL, PAY_PER_HOUR, FIXED_PRICE)\n" in finished.err
+    key = finished.err.partition("--idempotency-key ")[2].split()[0]
+    again = await run(
+        "post", "--file", described(tmp_path), "--idempotency-key", key, sandbox=sandbox,
+        text=b"EXPERT\nNUMBER_OF_FILES\nFIXED_PRICE\n90\n",
+    )  # fmt: skip
+    assert again.status == 0
+    assert sandbox.live == ("job_1",)
+
+
+async def test_a_wrong_answer_in_a_file_is_misuse(sandbox: Sandbox, tmp_path: Path) -> None:
+    """It is named with the reason, and nothing of it is sent."""
+    answers = tmp_path / "answers.json"
+    answers.write_text('{"experienceLevel": "WIZARD"}')
+    finished = await run("post", "--answers", str(answers), sandbox=sandbox, text=b"Label cats")
+    assert finished.status == 2
+    assert "the answer for experienceLevel: experience_level has to be one of EXPERT" in finished.err
+    assert "goes on with it" in finished.err
+    assert [request.operation for request in sandbox.requests] == ["create_draft"]
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff", b"[" * 100_000])
+async def test_answers_have_to_be_one_object(sandbox: Sandbox, tmp_path: Path, content: bytes) -> None:
+    """Anything else is misuse, before anything is sent."""
+    answers = tmp_path / "answers.json"
+    answers.write_bytes(content)
+    finished = await run("post", "--answers", str(answers), sandbox=sandbox, text=b"Label cats")
+    assert (finished.status, sandbox.requests) == (2, [])
+    assert "Traceback" not in finished.err
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [(b"", "is not empty"), (b"x" * 60_001, "60,001 characters; the service takes 60,000"), (b"\xff", "not in UTF-8")],
+)
+async def test_a_description_that_cannot_be_one_is_misuse(sandbox: Sandbox, text: bytes, told: str) -> None:
+    """It is said why, and nothing is sent."""
+    finished = await run("post", sandbox=sandbox, text=text)
+    assert (finished.status, sandbox.requests) == (2, [])
+    assert told in finished.err
+
+
+async def test_a_draft_for_which_there_is_no_quota_can_be_published_later(unclaimed: Sandbox) -> None:
+    """The status is 1, and what is left to be done is one command."""
+    unclaimed.publish_elsewhere(3)
+    finished = await run("post", "--json", sandbox=unclaimed, text=COMPLETE.encode())
+    assert finished.status == 1
+    assert finished.outcomes[0]["status"] == "deferred"
+    assert "The draft is job_1, and complete: opentrain-async publish job_1\n" in finished.err
+
+
+async def test_what_hits_every_command_could_not_run(sandbox: Sandbox) -> None:
+    """A revoked token, and a service that is not there, exit with 3."""
+    sandbox.revoke()
+    assert (await run("post", sandbox=sandbox, text=COMPLETE.encode())).status == 3
+    nowhere = {"OT_API_TOKEN": sandbox.token, "OT_API_BASE_URL": "http://127.0.0.1:1"}
+    assert (await run("drafts", env=nowhere)).status == 3
+    assert (await run("post", text=COMPLETE.encode())).status == 3
+
+
+async def test_a_lost_reply_makes_no_second_draft(sandbox: Sandbox) -> None:
+    """The repetition finds the draft that the first request has made."""
+    sandbox.fault(Fault.RESET, on="create_draft", published=True)
+    finished = await run("post", sandbox=sandbox, text=COMPLETE.encode())
+    assert (finished.status, finished.out) == (0, "job_1 is live: https://app.opentrain.ai/jobs/job_1\n")
+    assert len((await run("drafts", "--status", "all", "--json", sandbox=sandbox)).outcomes) == 1
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+async def test_a_question_can_be_interrupted(
+    sandbox: Sandbox, tmp_path: Path, number: signal.Signals, status: int
+) -> None:
+    """The command ends at once, without a traceback, and says how to go on with the draft."""
+    process = await start("post", "--file", described(tmp_path), sandbox=sandbox)
+    await read_until(process, "What is the experience level?")
+    finished = await interrupt(process, number)
+    assert finished.status == status
+    assert "Interrupted. The draft is job_1. The same command with --idempotency-key" in finished.err
+    assert "Traceback" not in finished.err
+
+
+async def test_a_request_can_be_interrupted(sandbox: Sandbox) -> None:
+    """Before there is a draft, all that can be said is that one may have been made."""
+    sandbox.fault(Fault.STALL, on="create_draft")
+    process = await start("post", sandbox=sandbox)
+    assert process.stdin is not None
+    process.stdin.write(COMPLETE.encode())
+    process.stdin.close()
+    async with asyncio.timeout(20):
+        while not sandbox.requests:
+            await asyncio.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    finished = await end(process)
+    assert finished.status == 130
+    assert finished.err.startswith("Interrupted. A draft may have been made. The same command with --idempotency-key ")
+
+
+async def test_the_drafts_are_listed_newest_first(sandbox: Sandbox) -> None:
+    """With their titles, whatever characters they hold; other states by their names."""
+    sandbox.draft("old")
+    sandbox.advance(hours=1)
+    await run("post", sandbox=sandbox, text=b"Label \x1b[31mcats")
+    listed = await run("drafts", sandbox=sandbox)
+    rows = [line.split()[0] for line in listed.out.splitlines() if "DRAFT" in line]
+    assert (listed.status, rows, listed.out.splitlines()[-1]) == (0, ["job_1", "old"], "2 jobs")
+    assert "\x1b" not in listed.out
+    assert (await run("drafts", "--status", "open", sandbox=sandbox)).out == "0 jobs\n"
+    (line, _) = (await run("drafts", "--json", sandbox=sandbox)).outcomes
+    assert (line["job_id"], line["status"], line["title"]) == ("job_1", "DRAFT", "Label \x1b[31mcats")
+
+
+async def test_all_drafts_are_published_by_one_command(sandbox: Sandbox) -> None:
+    """Though the list has several pages and shrinks as they go live: it is read before."""
+    ids = [sandbox.draft() for _ in range(120)]
+    finished = await run("publish", "--all-drafts", "--json", sandbox=sandbox)
+    assert {line["job_id"] for line in finished.outcomes} == set(ids)
+    assert Counter(line["status"] for line in finished.outcomes) == {"published": 20, "deferred": 100}
+    assert sum(request.operation == "jobs" for request in sandbox.requests) == 2
+    assert sandbox.refusals == 0
+
+
+async def test_all_drafts_can_be_planned(sandbox: Sandbox) -> None:
+    """Which lists them, and publishes none."""
+    ids = [sandbox.draft() for _ in range(3)]
+    planned = json.loads((await run("plan", "--all-drafts", "--json", sandbox=sandbox)).out)
+    assert [draft["job_id"] for draft in planned["drafts"]] == ids
+    assert sandbox.live == ()
+    assert (await run("plan", sandbox=sandbox)).status == 2
+
+
+async def test_a_preflight_ends_a_run_with_one_line(sandbox: Sandbox) -> None:
+    """Where otherwise each draft would be refused."""
+    sandbox.switch_off("publish")
+    ids = [sandbox.draft() for _ in range(3)]
+    finished = await run("publish", *ids, "--preflight", sandbox=sandbox)
+    assert (finished.status, finished.out) == (3, "")
+    assert finished.err.startswith("Error: publishing is switched off for this account")
+    sandbox.switch_on("publish")
+    assert (await run("publish", *ids, "--preflight", sandbox=sandbox)).status == 0
+
+
+async def test_a_description_that_is_typed_in_is_asked_about() -> None:
+    """Ctrl-D ends the description and, at a question, the answers."""
+    async with Sandbox() as service:
+        typed = [b"Label cats\n", b"\x04", b"EXPERT\n", b"\x04"]
+        status, shown = await at_a_terminal(service, "post", typed)
+    assert status == 1
+    assert "Describe the job, then press Ctrl-D" in shown
+    assert "there is no answer for dataVolumeUnit, paymentType" in shown
+    assert shown.count("What is the payment type?") == 1
+
+
+async def at_a_terminal(service: Sandbox, command: str, typed: list[bytes]) -> tuple[int, str]:
+    """Run a command at a terminal, type something whenever it waits for that; what it showed."""
+    ours, theirs = pty.openpty()
+    env = environment(service, {"TERM": "dumb"})
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND, command, env=env, stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    os.set_blocking(ours, False)
+    shown, left = b"", list(typed)
+    async with asyncio.timeout(30):
+        while process.returncode is None:
+            with suppress(BlockingIOError, OSError):
+                shown += os.read(ours, 65536)
+            if left and shown.rstrip(b" \r\n").endswith((b":", b"cats")):
+                os.write(ours, left.pop(0))
+                shown += b"\n"
+            await asyncio.sleep(0.02)
+    os.close(ours)
+    return process.returncode, shown.decode()
+
+
+async def test_where_there_are_no_drafts_there_is_nothing_to_publish(sandbox: Sandbox) -> None:
+    """That is no failure."""
+    finished = await run("publish", "--all-drafts", sandbox=sandbox)
+    assert (finished.status, finished.out, finished.err) == (0, "", "There are no drafts.\n")
+
+
+async def test_a_list_that_cannot_be_had_is_told_in_one_line(sandbox: Sandbox) -> None:
+    """Nothing is published then."""
+    sandbox.draft()
+    sandbox.revoke()
+    finished = await run("publish", "--all-drafts", sandbox=sandbox)
+    assert finished.status == 3
+    assert finished.err.startswith("Error: The token is missing, invalid, expired or revoked.")
+
+
+@pytest.mark.parametrize(("more", "status"), [([], 2), (["--file", "FILE"], 1)])
+async def test_a_closed_stdin_is_no_crash(sandbox: Sandbox, tmp_path: Path, more: list[str], status: int) -> None:
+    """Nobody can be asked then; and without a file there is no description."""
+    arguments = [described(tmp_path) if argument == "FILE" else argument for argument in more]
+    script = 'exec "$@" <&-'
+    process = await asyncio.create_subprocess_exec(
+        "sh",
+        "-c",
+        script,
+        "sh",
+        *COMMAND,
+        "post",
+        *arguments,
+        env=environment(sandbox),
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=PIPE,
+    )
+    finished = await end(process)
+    assert (finished.status, "Traceback" in finished.err) == (status, False)
+
+
+async def test_a_wait_that_is_no_number_is_misuse(sandbox: Sandbox) -> None:
+    """Before a draft is made."""
+    finished = await run("post", "--max-wait", "nan", sandbox=sandbox, text=COMPLETE.encode())
+    assert (finished.status, sandbox.requests) == (2, [])
+
+
+async def test_a_draft_that_moderation_blocks_has_to_be_changed(sandbox: Sandbox) -> None:
+    """The reasons are told, and to publish it again as it is is not advised."""
+    finished = await run("post", sandbox=sandbox, text=f"{COMPLETE}\n{BLOCKED_PHRASE} me@x.test".encode())
+    assert finished.status == 1
+    assert "The reasons: Asks for personal contact details. Change the draft" in finished.err
+    assert (
+        "The draft is job_1. Once it is changed, on the site or in Python: opentrain-async publish job_1"
+        in finished.err
+    )

@@ -1,0 +1,265 @@
+"""A journal on the disk: whose it is, what may be in its place, and what a disk can do to it."""
+
+import asyncio
+import errno
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from opentrain_async import AsyncOpenTrain, Journal, OutcomeStatus, PublishOutcome
+from opentrain_async._publish.journal.file import JournalFile
+from opentrain_async._publish.journal.lines import line_of
+from opentrain_async.errors import (
+    ConfigurationError,
+    JournalError,
+)
+from opentrain_async.sandbox import Sandbox
+
+from ..support.disks import folder_for_everybody, full_disk, read_only
+from ..support.journals import AT, SERVICE
+
+Connect = Callable[..., AsyncOpenTrain]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a journal may be."""
+    return tmp_path / "run.jsonl"
+
+
+async def test_a_journal_behind_a_link_is_the_same_journal(sandbox: Sandbox, connect: Connect, path: Path) -> None:
+    """Whoever has it by its own name has it for all."""
+    link = path.with_name("latest.jsonl")
+    path.touch()
+    link.symlink_to(path)
+    holding = JournalFile(path, SERVICE)
+    with pytest.raises(JournalError, match="another run"):
+        await connect(sandbox).publish_many([sandbox.draft()], journal=link)
+    holding.close()
+    await connect(sandbox).publish_many([sandbox.draft()], journal=link)
+    assert link.is_symlink()
+    assert len(Journal.open(path)) == 1
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "folder"])
+async def test_what_stands_in_the_place_of_the_lock_is_left_alone(
+    sandbox: Sandbox, connect: Connect, path: Path, kind: str
+) -> None:
+    """A file that happens to have that name is neither emptied nor removed."""
+    lock, other = path.with_name("run.jsonl.lock"), path.with_name("other")
+    other.write_text("precious")
+    match kind:
+        case "file":
+            lock.write_text("precious")
+        case "link":
+            lock.symlink_to(other)
+        case _:
+            lock.mkdir()
+    with pytest.raises(JournalError, match=r"in the way|cannot be opened"):
+        await connect(sandbox).publish_many([sandbox.draft()], journal=path)
+    assert lock.exists()
+    assert (other if kind == "folder" else lock).read_text() == "precious"
+    assert sandbox.requests == []
+
+
+def test_F24_a_torn_line_is_gone_before_the_disk_is_tried(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed at any moment of its opening, a journal is one: with the byte behind it a torn line would be none."""
+    good = line_of(PublishOutcome("job_1", OutcomeStatus.DEFERRED), AT, SERVICE)
+    path.write_bytes(good + good[:50])
+    states = []
+    for name in ("fsync", "ftruncate", "write"):
+        really = getattr(os, name)
+
+        def spied(*arguments: object, really: Callable[..., object] = really) -> object:
+            done = really(*arguments)
+            states.append(path.read_bytes())
+            return done
+
+        monkeypatch.setattr(os, name, spied)
+    JournalFile(path, SERVICE).close()
+    monkeypatch.undo()
+    for state in states:
+        path.write_bytes(state)
+        assert len(Journal.open(path)) == 1
+
+
+@pytest.mark.parametrize("special", ["/dev/null", "/dev/full", "/dev/zero"])
+def test_a_device_is_no_journal_to_read(special: str) -> None:
+    """Nobody reads one to its end."""
+    with pytest.raises(JournalError, match="no regular file"):
+        Journal.open(special)
+
+
+async def test_F24_a_run_that_was_killed_as_it_began_leaves_a_journal(
+    sandbox: Sandbox, connect: Connect, path: Path
+) -> None:
+    """The byte with which the disk is tried, and never taken back, is no line; nor is it for who reads meanwhile."""
+    client, ids = connect(sandbox), [sandbox.draft() for _ in range(2)]
+    path.write_text("\n")
+    assert len(Journal.open(path)) == 0
+    await client.publish_many(ids[:1], journal=path)
+    with path.open("a") as file:
+        file.write("\n")
+    await client.publish_many(ids, journal=path)
+    assert [outcome.job_id for outcome in Journal.open(path)] == ids
+
+
+@pytest.mark.parametrize("content", ["job_1", "job_1\njob_2\n", "{}\n", '{"job_id": "a"}\n', '{"x'])
+async def test_a_file_that_is_no_journal_is_left_as_it_is(
+    sandbox: Sandbox, connect: Connect, path: Path, content: str
+) -> None:
+    """A list of ids in its place is neither cut off nor added to, and nothing is sent."""
+    path.write_text(content)
+    with pytest.raises(JournalError, match=r"line 1 of .*run.jsonl is not of a journal"):
+        await connect(sandbox).publish_many([sandbox.draft()], journal=path)
+    with pytest.raises(JournalError, match="is not of a journal"):
+        Journal.open(path)
+    assert path.read_text() == content
+    assert (sandbox.requests, list(path.parent.iterdir())) == ([], [path])
+
+
+async def test_what_cannot_be_a_journal_is_refused_before_anything_is_sent(
+    sandbox: Sandbox, connect: Connect, path: Path
+) -> None:
+    """A folder that is missing, a folder in its place, and what is no file."""
+    client, job_id = connect(sandbox), sandbox.draft()
+    os.mkfifo(path.with_name("pipe"))
+    for bad, why in [
+        (path / "deeper", "No such file or directory"),
+        (path.parent, "Is a directory"),
+        (path.with_name("pipe"), "is no regular file"),
+    ]:
+        with pytest.raises(JournalError, match=why):
+            await client.publish_many([job_id], journal=bad)
+        with pytest.raises(JournalError, match=why):
+            async with client.publish_stream([job_id], journal=bad):
+                pass
+    with pytest.raises(JournalError, match="cannot be read: No such file"):
+        Journal.open(path)
+    for nonsense in (7, b"x", "", "a\0b", ".", "/"):
+        with pytest.raises(ConfigurationError, match="journal has to be the path of a file"):
+            await client.publish_many([job_id], journal=nonsense)  # type: ignore[arg-type]
+    assert sandbox.requests == []
+
+
+async def test_F25_a_second_run_on_a_journal_is_refused_and_told_whose_it_is(
+    sandbox: Sandbox, connect: Connect, path: Path
+) -> None:
+    """In this process or another one; when the first run has ended the journal is free."""
+    client, job_id = connect(sandbox), sandbox.draft()
+    holding = JournalFile(path, SERVICE)
+    with pytest.raises(JournalError, match=rf"another run has the journal .*run.jsonl: process {os.getpid()} on "):
+        await client.publish_many([job_id], journal=path)
+    other = await asyncio.to_thread(_elsewhere, f"JournalFile(Path({str(path)!r}), {SERVICE!r})")
+    assert f"another run has the journal {path}: process {os.getpid()} on " in other.stderr
+    path.with_name("run.jsonl.lock").write_text("")
+    with pytest.raises(JournalError, match="one that has only begun"):
+        await client.publish_many([job_id], journal=path)
+    assert sandbox.requests == []
+    holding.close()
+    assert len((await client.publish_many([job_id], journal=path)).published) == 1
+
+
+def _elsewhere(code: str) -> "subprocess.CompletedProcess[str]":
+    imports = (
+        "import os, signal; from pathlib import Path; from opentrain_async._publish.journal.file import JournalFile; "
+    )
+    return subprocess.run([sys.executable, "-c", imports + code], capture_output=True, text=True, check=False)
+
+
+def test_F25_a_run_that_was_killed_leaves_its_journal_free(path: Path) -> None:
+    """The lock goes with the process, whatever the file beside the journal says."""
+    _elsewhere(f"JournalFile(Path({str(path)!r}), {SERVICE!r}); os.kill(os.getpid(), signal.SIGKILL)")
+    assert path.with_name("run.jsonl.lock").exists()
+    JournalFile(path, SERVICE).close()
+    assert not path.with_name("run.jsonl.lock").exists()
+
+
+def test_a_lock_that_was_taken_away_meanwhile_is_taken_anew(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who opened the file just before its owner removed it does not have the journal with that."""
+    lock, opened = path.with_name("run.jsonl.lock"), []
+    really_open = os.open
+
+    def open_and_lose(name: Path, flags: int, mode: int = 0o777) -> int:
+        file = really_open(name, flags, mode)
+        if name == lock:
+            opened.append(file)
+            if len(opened) == 1:
+                lock.unlink()
+        return file
+
+    monkeypatch.setattr(os, "open", open_and_lose)
+    holding = JournalFile(path, SERVICE)
+    assert len(opened) == 2
+    with pytest.raises(JournalError, match="another run"):
+        JournalFile(path, SERVICE)
+    holding.close()
+
+
+def test_a_platform_without_such_locks_has_no_journal(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says so, and leaves nothing behind."""
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    with pytest.raises(JournalError, match="file locks"):
+        JournalFile(path, SERVICE)
+    assert list(path.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("room", [0, 700])
+async def test_F24_a_full_disk_stops_a_run_before_more_is_sent(
+    sandbox: Sandbox, connect: Connect, path: Path, room: int
+) -> None:
+    """Full at the beginning, nothing is sent; full in the middle, no draft is begun after that. The report is true."""
+    client, ids = connect(sandbox, daily_limit=20), [sandbox.draft() for _ in range(9)]
+    with full_disk(room):
+        if room:
+            report = await client.publish_many(ids, concurrency=1, journal=path)
+        else:
+            with pytest.raises(JournalError, match="File too large"):
+                await client.publish_many(ids, concurrency=1, journal=path)
+    if not room:
+        assert sandbox.requests == []
+        return
+    assert isinstance(report.stopped_by, JournalError)
+    assert 1 <= len(sandbox.requests) == len(report.published) < 5
+    assert len(report.not_sent) == 9 - len(report.published)
+    assert len(Journal.open(path)) == len(report.published) - 1
+    assert len((await client.publish_many(ids, journal=path)).outcomes) == 9
+    assert len(sandbox.live) == 9
+
+
+@pytest.mark.parametrize("begun", [True, False])
+async def test_F24_a_file_that_may_not_be_written_is_found_out_before_anything_is_sent(
+    sandbox: Sandbox, connect: Connect, begun: bool
+) -> None:
+    """The run raises what is wrong, and no request arrives; whether there is a journal to go on with or not."""
+    client, job_id = connect(sandbox), sandbox.draft()
+    with folder_for_everybody() as folder:
+        path = folder / "run.jsonl"
+        if begun:
+            path.write_text("")
+        with read_only(folder), pytest.raises(JournalError, match="Permission denied"):
+            await client.publish_many([job_id], journal=path)
+        assert sandbox.requests == []
+        assert len((await client.publish_many([job_id], journal=path)).published) == 1
+
+
+async def test_F24_what_the_disk_does_not_take_at_the_end_stops_a_run_too(
+    sandbox: Sandbox, connect: Connect, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full, or broken, may say so only when it is asked to have all of it: then that is not there."""
+    really_sync = os.fsync
+
+    def sync(file: int) -> None:
+        if path.exists() and path.stat().st_size > 1:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        really_sync(file)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    ids = [sandbox.draft() for _ in range(4)]
+    report = await connect(sandbox).publish_many(ids, concurrency=1, journal=path)
+    assert isinstance(report.stopped_by, JournalError)
+    assert (len(report.published), len(report.not_sent), len(sandbox.requests)) == (1, 3, 1)
