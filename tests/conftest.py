@@ -1,12 +1,15 @@
 """What every test stands on: no credentials of this machine, no leaks, a sandbox, and a clock that is ours."""
 
+import logging
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from opentrain_async import AsyncOpenTrain
+from opentrain_async.quota import LedgerStore, MemoryLedger, RedisLedger, SQLiteLedger
 from opentrain_async.sandbox import Sandbox
 
 from .support.servers import KINDS_OF_REDIS, RedisServer
@@ -71,6 +74,50 @@ def redis_of_kind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
 def redis_server(request: pytest.FixtureRequest, redis_of_kind: Callable[[str], RedisServer]) -> RedisServer:
     """A running Redis with nothing in it, and once more everything with a Valkey where this machine has one."""
     return redis_of_kind(request.param)
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[LedgerStore]:
+    """A store in memory, which takes no time, and one in a file, which does."""
+    if request.param == "memory":
+        yield MemoryLedger()
+    else:
+        async with SQLiteLedger(tmp_path / "quota.sqlite3") as ledger:
+            yield ledger
+
+
+@pytest.fixture
+def ledger_path(tmp_path: Path) -> Path:
+    """A file for a ledger, in a folder that does not exist yet."""
+    return tmp_path / "new" / "state" / "quota.sqlite3"
+
+
+@pytest.fixture
+async def sqlite_store(ledger_path: Path) -> AsyncIterator[SQLiteLedger]:
+    """A ledger in that file."""
+    async with SQLiteLedger(ledger_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def redis_store(redis_server: RedisServer) -> AsyncIterator[RedisLedger]:
+    """A ledger in an empty Redis."""
+    async with RedisLedger(redis_server.url, timeout=10) as opened:
+        yield opened
+
+
+@pytest.fixture
+def journal_path(tmp_path: Path) -> Path:
+    """A path for a journal."""
+    return tmp_path / "run.jsonl"
+
+
+@pytest.fixture
+def everything_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """All loggers log all they can."""
+    caplog.set_level(logging.DEBUG)
+    for name in ("opentrain_async", "aiohttp.client", "aiohttp.internal", "asyncio"):
+        caplog.set_level(logging.DEBUG, logger=name)
 
 
 @pytest.fixture

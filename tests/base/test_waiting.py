@@ -9,7 +9,7 @@ from opentrain_async import AsyncOpenTrain
 from opentrain_async._base.waiting import Waiter, WaitQueue
 from opentrain_async.sandbox import Sandbox
 
-from ..publish.test_run import Connect
+from ..support.clients import Connect
 from ..support.stores import SlowStore
 from ..support.virtual import GatedClock
 from ..support.waiting import until

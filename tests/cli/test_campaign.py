@@ -39,14 +39,8 @@ PUBLISHED, ALREADY = OutcomeStatus.PUBLISHED, OutcomeStatus.ALREADY_PUBLISHED
 FAULTS = (Fault.RESET, Fault.CLOSE, Fault.TRUNCATED, Fault.DRIP)
 
 
-@pytest.fixture
-def journal(tmp_path: Path) -> Path:
-    """Where a journal may be."""
-    return tmp_path / "run.jsonl"
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_F38_a_campaign_that_is_stopped_ends_in_good_order(journal: Path, number: signal.Signals) -> None:
+async def test_F38_a_campaign_that_is_stopped_ends_in_good_order(journal_path: Path, number: signal.Signals) -> None:
     """What is being sent is answered and written down, nothing more is taken, and it says how to go on."""
     may_answer = asyncio.Event()
 
@@ -58,7 +52,7 @@ async def test_F38_a_campaign_that_is_stopped_ends_in_good_order(journal: Path, 
     ids = [f"job_{number}" for number in range(9)]
     async with peer(behave) as server:
         env = {"OT_API_TOKEN": TOKEN, "OT_API_BASE_URL": server.url}
-        arguments = ["publish", *ids, "--concurrency", "2", "--journal", str(journal)]
+        arguments = ["publish", *ids, "--concurrency", "2", "--journal", str(journal_path)]
         process = await start(*arguments, env=env)
         await server.arrived(2)
         process.send_signal(number)
@@ -68,7 +62,7 @@ async def test_F38_a_campaign_that_is_stopped_ends_in_good_order(journal: Path, 
         finished = await end(process)
         assert (finished.status, len(server.calls)) == (1, 2)
         assert finished.err == "Stopped, and 7 of 9 are left. Run the same command again: none is charged twice.\n"
-        assert {(outcome.job_id, outcome.status) for outcome in Journal.open(journal)} == {
+        assert {(outcome.job_id, outcome.status) for outcome in Journal.open(journal_path)} == {
             ("job_0", PUBLISHED), ("job_1", PUBLISHED),
         }  # fmt: skip
         async with SQLiteLedger() as ledger, client_of(server.url, ledger=ledger) as client:
@@ -82,16 +76,16 @@ async def test_F38_a_campaign_that_is_stopped_ends_in_good_order(journal: Path, 
 
 
 async def test_F38_a_campaign_waits_for_the_window_and_can_be_stopped_and_started(
-    unclaimed: Sandbox, journal: Path, tmp_path: Path
+    unclaimed: Sandbox, journal_path: Path, tmp_path: Path
 ) -> None:
     """Stopped while it waits it ends at once; started again it asks for nothing that cannot be had."""
     ids = tmp_path / "ids.txt"
     ids.write_text("\n".join(unclaimed.draft() for _ in range(5)))
-    arguments = ["publish", "--file", str(ids), "--journal", str(journal), "--wait"]
+    arguments = ["publish", "--file", str(ids), "--journal", str(journal_path), "--wait"]
     for number in (signal.SIGTERM, signal.SIGINT):
         process = await start(*arguments, sandbox=unclaimed)
-        await until(lambda: len(unclaimed.live) == 3 and journal.with_name("run.jsonl.lock").exists())
-        await until(lambda: journal.exists() and len(Journal.open(journal)) >= 3)
+        await until(lambda: len(unclaimed.live) == 3 and journal_path.with_name("run.jsonl.lock").exists())
+        await until(lambda: journal_path.exists() and len(Journal.open(journal_path)) >= 3)
         finished = await interrupt(process, number)
         assert finished.status == 1
         assert "Stopped, and 2 of 5 are left." in finished.err
@@ -102,12 +96,12 @@ async def test_F38_a_campaign_waits_for_the_window_and_can_be_stopped_and_starte
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 async def test_a_second_signal_ends_a_campaign_at_once(
-    sandbox: Sandbox, journal: Path, number: signal.Signals, status: int
+    sandbox: Sandbox, journal_path: Path, number: signal.Signals, status: int
 ) -> None:
     """What was being sent may be live then; the journal does not have it, so that it is tried again."""
     stalled = sandbox.draft()
     sandbox.fault(Fault.STALL, job_id=stalled)
-    process = await start("publish", stalled, "--journal", str(journal), sandbox=sandbox)
+    process = await start("publish", stalled, "--journal", str(journal_path), sandbox=sandbox)
     await until(lambda: sandbox.requests)
     process.send_signal(number)
     assert process.stderr is not None
@@ -115,14 +109,14 @@ async def test_a_second_signal_ends_a_campaign_at_once(
     finished = await interrupt(process, number)
     assert finished.status == status
     assert finished.err.startswith("Interrupted after 0 of 1. Drafts that had been begun may be live.")
-    assert len(Journal.open(journal)) == 0
+    assert len(Journal.open(journal_path)) == 0
 
 
-async def test_F38_what_outlasts_the_grace_is_in_doubt_and_written_down(sandbox: Sandbox, journal: Path) -> None:
+async def test_F38_what_outlasts_the_grace_is_in_doubt_and_written_down(sandbox: Sandbox, journal_path: Path) -> None:
     """Each draft that was being sent has an outcome; the next run settles it."""
     stalled = sandbox.draft()
     sandbox.fault(Fault.STALL, job_id=stalled)
-    options = PublishOptions((stalled, "job_x"), 1, 0.0, 900.0, journal, grace=0.01)
+    options = PublishOptions((stalled, "job_x"), 1, 0.0, 900.0, journal_path, grace=0.01)
     seen: list[PublishOutcome] = []
     campaign = Campaign(options, MemoryLedger(), seen.append, lambda _: None)
     running = asyncio.create_task(campaign.run(AsyncOpenTrain(sandbox.token, base_url=sandbox.url)))
@@ -130,7 +124,7 @@ async def test_F38_what_outlasts_the_grace_is_in_doubt_and_written_down(sandbox:
     campaign.stop()
     await running
     assert [(outcome.job_id, outcome.status) for outcome in seen] == [(stalled, OutcomeStatus.UNKNOWN)]
-    assert [outcome.status for outcome in Journal.open(journal)] == [OutcomeStatus.UNKNOWN]
+    assert [outcome.status for outcome in Journal.open(journal_path)] == [OutcomeStatus.UNKNOWN]
     assert (campaign.is_stopped, campaign.left, len(campaign.report.outcomes)) == (True, 2, 1)
 
 
@@ -151,17 +145,17 @@ async def test_F38_the_grace_ends_what_its_own_timeout_does_not(sandbox: Sandbox
     assert PublishOptions((), 1, 0.0, 0.0, None).grace == 10.0
 
 
-async def test_a_campaign_goes_by_what_this_service_has_answered(sandbox: Sandbox, journal: Path) -> None:
+async def test_a_campaign_goes_by_what_this_service_has_answered(sandbox: Sandbox, journal_path: Path) -> None:
     """Stopped before it comes to a draft, it does not take the word of a rehearsal elsewhere for it."""
     first, second = sandbox.draft(), sandbox.draft()
     async with Sandbox() as rehearsal, AsyncOpenTrain(rehearsal.token, base_url=rehearsal.url) as client:
         rehearsal.draft(second)
-        await client.publish_many([second], journal=journal)
+        await client.publish_many([second], journal=journal_path)
     async with AsyncOpenTrain(sandbox.token, base_url=sandbox.url) as client:
-        await client.publish_many([first], journal=journal)
+        await client.publish_many([first], journal=journal_path)
     stalled = sandbox.draft()
     sandbox.fault(Fault.STALL, job_id=stalled)
-    options = PublishOptions((stalled, first, second), 1, 0.0, 900.0, journal, grace=0.01)
+    options = PublishOptions((stalled, first, second), 1, 0.0, 900.0, journal_path, grace=0.01)
     campaign = Campaign(options, MemoryLedger(), lambda _: None, lambda _: None)
     running = asyncio.create_task(campaign.run(AsyncOpenTrain(sandbox.token, base_url=sandbox.url)))
     await until(lambda: len(sandbox.requests) == 2)
@@ -171,21 +165,23 @@ async def test_a_campaign_goes_by_what_this_service_has_answered(sandbox: Sandbo
     assert (campaign.earlier, campaign.left) == (1, 2)
 
 
-async def test_a_campaign_that_is_stopped_before_it_has_begun_sends_nothing(sandbox: Sandbox, journal: Path) -> None:
+async def test_a_campaign_that_is_stopped_before_it_has_begun_sends_nothing(
+    sandbox: Sandbox, journal_path: Path
+) -> None:
     """Nor does it open its journal."""
-    options = PublishOptions((sandbox.draft(),), 1, 0.0, 900.0, journal)
+    options = PublishOptions((sandbox.draft(),), 1, 0.0, 900.0, journal_path)
     campaign = Campaign(options, MemoryLedger(), lambda _: None, lambda _: None)
     campaign.stop()
     await campaign.run(AsyncOpenTrain(sandbox.token, base_url=sandbox.url))
-    assert (sandbox.requests, journal.exists(), campaign.left) == ([], False, 1)
+    assert (sandbox.requests, journal_path.exists(), campaign.left) == ([], False, 1)
 
 
-async def test_a_campaign_whose_stderr_is_gone_can_be_stopped(unclaimed: Sandbox, journal: Path) -> None:
+async def test_a_campaign_whose_stderr_is_gone_can_be_stopped(unclaimed: Sandbox, journal_path: Path) -> None:
     """That it cannot say so is no reason not to."""
     reading, writing = os.pipe()
     ids = [unclaimed.draft() for _ in range(4)]
     process = await asyncio.create_subprocess_exec(
-        *command.COMMAND, "publish", *ids, "--journal", str(journal), "--wait",
+        *command.COMMAND, "publish", *ids, "--journal", str(journal_path), "--wait",
         env=command.environment(unclaimed), stdout=asyncio.subprocess.PIPE, stderr=writing,
     )  # fmt: skip
     os.close(writing)
@@ -194,7 +190,7 @@ async def test_a_campaign_whose_stderr_is_gone_can_be_stopped(unclaimed: Sandbox
     process.send_signal(signal.SIGTERM)
     async with asyncio.timeout(8):
         await process.wait()
-    assert len([outcome for outcome in Journal.open(journal) if outcome.result]) == 3
+    assert len([outcome for outcome in Journal.open(journal_path) if outcome.result]) == 3
 
 
 SEEDS = range(int(os.environ.get("KILL_SEEDS", "5")))
@@ -202,7 +198,7 @@ SEEDS = range(int(os.environ.get("KILL_SEEDS", "5")))
 
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_F22_F23_a_campaign_that_is_killed_at_will_loses_nothing(
-    sandbox: Sandbox, journal: Path, tmp_path: Path, seed: int
+    sandbox: Sandbox, journal_path: Path, tmp_path: Path, seed: int
 ) -> None:
     """Resumed until it is done, each draft has one final line, is live, was published once, and charged once."""
     chance = random.Random(seed)
@@ -210,7 +206,7 @@ async def test_F22_F23_a_campaign_that_is_killed_at_will_loses_nothing(
     for job_id in chance.sample(ids, 6):
         sandbox.fault(chance.choice(FAULTS), job_id=job_id, published=chance.random() < 0.7)
     ledger = str(tmp_path / "quota.sqlite3")
-    arguments = ["publish", *ids, "--journal", str(journal), "--ledger", ledger, "--concurrency", "3", "--json"]
+    arguments = ["publish", *ids, "--journal", str(journal_path), "--ledger", ledger, "--concurrency", "3", "--json"]
     kills = 0
     while True:
         process = await start(*arguments, sandbox=sandbox)
@@ -227,9 +223,9 @@ async def test_F22_F23_a_campaign_that_is_killed_at_will_loses_nothing(
         if finished.status != -signal.SIGKILL:
             break
     assert finished.status == 0, finished
-    written = [json.loads(line) for line in journal.read_text().splitlines()]
+    written = [json.loads(line) for line in journal_path.read_text().splitlines()]
     assert Counter(line["job_id"] for line in written if line["status"] in {PUBLISHED, ALREADY}) == Counter(ids)
-    assert {outcome.job_id for outcome in Journal.open(journal)} == set(ids)
+    assert {outcome.job_id for outcome in Journal.open(journal_path)} == set(ids)
     assert sorted(sandbox.live) == sorted(ids)
     assert len(sandbox._service.accounts[sandbox.token].published_at) == 20
     assert sandbox.refusals == 0
@@ -238,25 +234,25 @@ async def test_F22_F23_a_campaign_that_is_killed_at_will_loses_nothing(
     assert kills
 
 
-async def test_F25_a_journal_that_is_another_runs_is_refused_with_3(sandbox: Sandbox, journal: Path) -> None:
+async def test_F25_a_journal_that_is_another_runs_is_refused_with_3(sandbox: Sandbox, journal_path: Path) -> None:
     """In one line, which names the process."""
     stalled = sandbox.draft()
     sandbox.fault(Fault.STALL, job_id=stalled)
-    first = await start("publish", stalled, "--journal", str(journal), sandbox=sandbox)
+    first = await start("publish", stalled, "--journal", str(journal_path), sandbox=sandbox)
     await until(lambda: sandbox.requests)
-    second = await command.run("publish", stalled, "--journal", str(journal), sandbox=sandbox)
+    second = await command.run("publish", stalled, "--journal", str(journal_path), sandbox=sandbox)
     assert (second.status, second.out) == (3, "")
-    assert second.err.startswith(f"Error: another run has the journal {journal}: process {first.pid} on ")
+    assert second.err.startswith(f"Error: another run has the journal {journal_path}: process {first.pid} on ")
     first.kill()
     await end(first)
 
 
-async def test_a_plan_tells_who_goes_when(unclaimed: Sandbox, journal: Path) -> None:
+async def test_a_plan_tells_who_goes_when(unclaimed: Sandbox, journal_path: Path) -> None:
     """By the ledger, as a table or as data; what a journal has is left out. Nothing is sent."""
     ids = [unclaimed.draft() for _ in range(5)]
-    assert (await command.run("publish", *ids[:2], "--journal", str(journal), sandbox=unclaimed)).status == 0
+    assert (await command.run("publish", *ids[:2], "--journal", str(journal_path), sandbox=unclaimed)).status == 0
     asked = len(unclaimed.requests)
-    planned = await command.run("plan", *ids, "no/id", "--journal", str(journal), sandbox=unclaimed)
+    planned = await command.run("plan", *ids, "no/id", "--journal", str(journal_path), sandbox=unclaimed)
     assert (planned.status, planned.err) == (0, "")
     lines = [line for line in planned.out.splitlines() if line]
     assert lines[:3] == [
@@ -280,9 +276,9 @@ async def test_a_plan_tells_who_goes_when(unclaimed: Sandbox, journal: Path) -> 
     assert len(unclaimed.requests) == asked
 
 
-async def test_a_plan_may_come_before_the_journal(sandbox: Sandbox, journal: Path) -> None:
+async def test_a_plan_may_come_before_the_journal(sandbox: Sandbox, journal_path: Path) -> None:
     """What has not begun leaves nothing out; what can be no journal is said in one line."""
-    planned = await command.run("plan", "job_1", "--journal", str(journal), sandbox=sandbox)
+    planned = await command.run("plan", "job_1", "--journal", str(journal_path), sandbox=sandbox)
     assert planned.out.startswith("1 draft: 1 now, 0 later\n")
     for bad in ("/", "."):
         for name in ("plan", "publish"):
@@ -300,19 +296,19 @@ async def test_a_service_that_is_down_is_said_with_the_reason(sandbox: Sandbox) 
     assert "3 not sent" in finished.out
 
 
-async def test_a_plan_of_nothing_left_is_short(sandbox: Sandbox, journal: Path) -> None:
+async def test_a_plan_of_nothing_left_is_short(sandbox: Sandbox, journal_path: Path) -> None:
     """There is no table of no rows."""
     job_id = sandbox.draft()
-    await command.run("publish", job_id, "--journal", str(journal), sandbox=sandbox)
-    planned = await command.run("plan", job_id, "--journal", str(journal), sandbox=sandbox)
+    await command.run("publish", job_id, "--journal", str(journal_path), sandbox=sandbox)
+    planned = await command.run("plan", job_id, "--journal", str(journal_path), sandbox=sandbox)
     assert planned.out.startswith("0 drafts: 0 now, 0 later\nLimit: 20 a day")
     assert len(planned.out.splitlines()) == 2
 
 
-async def test_a_plan_with_what_is_no_journal_exits_with_3(sandbox: Sandbox, journal: Path) -> None:
+async def test_a_plan_with_what_is_no_journal_exits_with_3(sandbox: Sandbox, journal_path: Path) -> None:
     """And says so in one line."""
-    journal.write_text("job_1\n")
-    planned = await command.run("plan", "job_1", "--journal", str(journal), sandbox=sandbox)
+    journal_path.write_text("job_1\n")
+    planned = await command.run("plan", "job_1", "--journal", str(journal_path), sandbox=sandbox)
     assert (planned.status, planned.out) == (3, "")
     assert planned.err.startswith("Error: line 1 of ")
     assert len(planned.err.splitlines()) == 1

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
 from itertools import pairwise
 
 import aiohttp
@@ -27,42 +26,13 @@ from opentrain_async.errors import (
 from opentrain_async.models import Registration
 from opentrain_async.sandbox import Fault, Sandbox
 
+from ..support.claims import CLAIM_TOKEN, EMAIL, GRANTED, PENDING, passing, polls
+from ..support.credentials import save as write
 from ..support.peers import AT_ONCE, ONCE, Then, answer, client_of, peer, sends
 from ..support.virtual import VirtualClock
-from .test_settings import save as write
 
-CLAIM_TOKEN = "ot_clm_held"
-EMAIL = "ada@example.com"
-PENDING = answer({"error": "authorization_pending"}, status="400 Bad")
 SLOW_DOWN = answer({"error": "slow_down"}, status="400 Bad")
 INVALID = answer({"error": "invalid_grant", "error_description": "Unknown or used."}, status="400 Bad")
-GRANTED = answer({"access_token": "ot_pat_new", "token_type": "bearer", "scopes": ["jobs:write"]})
-
-
-@pytest.fixture
-async def made(sandbox: Sandbox) -> Registration:
-    """An account that an agent has made; its tokens are saved."""
-    return await AsyncOpenTrain.register(base_url=sandbox.url, clock=sandbox.clock)
-
-
-@pytest.fixture
-async def client(sandbox: Sandbox, made: Registration) -> AsyncIterator[AsyncOpenTrain]:
-    """A client of that account, by its saved tokens."""
-    async with AsyncOpenTrain(clock=sandbox.clock, retry=AT_ONCE) as client:
-        yield client
-
-
-def polls(sandbox: Sandbox) -> list[float]:
-    """When the service was asked for the token."""
-    return [request.at for request in sandbox.requests if request.operation == "token"]
-
-
-async def passing(sandbox: Sandbox, fact: Callable[[], object], seconds: float = 1.0) -> None:
-    """Let the sandbox's time go by until something is so."""
-    async with asyncio.timeout(30):
-        while not fact():
-            await asyncio.sleep(0.002)
-            sandbox.advance(seconds=seconds)
 
 
 async def asked_of(*answers: bytes, **options: float) -> tuple[OpenTrainError, list[float]]:

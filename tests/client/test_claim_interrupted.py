@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -12,23 +11,10 @@ from opentrain_async.errors import ClaimError, ClientClosedError
 from opentrain_async.models import Registration
 from opentrain_async.sandbox import Fault, Sandbox
 
-from ..support.peers import AT_ONCE, Then, answer, client_of, peer, sends
+from ..support.claims import CLAIM_TOKEN, EMAIL, passing, polls
+from ..support.peers import Then, answer, client_of, peer, sends
 from ..support.virtual import GatedClock
 from ..support.waiting import cancelled, until
-from .test_claim import CLAIM_TOKEN, EMAIL, passing, polls
-
-
-@pytest.fixture
-async def made(sandbox: Sandbox) -> Registration:
-    """An account that an agent has made; its tokens are saved."""
-    return await AsyncOpenTrain.register(base_url=sandbox.url, clock=sandbox.clock)
-
-
-@pytest.fixture
-async def client(sandbox: Sandbox, made: Registration) -> AsyncIterator[AsyncOpenTrain]:
-    """A client of that account, by its saved tokens."""
-    async with AsyncOpenTrain(clock=sandbox.clock, retry=AT_ONCE) as client:
-        yield client
 
 
 async def test_who_is_cancelled_in_mid_sleep_leaves_nothing_behind(sandbox: Sandbox, client: AsyncOpenTrain) -> None:

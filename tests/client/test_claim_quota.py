@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,6 +18,7 @@ from opentrain_async.quota._log import AccountLog
 from opentrain_async.quota._stores.protocol import Step
 from opentrain_async.sandbox import Fault, Sandbox
 
+from ..support.claims import CLAIM_TOKEN, EMAIL, GRANTED, PENDING
 from ..support.peers import AT_ONCE, ONCE, Call, Then, answer, client_of, leave, live, peer
 from ..support.stores import BrokenStore, SlowStore, ledger_on, publish
 from ..support.virtual import VirtualClock
@@ -25,21 +26,7 @@ from ..support.waiting import until
 
 T = TypeVar("T")
 
-EMAIL = "ada@example.com"
-CLAIM_TOKEN = "ot_clm_held"
-GRANTED = answer({"access_token": "ot_pat_new", "token_type": "bearer", "scopes": ["jobs:write"]})
-PENDING = answer({"error": "authorization_pending"}, status="400 Bad")
 REVOKED = answer({"error": "revoked", "code": "UNAUTHORIZED"}, status="401 No")
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[LedgerStore]:
-    """A store in memory, and one in a file."""
-    if request.param == "memory":
-        yield MemoryLedger()
-    else:
-        async with SQLiteLedger(tmp_path / "quota.sqlite3") as ledger:
-            yield ledger
 
 
 async def register(sandbox: Sandbox) -> Registration:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 import pickle
 import re
 from collections.abc import AsyncIterator, Callable
@@ -15,11 +14,13 @@ from opentrain_async import AsyncOpenTrain
 from opentrain_async._client.account.credentials import path_of_file
 from opentrain_async.errors import ConfigurationError, OpenTrainError
 
-from ..invariants.test_secrets import records_of, texts_of
+from ..support.claims import GIVEN
+from ..support.credentials import save as write
 from ..support.peers import ONCE, TOKEN, Behaviour, Then, answer, client_of, peer, sends
+from ..support.shown import records_of, texts_of
 from ..support.virtual import VirtualClock
-from .test_onboarding import GIVEN
-from .test_settings import save as write
+
+pytestmark = pytest.mark.usefixtures("everything_is_logged")
 
 CLAIM_TOKEN = "ot_clm_SECRET_held"
 NEW_TOKEN = "ot_pat_SECRET_new"
@@ -46,14 +47,6 @@ ECHOING: dict[str, Callable[[str], bytes]] = {
     "500": lambda sent: answer({"error": "x", "error_description": sent, "code": "x"}, status="500 Oops"),
 }
 """Failures in which the server says what it was sent."""
-
-
-@pytest.fixture(autouse=True)
-def everything_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """All loggers log all they can."""
-    caplog.set_level(logging.DEBUG)
-    for name in ("opentrain_async", "aiohttp.client", "aiohttp.internal", "asyncio"):
-        caplog.set_level(logging.DEBUG, logger=name)
 
 
 def no_secret_in(text: str) -> None:

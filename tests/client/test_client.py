@@ -3,7 +3,6 @@
 import asyncio
 import inspect
 import math
-from collections.abc import Callable
 
 import pytest
 
@@ -12,9 +11,8 @@ from opentrain_async import AsyncOpenTrain, MemoryLedger
 from opentrain_async.errors import ConfigurationError
 from opentrain_async.sandbox import Sandbox
 
+from ..support.clients import Connect
 from ..support.peers import Call, answer, client_of, live, peer, sends
-
-Connect = Callable[..., AsyncOpenTrain]
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from opentrain_async._client.account.credentials import path_of_file
 from opentrain_async.errors import ConfigurationError
 from opentrain_async.models import Registration
 
-from ..invariants.test_secrets import records_of, texts_of
-from .test_settings import save as write
+from ..support.credentials import save as write
+from ..support.shown import records_of, texts_of
 
 MADE = Registration(Secret("ot_pat_made_SECRET"), Secret("ot_clm_made_SECRET"))
 URL = "https://made.test"

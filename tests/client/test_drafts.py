@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import pytest
 
-from opentrain_async import AsyncOpenTrain
 from opentrain_async.errors import (
     BadRequestError,
     ClientClosedError,
@@ -23,11 +22,11 @@ from opentrain_async.models import Draft, MissingField
 from opentrain_async.sandbox import BLOCKED_PHRASE, Fault, Sandbox
 
 from ..support import documented
+from ..support.clients import Connect
 from ..support.peers import AT_ONCE, ONCE, TOKEN, client_of
 from ..support.scripted import NEVER, Said, scripted
 from ..support.waiting import cancelled, tasks_but_of_servers, until
 
-Connect = Callable[..., AsyncOpenTrain]
 CREATE, PATCH, PUBLISH = "POST /job-drafts", "PATCH /job-drafts/job_1", "POST /jobs/job_1/publish"
 REFERENCE = documented.CREATED["api-reference/job-drafts/create"]
 ANSWERS = {"experienceLevel": "EXPERT", "pricePerLabel": "0.05", "dataVolumeUnit": "NUMBER_OF_FILES"}

@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import pytest
 
-from opentrain_async import AsyncOpenTrain
 from opentrain_async.errors import (
     ConfigurationError,
     ConflictError,
@@ -16,11 +15,11 @@ from opentrain_async.models import Draft, MissingField, Validation
 from opentrain_async.sandbox import Dialect, Sandbox
 
 from ..support import documented
+from ..support.clients import Connect
 from ..support.peers import client_of
 from ..support.scripted import NEVER, Scripted, scripted
 from ..support.waiting import cancelled, tasks_but_of_servers, until
 
-Connect = Callable[..., AsyncOpenTrain]
 PATCH = "PATCH /job-drafts/job_1"
 ANSWERS = {
     "experienceLevel": "EXPERT",

@@ -1,12 +1,10 @@
 """Who calls: asked for, or found out once for the name under which an account's publishes are counted."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 
 import pytest
 
-from opentrain_async import AsyncOpenTrain, MemoryLedger, SQLiteLedger
+from opentrain_async import MemoryLedger
 from opentrain_async._base.secret import Secret
 from opentrain_async._client.account.identity import KnownIdentity
 from opentrain_async._client.core import fingerprint
@@ -22,20 +20,9 @@ from opentrain_async.models import Account, Actor, Identity, Token
 from opentrain_async.quota import LedgerStore
 from opentrain_async.sandbox import Fault, Sandbox
 
+from ..support.clients import Connect
 from ..support.peers import ONCE, TOKEN, Behaviour, Call, answer, client_of, live, peer, sends
 from ..support.waiting import until
-
-Connect = Callable[..., AsyncOpenTrain]
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[LedgerStore]:
-    """A store in memory, and one in a file."""
-    if request.param == "memory":
-        yield MemoryLedger()
-    else:
-        async with SQLiteLedger(tmp_path / "quota.sqlite3") as ledger:
-            yield ledger
 
 
 def asked(sandbox: Sandbox, operation: str = "whoami") -> int:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import pytest
 
-from opentrain_async import AsyncOpenTrain
 from opentrain_async.errors import (
     APIError,
     ConfigurationError,
@@ -20,11 +19,11 @@ from opentrain_async.models import JOB_STATUSES, Job
 from opentrain_async.sandbox import BLOCKED_PHRASE, Fault, Sandbox
 
 from ..support import documented
+from ..support.clients import Connect
 from ..support.peers import AT_ONCE, client_of
 from ..support.scripted import NEVER, Said, scripted
 from ..support.waiting import cancelled, tasks_but_of_servers, until
 
-Connect = Callable[..., AsyncOpenTrain]
 MINE, EDIT, CLOSE = "GET /jobs/mine", "PATCH /jobs/job_1", "POST /jobs/job_1/close"
 
 

@@ -27,19 +27,10 @@ from opentrain_async.errors import (
 from opentrain_async.models import Registration
 from opentrain_async.sandbox import Fault, Sandbox
 
+from ..support.claims import GIVEN
+from ..support.credentials import save as write
 from ..support.peers import AT_ONCE, ONCE, Then, answer, peer, sends, unused_port
 from ..support.virtual import VirtualClock
-from .test_settings import save as write
-
-GIVEN = {
-    "identity_type": "anonymous",
-    "registration_id": "registration_1",
-    "access_token": "ot_pat_given_SECRET",
-    "token_type": "bearer",
-    "scopes": ["jobs:read", "jobs:write"],
-    "claim_token": "ot_clm_given_SECRET",
-    "claim_token_expires_at": "2026-11-26T00:00:00.000Z",
-}
 
 
 async def register(sandbox: Sandbox, **options: object) -> Registration:

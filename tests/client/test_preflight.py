@@ -21,10 +21,10 @@ from opentrain_async.models import Account, Actor, Capabilities, Identity, Token
 from opentrain_async.outcomes import PublishOutcome
 from opentrain_async.sandbox import Fault, Sandbox
 
+from ..support.clients import Connect
 from ..support.peers import ONCE, answer, client_of, peer, sends
 from ..support.waiting import until
 
-Connect = Callable[..., AsyncOpenTrain]
 Run = Callable[..., "asyncio.Future[list[PublishOutcome]]"]
 
 

@@ -1,6 +1,5 @@
 """Who calls, and where to: argument, environment, file, in this order, and nothing that cannot be right."""
 
-import json
 import os
 import traceback
 from pathlib import Path
@@ -14,17 +13,11 @@ from opentrain_async._client.account.credentials import path_of_file
 from opentrain_async._client.account.settings import DEFAULT_BASE_URL, resolve
 from opentrain_async.errors import ConfigurationError
 
+from ..support.credentials import save
+
 PACKAGE = Path(opentrain_async.__file__).parent
 TOKEN = "ot_pat_8f2a_SECRET"
 FILE = {"apiToken": "ot_pat_file", "baseUrl": "https://file.test", "claimToken": "ot_clm_file"}
-
-
-def save(content: object) -> Path:
-    """Write the shared credentials file; bytes as they are, anything else as JSON."""
-    path = path_of_file()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
-    return path
 
 
 def shown(error: BaseException) -> str:

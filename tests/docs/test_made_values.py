@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from attrs import evolve
 
-from opentrain_async import AsyncOpenTrain, OutcomeStatus, PublishOutcome, PublishReport, RetryPolicy
+from opentrain_async import OutcomeStatus, PublishOutcome, PublishReport, RetryPolicy
 from opentrain_async.errors import (
     AuthenticationError,
     ClaimError,
@@ -43,9 +43,9 @@ from opentrain_async.testing import (
     make_result,
 )
 
+from ..support.clients import Connect
 from ..support.stores import BrokenStore
 
-Connect = Callable[..., AsyncOpenTrain]
 Options = dict[str, object]
 AT_ONCE = RetryPolicy(base_delay=0.0, max_delay=0.0)
 NAIVE = datetime(2030, 1, 1)  # noqa: DTZ001 - which is what is refused

@@ -1,13 +1,12 @@
 """That what a listener is told is so: which slot, which attempt, how long, and of whom."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TypeVar
 
 import pytest
 
-from opentrain_async import AsyncOpenTrain, MemoryLedger, RetryPolicy, SQLiteLedger
+from opentrain_async import AsyncOpenTrain, MemoryLedger, RetryPolicy
 from opentrain_async._base.clock import SystemClock
 from opentrain_async.errors import NotFoundError, QuotaLedgerError
 from opentrain_async.events import (
@@ -28,29 +27,19 @@ from opentrain_async.events._listener import EventEmitter
 from opentrain_async.quota import LedgerStore, QuotaLedger
 from opentrain_async.sandbox import Fault, Sandbox
 
+from ..support.clients import Connect
 from ..support.outages import Service, ids
 from ..support.peers import AT_ONCE, ONCE, Call, answer, client_of, job_of, live, peer
 from ..support.stores import TO_SETTLE, BrokenStore, SlowStore
 from ..support.virtual import VirtualClock
 from ..support.waiting import cancelled, until
 
-Connect = Callable[..., AsyncOpenTrain]
 E = TypeVar("E")
 
 
 def those(kind: type[E], told: Sequence[object]) -> list[E]:
     """The events of one kind, in their order."""
     return [event for event in told if isinstance(event, kind)]
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[LedgerStore]:
-    """A ledger that takes no time, and one that does."""
-    if request.param == "memory":
-        yield MemoryLedger()
-    else:
-        async with SQLiteLedger(tmp_path / "quota.sqlite3") as ledger:
-            yield ledger
 
 
 async def test_a_slot_is_told_of_once_when_it_is_reserved_and_once_when_it_is_settled(

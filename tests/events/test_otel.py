@@ -3,7 +3,7 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
@@ -19,12 +19,11 @@ from opentrain_async.events import AttemptStarted, AttemptSucceeded, Event, Publ
 from opentrain_async.otel import OpenTelemetry
 from opentrain_async.sandbox import Fault, Sandbox
 
+from ..support.clients import Connect
 from ..support.outages import Service, ids, status
 from ..support.peers import AT_ONCE, ONCE, client_of, peer
 from ..support.virtual import GatedClock
 from ..support.waiting import until
-
-Connect = Callable[..., AsyncOpenTrain]
 
 
 class Telemetry:

@@ -4,12 +4,11 @@ import asyncio
 import logging
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import pytest
 from attrs.exceptions import FrozenInstanceError
 
-from opentrain_async import AsyncOpenTrain, MemoryLedger, OutcomeStatus, RetryPolicy, SQLiteLedger
+from opentrain_async import AsyncOpenTrain, OutcomeStatus, RetryPolicy
 from opentrain_async.errors import AuthenticationError, ConfigurationError, QuotaExceededError, ServerError
 from opentrain_async.events import (
     AttemptFailed,
@@ -28,10 +27,9 @@ from opentrain_async.events import (
 from opentrain_async.quota import LedgerStore
 from opentrain_async.sandbox import Fault, Sandbox
 
+from ..support.clients import Connect
 from ..support.peers import AT_ONCE, ONCE
 from ..support.waiting import until
-
-Connect = Callable[..., AsyncOpenTrain]
 
 
 def kinds(events: list[Event]) -> list[type]:
@@ -173,12 +171,6 @@ async def test_an_outage_is_told_with_its_length(sandbox: Sandbox, connect: Conn
     assert len(held) == len(resumed) == 1
     assert isinstance(held[0].error, ServerError)
     assert resumed[0].seconds > 0
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> LedgerStore:
-    """A ledger that takes no time, and one that does."""
-    return MemoryLedger() if request.param == "memory" else SQLiteLedger(tmp_path / "quota.sqlite3")
 
 
 async def test_the_count_is_told_when_it_changes(sandbox: Sandbox, connect: Connect, store: LedgerStore) -> None:

@@ -1,12 +1,11 @@
 """What the service says against a draft, over a real socket: whose fault it is, and what becomes of the run."""
 
 import logging
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
 
-from opentrain_async import AsyncOpenTrain, OutcomeStatus, RetryPolicy
+from opentrain_async import OutcomeStatus, RetryPolicy
 from opentrain_async.errors import (
     APIError,
     AuthenticationError,
@@ -22,11 +21,11 @@ from opentrain_async.errors import (
 )
 from opentrain_async.sandbox import Dialect, Fault, Sandbox
 
+from ..support.clients import Connect
 from ..support.peers import AT_ONCE, answer, client_of, live, peer, sends
 from ..support.proxy import nth, proxied, saying
 from ..support.virtual import VirtualClock
 
-Connect = Callable[..., AsyncOpenTrain]
 BUSY = ["429 Too Many Requests", "503 Service Unavailable"]
 DATE = "Date: Fri, 15 Jan 2027 08:00:00 GMT\r\n"
 PUBLISHED, REJECTED, NOT_SENT = OutcomeStatus.PUBLISHED, OutcomeStatus.REJECTED, OutcomeStatus.NOT_SENT

@@ -2,19 +2,18 @@
 
 import math
 import tracemalloc
-from collections.abc import Callable
 
 import pytest
 
-from opentrain_async import AsyncOpenTrain, OutcomeStatus
+from opentrain_async import OutcomeStatus
 from opentrain_async.errors import RequestTimeoutError, UnexpectedResponseError
 from opentrain_async.sandbox import Sandbox
 
+from ..support.clients import Connect
 from ..support.peers import AT_ONCE, ONCE
 from ..support.proxy import FAULTS, MIB, TIMEOUT, proxied, through
 from ..support.virtual import VirtualClock
 
-Connect = Callable[..., AsyncOpenTrain]
 UNREADABLE = ["closed after the head", "closed in the body", "reset in the body"]
 PORTAL = "a captive portal"
 TOO_MUCH = ["endless", "huge", "a gzip bomb"]

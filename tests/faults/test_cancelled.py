@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from opentrain_async import AsyncOpenTrain, MemoryLedger, RedisLedger, SQLiteLedger
+from opentrain_async import MemoryLedger, RedisLedger, SQLiteLedger
 from opentrain_async.quota import LedgerStore, _steps
 from opentrain_async.sandbox import Sandbox
 
+from ..support.clients import Connect
 from ..support.peers import Call, answer, client_of, job_of, live, peer
 from ..support.servers import KINDS_OF_REDIS, RedisServer
 from ..support.stores import TO_SETTLE, SlowStore, ledger_on
 from ..support.virtual import LoopTime
 from ..support.waiting import cancelled, in_mid_request, tasks_but_of_servers, until
 
-Connect = Callable[..., AsyncOpenTrain]
 ABSENT = answer({"error": "No such job.", "code": "NOT_FOUND"}, status="404 Not Found")
 
 

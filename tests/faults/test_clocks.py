@@ -2,9 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -12,20 +11,13 @@ from opentrain_async import AsyncOpenTrain, MemoryLedger, RedisLedger, SQLiteLed
 from opentrain_async._base.clock import SystemClock
 from opentrain_async.sandbox import Sandbox
 
+from ..support.clients import Connect
 from ..support.servers import RedisServer
 from ..support.stores import ledger_on, publish
 from ..support.virtual import VirtualClock
 from ..support.waiting import until
 
-Connect = Callable[..., AsyncOpenTrain]
 DAY = 24 * 3600.0
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SQLiteLedger]:
-    """A ledger in a file."""
-    async with SQLiteLedger(tmp_path / "quota.sqlite3") as opened:
-        yield opened
 
 
 async def test_F30_F31_a_hosts_wrong_clock_has_no_effect(redis_server: RedisServer) -> None:

@@ -19,12 +19,12 @@ from opentrain_async import AsyncOpenTrain, OutcomeStatus, RetryPolicy
 from opentrain_async.errors import ConnectError, ConnectionLostError, ServerError, TLSError
 from opentrain_async.sandbox import Fault, Sandbox
 
+from ..support.clients import Connect
 from ..support.peers import AT_ONCE, CERTIFICATE, TOKEN, answer, client_of, live, peer, sends, server_tls, unused_port
 from ..support.proxy import FAULTS, Proxy, proxied
 from ..support.virtual import LoopTime, VirtualClock
 from ..support.waiting import until
 
-Connect = Callable[..., AsyncOpenTrain]
 LOSSES = ["closed", "reset", "half-closed"]
 LATE_LOSSES = ["reset after the head", "closed in the body"]
 

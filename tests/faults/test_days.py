@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import aiohttp
@@ -17,10 +17,10 @@ from opentrain_async import AsyncOpenTrain, MemoryLedger, OutcomeStatus, SQLiteL
 from opentrain_async.sandbox import Fault, Sandbox
 
 from ..support import command
+from ..support.clients import Connect
 from ..support.virtual import VirtualClock
 from ..support.waiting import cancelled, tasks_but_of_servers, until
 
-Connect = Callable[..., AsyncOpenTrain]
 DAY = 24 * 3600.0
 
 

@@ -1,16 +1,14 @@
 """Every fault of the proxy, met before or after the draft went live: each draft has one outcome, and it is true."""
 
-from collections.abc import Callable
-
 import pytest
 
-from opentrain_async import AsyncOpenTrain, OutcomeStatus, PublishOutcome
+from opentrain_async import OutcomeStatus, PublishOutcome
 from opentrain_async.sandbox import Sandbox
 
+from ..support.clients import Connect
 from ..support.peers import AT_ONCE, ONCE
 from ..support.proxy import FAULTS, TIMEOUT, nth, proxied, through
 
-Connect = Callable[..., AsyncOpenTrain]
 LIVE = {OutcomeStatus.PUBLISHED, OutcomeStatus.ALREADY_PUBLISHED}
 NOT_LIVE = {OutcomeStatus.REJECTED, OutcomeStatus.DEFERRED, OutcomeStatus.NOT_SENT}
 

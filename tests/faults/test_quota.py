@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -14,12 +14,12 @@ from opentrain_async._base.clock import instant
 from opentrain_async.errors import QuotaExceededError
 from opentrain_async.sandbox import Sandbox
 
+from ..support.clients import Connect
 from ..support.peers import ONCE, Call, answer
 from ..support.proxy import FAULTS, proxied, saying
 from ..support.virtual import GatedClock, VirtualClock
 from ..support.waiting import until
 
-Connect = Callable[..., AsyncOpenTrain]
 TOO_MANY = "429 Too Many Requests"
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import warnings
-from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
 
@@ -16,21 +15,14 @@ from opentrain_async.quota._stores.redis_scripts import READ, SWAP
 from opentrain_async.sandbox import Sandbox
 
 from ..support import stores
+from ..support.clients import Connect
 from ..support.peers import Call, answer, client_of, live, peer, unused_port
 from ..support.servers import Lossy, RedisServer
 from ..support.stores import publish, used
 from ..support.virtual import LoopTime
 from ..support.waiting import until
 
-Connect = Callable[..., AsyncOpenTrain]
 ledger_on = partial(stores.ledger_on, limit=20)
-
-
-@pytest.fixture
-async def store(redis_server: RedisServer) -> AsyncIterator[RedisLedger]:
-    """A ledger in an empty Redis."""
-    async with RedisLedger(redis_server.url, timeout=10) as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -42,8 +34,8 @@ def own_server(redis_server: RedisServer, tmp_path: Path) -> RedisServer:
 async def test_F27_script_flush_costs_each_script_a_round_trip_and_nothing_else(redis_server: RedisServer) -> None:
     """A server that has forgotten the two scripts is told each of them again, once, and has lost no slot."""
     relay = Lossy(redis_server.port)
-    async with relay.running(), RedisLedger(relay.url, timeout=10) as store:
-        ledger = ledger_on(store)
+    async with relay.running(), RedisLedger(relay.url, timeout=10) as redis_store:
+        ledger = ledger_on(redis_store)
 
         async def round_trips(job: str) -> int:
             before = relay.round_trips
@@ -54,7 +46,7 @@ async def test_F27_script_flush_costs_each_script_a_round_trip_and_nothing_else(
         usual = await round_trips("b")
         redis_server.do("SCRIPT", "FLUSH")
         assert [await round_trips("c"), await round_trips("d")] == [usual + 2, usual]
-        assert await used(store) == 4
+        assert await used(redis_store) == 4
 
 
 @pytest.mark.parametrize("lost_by", ["FLUSHALL", "a restart"])
@@ -63,8 +55,8 @@ async def test_F27_what_was_lost_the_services_refusal_teaches_the_ledger_anew(
 ) -> None:
     """One refusal, and what the ledger has lost is counted again."""
     own_server.start()
-    async with RedisLedger(own_server.url, timeout=10) as store:
-        client = connect(sandbox, ledger=store, daily_limit=20)
+    async with RedisLedger(own_server.url, timeout=10) as redis_store:
+        client = connect(sandbox, ledger=redis_store, daily_limit=20)
         await client.publish_many([sandbox.draft() for _ in range(20)])
         if lost_by == "a restart":
             own_server.stop()
@@ -85,8 +77,8 @@ async def test_F27_what_a_failover_loses_the_services_refusal_teaches_the_ledger
     primary = RedisServer(redis_server.binary, tmp_path, "--repl-diskless-sync-delay", "0")
     with primary, RedisServer(redis_server.binary, tmp_path, "--replicaof", "127.0.0.1", str(primary.port)) as replica:
         relay = Lossy(primary.port)
-        async with relay.running(), RedisLedger(relay.url, timeout=10) as store:
-            client = connect(sandbox, ledger=store, daily_limit=20)
+        async with relay.running(), RedisLedger(relay.url, timeout=10) as redis_store:
+            client = connect(sandbox, ledger=redis_store, daily_limit=20)
             ids = [sandbox.draft() for _ in range(20)]
             await client.publish_many(ids[:5])
             await until(lambda: replica.do("EXISTS", f"opentrain:quota:{client._ledger.account}"))
@@ -102,10 +94,10 @@ async def test_F27_what_a_failover_loses_the_services_refusal_teaches_the_ledger
 
 
 async def test_F27_a_flush_between_read_and_write_does_not_bring_old_slots_back(
-    store: RedisLedger, redis_server: RedisServer
+    redis_store: RedisLedger, redis_server: RedisServer
 ) -> None:
     """A step that has read what is gone by now is run again on what there is."""
-    await publish(ledger_on(store), "a", "b")
+    await publish(ledger_on(redis_store), "a", "b")
     seen: list[int] = []
 
     def step(log: object, now: float) -> None:
@@ -113,21 +105,21 @@ async def test_F27_a_flush_between_read_and_write_does_not_bring_old_slots_back(
         if len(seen) == 1:
             redis_server.empty()
 
-    await store.run("account", step, 0.0)
+    await redis_store.run("account", step, 0.0)
     assert seen == [2, 0]
 
 
 async def test_F26_F27_a_restarted_server_is_connected_to_again(own_server: RedisServer) -> None:
     """Down it is an error, up again it works, though it has forgotten everything."""
     own_server.start()
-    async with RedisLedger(own_server.url) as store:
-        await publish(ledger_on(store), "a")
+    async with RedisLedger(own_server.url) as redis_store:
+        await publish(ledger_on(redis_store), "a")
         own_server.stop()
         with pytest.raises(QuotaLedgerError):
-            await used(store)
+            await used(redis_store)
         with own_server:
-            await publish(ledger_on(store), "b")
-            assert await used(store) == 1
+            await publish(ledger_on(redis_store), "b")
+            assert await used(redis_store) == 1
 
 
 async def test_F26_a_server_that_goes_in_the_middle_of_a_run_stops_it(
@@ -136,8 +128,8 @@ async def test_F26_a_server_that_goes_in_the_middle_of_a_run_stops_it(
     """What is live is reported so, and the rest is not sent. The same ledger works again when its server does."""
     ids = [sandbox.draft() for _ in range(6)]
     with own_server:
-        async with RedisLedger(own_server.url, timeout=10) as store:
-            client = connect(sandbox, ledger=store, daily_limit=20)
+        async with RedisLedger(own_server.url, timeout=10) as redis_store:
+            client = connect(sandbox, ledger=redis_store, daily_limit=20)
             report = await client.publish_many(
                 ids, concurrency=1, on_outcome=lambda _: own_server.stop() if len(sandbox.live) == 2 else None
             )
@@ -149,15 +141,15 @@ async def test_F26_a_server_that_goes_in_the_middle_of_a_run_stops_it(
 
 async def test_F26_a_server_that_is_down_at_the_start_is_an_error_with_nothing_sent(sandbox: Sandbox) -> None:
     """At once, since the connection is refused."""
-    store = RedisLedger(f"redis://:secret@127.0.0.1:{unused_port()}/0")
-    async with AsyncOpenTrain(sandbox.token, base_url=sandbox.url, ledger=store) as client:
+    redis_store = RedisLedger(f"redis://:secret@127.0.0.1:{unused_port()}/0")
+    async with AsyncOpenTrain(sandbox.token, base_url=sandbox.url, ledger=redis_store) as client:
         with pytest.raises(QuotaLedgerError) as raised:
             await client.publish(sandbox.draft())
         report = await client.publish_many([sandbox.draft() for _ in range(3)])
     assert len(report.not_sent) == 3
     assert sandbox.requests == []
     assert "secret" not in f"{raised.value!r}{raised.value.__cause__!r}{report.stopped_by!r}"
-    await store.close()
+    await redis_store.close()
 
 
 @pytest.mark.parametrize("stalls", [True, False])
@@ -176,8 +168,8 @@ async def test_F26_a_server_that_goes_between_reserve_and_settle_does_not_change
     with own_server:
         async with (
             peer(behave) as server,
-            RedisLedger(own_server.url, timeout=10) as store,
-            client_of(server.url, ledger=store) as client,
+            RedisLedger(own_server.url, timeout=10) as redis_store,
+            client_of(server.url, ledger=redis_store) as client,
         ):
             run = asyncio.create_task(client.publish_many(["job_1"]))
             await server.arrived(1)
@@ -193,9 +185,9 @@ async def test_F20_F26_a_server_that_stalls_is_given_up_and_mixes_up_no_answers(
     redis_server: RedisServer, sandbox: Sandbox
 ) -> None:
     """CLIENT PAUSE: an error within the bound, nothing sent, no reply left for who comes next, and then all is well."""
-    async with RedisLedger(redis_server.url, timeout=4) as store:
-        await publish(ledger_on(store, account="other"), "a", "b", "c")
-        async with AsyncOpenTrain(sandbox.token, base_url=sandbox.url, ledger=store, account="one") as client:
+    async with RedisLedger(redis_server.url, timeout=4) as redis_store:
+        await publish(ledger_on(redis_store, account="other"), "a", "b", "c")
+        async with AsyncOpenTrain(sandbox.token, base_url=sandbox.url, ledger=redis_store, account="one") as client:
             redis_server.do("CLIENT", "PAUSE", "60000", "WRITE")
             publishing = asyncio.create_task(client.publish(sandbox.draft()))
             seconds = await LoopTime().passed_until(publishing.done)
@@ -205,21 +197,25 @@ async def test_F20_F26_a_server_that_stalls_is_given_up_and_mixes_up_no_answers(
                 await publishing
             assert sandbox.requests == []
             await client.publish(sandbox.draft())
-    async with RedisLedger(redis_server.url) as store:
-        assert [await used(store, "other"), await used(store, "one"), await used(store, "nobody")] == [3, 1, 0]
+    async with RedisLedger(redis_server.url) as redis_store:
+        assert [
+            await used(redis_store, "other"),
+            await used(redis_store, "one"),
+            await used(redis_store, "nobody"),
+        ] == [3, 1, 0]
 
 
 async def test_F20_a_cancelled_caller_leaves_its_answer_to_nobody(
-    store: RedisLedger, redis_server: RedisServer
+    redis_store: RedisLedger, redis_server: RedisServer
 ) -> None:
     """A command under way is finished, whoever it was for; the next caller gets its own answer."""
-    await publish(ledger_on(store, account="other"), "a", "b", "c")
+    await publish(ledger_on(redis_store, account="other"), "a", "b", "c")
     for number in range(20):
-        caller = asyncio.create_task(ledger_on(store).snapshot())
+        caller = asyncio.create_task(ledger_on(redis_store).snapshot())
         for _ in range(number):
             await asyncio.sleep(0)
         caller.cancel()
-        assert await used(store, "other") == 3
+        assert await used(redis_store, "other") == 3
         await asyncio.wait({caller})
 
 
@@ -229,100 +225,100 @@ async def test_F28_a_connection_dropped_in_the_middle_of_a_step_is_replaced(
 ) -> None:
     """The write whose answer was lost is found to have arrived, and is not done twice."""
     relay = Lossy(redis_server.port)
-    async with relay.running(), RedisLedger(relay.url) as store:
-        await publish(ledger_on(store), "a")
+    async with relay.running(), RedisLedger(relay.url) as redis_store:
+        await publish(ledger_on(redis_store), "a")
         relay.lose_answer_to(script.digest)  # type: ignore[attr-defined]
         runs: list[float] = []
 
         def step(log: object, now: float) -> None:
             runs.append(now)
 
-        await store.run("account", step, 0.0)
+        await redis_store.run("account", step, 0.0)
         assert (relay.losses, len(runs)) == (1, 1)
         relay.lose_answer_to(script.digest)  # type: ignore[attr-defined]
-        await publish(ledger_on(store), "b")
-        assert (relay.losses, await used(store)) == (2, 2)
+        await publish(ledger_on(redis_store), "b")
+        assert (relay.losses, await used(redis_store)) == (2, 2)
 
 
 async def test_F28_a_place_whose_reservation_nobody_heard_of_is_given_back(redis_server: RedisServer) -> None:
     """The write arrives, its answer and that of its repetition are lost: an error, and nothing stays reserved."""
     relay = Lossy(redis_server.port)
-    async with relay.running(), RedisLedger(relay.url) as store:
-        await publish(ledger_on(store), "a")
+    async with relay.running(), RedisLedger(relay.url) as redis_store:
+        await publish(ledger_on(redis_store), "a")
         relay.lose_answer_to(SWAP.digest, times=2)
         with pytest.raises(QuotaLedgerError):
-            await ledger_on(store).reserve("b", lambda _: None)
-        assert (relay.losses, await used(store)) == (2, 1)
+            await ledger_on(redis_store).reserve("b", lambda _: None)
+        assert (relay.losses, await used(redis_store)) == (2, 1)
 
 
 async def test_F26_a_place_that_cannot_be_given_back_either_is_a_quiet_matter(
     own_server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The error tells it already; its lease runs out."""
-    store = RedisLedger(own_server.url)
+    redis_store = RedisLedger(own_server.url)
     with caplog.at_level("INFO"), pytest.raises(QuotaLedgerError):
-        await ledger_on(store).reserve("a", lambda _: None)
+        await ledger_on(redis_store).reserve("a", lambda _: None)
     assert caplog.text == ""
 
 
 async def test_F36_whoever_cancels_all_tasks_can_still_close(redis_server: RedisServer) -> None:
     """A ledger whose work was cancelled under it answers nobody, goes on, and closes."""
-    async with RedisLedger(redis_server.url) as store:
+    async with RedisLedger(redis_server.url) as redis_store:
         for turns in range(4):
-            running = [store.run("account", lambda _, now: now, 0.0) for _ in range(2)]
+            running = [redis_store.run("account", lambda _, now: now, 0.0) for _ in range(2)]
             for _ in range(turns):
                 await asyncio.sleep(0)
-            running.append(store.run("account", lambda _, now: now, 0.0))
+            running.append(redis_store.run("account", lambda _, now: now, 0.0))
             for task in asyncio.all_tasks() - {asyncio.current_task()}:
                 task.cancel()
             await asyncio.wait(running, timeout=10)
             assert all(answer.cancelled() for answer in running)
-        assert await used(store) == 0
+        assert await used(redis_store) == 0
 
 
 async def test_F36_a_cancelled_close_can_be_done_again(redis_server: RedisServer) -> None:
     """No connection is left open."""
-    store = RedisLedger(redis_server.url)
-    running = store.run("account", lambda _, now: now, 0.0)
-    closing = asyncio.create_task(store.close())
+    redis_store = RedisLedger(redis_server.url)
+    running = redis_store.run("account", lambda _, now: now, 0.0)
+    closing = asyncio.create_task(redis_store.close())
     await asyncio.sleep(0)
     closing.cancel()
     await asyncio.wait({closing})
-    await store.close()
+    await redis_store.close()
     assert running.done()
-    assert store._batcher is None
+    assert redis_store._batcher is None
 
 
 async def test_F29_a_forked_child_has_a_connection_of_its_own(redis_server: RedisServer) -> None:
     """Also one that is forked while the event loop runs, and has to have another."""
-    async with RedisLedger(redis_server.url) as store:
-        await publish(ledger_on(store), "a")
+    async with RedisLedger(redis_server.url) as redis_store:
+        await publish(ledger_on(redis_store), "a")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of a fork with threads, which other tests may leave
             child = os.fork()
         if child == 0:
             try:
-                os._exit(asyncio.run(_publish_and_close(store, "b")))
+                os._exit(asyncio.run(_publish_and_close(redis_store, "b")))
             finally:
                 os._exit(99)
         _, status = await asyncio.to_thread(os.waitpid, child, 0)
         assert os.waitstatus_to_exitcode(status) == 2
-        assert await used(store) == 2
+        assert await used(redis_store) == 2
 
 
-async def _publish_and_close(store: RedisLedger, job: str) -> int:
-    async with store:
-        await publish(ledger_on(store), job)
-        return await used(store)
+async def _publish_and_close(redis_store: RedisLedger, job: str) -> int:
+    async with redis_store:
+        await publish(ledger_on(redis_store), job)
+        return await used(redis_store)
 
 
 async def test_F27_a_server_that_may_evict_is_warned_of_once(
-    store: RedisLedger, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+    redis_store: RedisLedger, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A policy that may throw the log away is said, once."""
     redis_server.do("CONFIG", "SET", "maxmemory", "100mb", "maxmemory-policy", "volatile-lru")
     try:
-        await publish(ledger_on(store), "a", "b")
+        await publish(ledger_on(redis_store), "a", "b")
         await until(lambda: "volatile-lru" in caplog.text)
     finally:
         redis_server.do("CONFIG", "SET", "maxmemory", "0", "maxmemory-policy", "noeviction")

@@ -1,17 +1,15 @@
 """What nobody foresaw: a fault of the library's own, or of what it was given, hangs nobody."""
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
-from opentrain_async import AsyncOpenTrain, OutcomeStatus, PublishOutcome
+from opentrain_async import OutcomeStatus, PublishOutcome
 from opentrain_async.errors import ClientClosedError
 from opentrain_async.sandbox import Sandbox
 
+from ..support.clients import Connect
 from ..support.virtual import VirtualClock
-
-Connect = Callable[..., AsyncOpenTrain]
 
 
 class BrokenClock(VirtualClock):

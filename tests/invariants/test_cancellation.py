@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 from attrs import frozen
 
-from opentrain_async import AsyncOpenTrain, PublishReport, PublishResult
+from opentrain_async import PublishReport, PublishResult
 from opentrain_async._publish.journal.file import JournalFile
 from opentrain_async.errors import QuotaExceededError
 from opentrain_async.quota import LedgerStore, MemoryLedger, SQLiteLedger
 from opentrain_async.quota._steps import _SETTLE_SECONDS
 from opentrain_async.sandbox import Fault, Sandbox
 
+from ..support.clients import Connect
 from ..support.grounds import (
     CoroutineLedger,
     Ground,
@@ -36,7 +37,6 @@ from ..support.waiting import in_mid_request, tasks_but_of_servers, until
 
 Call = Callable[[Ground], Coroutine[Any, Any, object]]
 Make = Callable[["Scene"], Ground]
-Connect = Callable[..., AsyncOpenTrain]
 
 FEW = 10
 """Turns of the event loop, in which a call ends once its slots are settled: each of its tasks takes one to hear of it,

@@ -1,11 +1,7 @@
 """The token shows nowhere: in no repr, error, traceback, log record or pickle."""
 
 import asyncio
-import logging
 import pickle
-import traceback
-from collections.abc import Iterator
-from pathlib import Path
 
 import aiohttp
 import pytest
@@ -15,7 +11,10 @@ from opentrain_async._service.http.messages import Request
 from opentrain_async.errors import ConfigurationError, OpenTrainError
 
 from ..support.peers import ONCE, TOKEN, Behaviour, Then, answer, client_of, live, peer, sends, unused_port
+from ..support.shown import records_of, texts_of
 from ..support.virtual import VirtualClock
+
+pytestmark = pytest.mark.usefixtures("everything_is_logged")
 
 FAILURES: dict[str, Behaviour] = {
     "lost": sends(then=Then.CLOSE),
@@ -30,34 +29,6 @@ FAILURES: dict[str, Behaviour] = {
     "429": sends(answer({"details": {"windowHours": 24, "limit": 20}}, status="429 Too Many")),
     "503": sends(answer(b"<html>", status="503 Down")),
 }
-
-
-def texts_of(error: BaseException) -> Iterator[str]:
-    """All that a log, a debugger or a crash reporter would show of an error, but for the tests' own frames."""
-    yield from (str(error), repr(error), repr(vars(error)), *getattr(error, "__notes__", ()))
-    yield from _frames_of(traceback.TracebackException.from_exception(error, capture_locals=True))
-    for link in (error.__cause__, error.__context__):
-        if link is not None:
-            yield from texts_of(link)
-
-
-def _frames_of(trace: traceback.TracebackException) -> Iterator[str]:
-    for frame in trace.stack:
-        if Path(__file__).parents[1] not in Path(frame.filename).parents:
-            yield f"{frame.filename}:{frame.name} {frame.locals}"
-
-
-def records_of(caplog: pytest.LogCaptureFixture) -> str:
-    """All log records, with everything they carry."""
-    return "\n".join(f"{record.getMessage()} {vars(record)!r} {record.exc_text}" for record in caplog.records)
-
-
-@pytest.fixture(autouse=True)
-def everything_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """All loggers log all they can."""
-    caplog.set_level(logging.DEBUG)
-    for name in ("opentrain_async", "aiohttp.client", "aiohttp.internal", "asyncio"):
-        caplog.set_level(logging.DEBUG, logger=name)
 
 
 async def test_a_client_does_not_show_its_token() -> None:

@@ -1,11 +1,10 @@
 """One publish: every draft has one outcome, and it is true."""
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
-from opentrain_async import AsyncOpenTrain, MemoryLedger, OutcomeStatus, RetryPolicy
+from opentrain_async import MemoryLedger, OutcomeStatus, RetryPolicy
 from opentrain_async.errors import (
     AuthenticationError,
     ClientClosedError,
@@ -22,10 +21,10 @@ from opentrain_async.errors import (
 )
 from opentrain_async.sandbox import Fault, Sandbox
 
+from ..support.clients import Connect
 from ..support.stores import TO_SETTLE, BrokenStore, SlowStore
 from ..support.waiting import in_mid_request, until
 
-Connect = Callable[..., AsyncOpenTrain]
 AT_ONCE = RetryPolicy(base_delay=0.0, max_delay=0.0)
 LOST_REPLIES = [Fault.RESET, Fault.CLOSE, Fault.TRUNCATED]
 

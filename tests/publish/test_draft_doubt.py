@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-from collections.abc import Callable
 
 import pytest
 
@@ -14,10 +13,9 @@ from opentrain_async.quota._slots import Denied, Reservation, Settlement
 from opentrain_async.sandbox import Fault, Sandbox
 
 from ..support.account import LEASE, T0, Account
+from ..support.clients import Connect
 from ..support.peers import AT_ONCE, ONCE
 from ..support.waiting import until
-
-Connect = Callable[..., AsyncOpenTrain]
 
 
 async def publish(client: AsyncOpenTrain, job_id: str) -> PublishOutcome:

@@ -3,19 +3,18 @@
 import asyncio
 import math
 import random
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
-from opentrain_async import AsyncOpenTrain, OutcomeStatus, RetryPolicy
+from opentrain_async import OutcomeStatus, RetryPolicy
 from opentrain_async._base.clock import instant
 from opentrain_async.errors import QuotaExceededError, RateLimitedError, ServerError
 from opentrain_async.sandbox import Fault, Sandbox
 
+from ..support.clients import Connect
 from ..support.waiting import until
 
-Connect = Callable[..., AsyncOpenTrain]
 AT_ONCE = RetryPolicy(base_delay=0.0, max_delay=0.0)
 
 

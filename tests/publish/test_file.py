@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from opentrain_async import AsyncOpenTrain, Journal, OutcomeStatus, PublishOutcome
+from opentrain_async import Journal, OutcomeStatus, PublishOutcome
 from opentrain_async._publish.journal.file import JournalFile
 from opentrain_async._publish.journal.lines import line_of
 from opentrain_async.errors import (
@@ -19,38 +19,33 @@ from opentrain_async.errors import (
 )
 from opentrain_async.sandbox import Sandbox
 
+from ..support.clients import Connect
 from ..support.disks import folder_for_everybody, full_disk, read_only
 from ..support.journals import AT, SERVICE
 
-Connect = Callable[..., AsyncOpenTrain]
 
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Where a journal may be."""
-    return tmp_path / "run.jsonl"
-
-
-async def test_a_journal_behind_a_link_is_the_same_journal(sandbox: Sandbox, connect: Connect, path: Path) -> None:
+async def test_a_journal_behind_a_link_is_the_same_journal(
+    sandbox: Sandbox, connect: Connect, journal_path: Path
+) -> None:
     """Whoever has it by its own name has it for all."""
-    link = path.with_name("latest.jsonl")
-    path.touch()
-    link.symlink_to(path)
-    holding = JournalFile(path, SERVICE)
+    link = journal_path.with_name("latest.jsonl")
+    journal_path.touch()
+    link.symlink_to(journal_path)
+    holding = JournalFile(journal_path, SERVICE)
     with pytest.raises(JournalError, match="another run"):
         await connect(sandbox).publish_many([sandbox.draft()], journal=link)
     holding.close()
     await connect(sandbox).publish_many([sandbox.draft()], journal=link)
     assert link.is_symlink()
-    assert len(Journal.open(path)) == 1
+    assert len(Journal.open(journal_path)) == 1
 
 
 @pytest.mark.parametrize("kind", ["file", "link", "folder"])
 async def test_what_stands_in_the_place_of_the_lock_is_left_alone(
-    sandbox: Sandbox, connect: Connect, path: Path, kind: str
+    sandbox: Sandbox, connect: Connect, journal_path: Path, kind: str
 ) -> None:
     """A file that happens to have that name is neither emptied nor removed."""
-    lock, other = path.with_name("run.jsonl.lock"), path.with_name("other")
+    lock, other = journal_path.with_name("run.jsonl.lock"), journal_path.with_name("other")
     other.write_text("precious")
     match kind:
         case "file":
@@ -60,31 +55,31 @@ async def test_what_stands_in_the_place_of_the_lock_is_left_alone(
         case _:
             lock.mkdir()
     with pytest.raises(JournalError, match=r"in the way|cannot be opened"):
-        await connect(sandbox).publish_many([sandbox.draft()], journal=path)
+        await connect(sandbox).publish_many([sandbox.draft()], journal=journal_path)
     assert lock.exists()
     assert (other if kind == "folder" else lock).read_text() == "precious"
     assert sandbox.requests == []
 
 
-def test_F24_a_torn_line_is_gone_before_the_disk_is_tried(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_F24_a_torn_line_is_gone_before_the_disk_is_tried(journal_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed at any moment of its opening, a journal is one: with the byte behind it a torn line would be none."""
     good = line_of(PublishOutcome("job_1", OutcomeStatus.DEFERRED), AT, SERVICE)
-    path.write_bytes(good + good[:50])
+    journal_path.write_bytes(good + good[:50])
     states = []
     for name in ("fsync", "ftruncate", "write"):
         really = getattr(os, name)
 
         def spied(*arguments: object, really: Callable[..., object] = really) -> object:
             done = really(*arguments)
-            states.append(path.read_bytes())
+            states.append(journal_path.read_bytes())
             return done
 
         monkeypatch.setattr(os, name, spied)
-    JournalFile(path, SERVICE).close()
+    JournalFile(journal_path, SERVICE).close()
     monkeypatch.undo()
     for state in states:
-        path.write_bytes(state)
-        assert len(Journal.open(path)) == 1
+        journal_path.write_bytes(state)
+        assert len(Journal.open(journal_path)) == 1
 
 
 @pytest.mark.parametrize("special", ["/dev/null", "/dev/full", "/dev/zero"])
@@ -95,43 +90,43 @@ def test_a_device_is_no_journal_to_read(special: str) -> None:
 
 
 async def test_F24_a_run_that_was_killed_as_it_began_leaves_a_journal(
-    sandbox: Sandbox, connect: Connect, path: Path
+    sandbox: Sandbox, connect: Connect, journal_path: Path
 ) -> None:
     """The byte with which the disk is tried, and never taken back, is no line; nor is it for who reads meanwhile."""
     client, ids = connect(sandbox), [sandbox.draft() for _ in range(2)]
-    path.write_text("\n")
-    assert len(Journal.open(path)) == 0
-    await client.publish_many(ids[:1], journal=path)
-    with path.open("a") as file:
+    journal_path.write_text("\n")
+    assert len(Journal.open(journal_path)) == 0
+    await client.publish_many(ids[:1], journal=journal_path)
+    with journal_path.open("a") as file:
         file.write("\n")
-    await client.publish_many(ids, journal=path)
-    assert [outcome.job_id for outcome in Journal.open(path)] == ids
+    await client.publish_many(ids, journal=journal_path)
+    assert [outcome.job_id for outcome in Journal.open(journal_path)] == ids
 
 
 @pytest.mark.parametrize("content", ["job_1", "job_1\njob_2\n", "{}\n", '{"job_id": "a"}\n', '{"x'])
 async def test_a_file_that_is_no_journal_is_left_as_it_is(
-    sandbox: Sandbox, connect: Connect, path: Path, content: str
+    sandbox: Sandbox, connect: Connect, journal_path: Path, content: str
 ) -> None:
     """A list of ids in its place is neither cut off nor added to, and nothing is sent."""
-    path.write_text(content)
+    journal_path.write_text(content)
     with pytest.raises(JournalError, match=r"line 1 of .*run.jsonl is not of a journal"):
-        await connect(sandbox).publish_many([sandbox.draft()], journal=path)
+        await connect(sandbox).publish_many([sandbox.draft()], journal=journal_path)
     with pytest.raises(JournalError, match="is not of a journal"):
-        Journal.open(path)
-    assert path.read_text() == content
-    assert (sandbox.requests, list(path.parent.iterdir())) == ([], [path])
+        Journal.open(journal_path)
+    assert journal_path.read_text() == content
+    assert (sandbox.requests, list(journal_path.parent.iterdir())) == ([], [journal_path])
 
 
 async def test_what_cannot_be_a_journal_is_refused_before_anything_is_sent(
-    sandbox: Sandbox, connect: Connect, path: Path
+    sandbox: Sandbox, connect: Connect, journal_path: Path
 ) -> None:
     """A folder that is missing, a folder in its place, and what is no file."""
     client, job_id = connect(sandbox), sandbox.draft()
-    os.mkfifo(path.with_name("pipe"))
+    os.mkfifo(journal_path.with_name("pipe"))
     for bad, why in [
-        (path / "deeper", "No such file or directory"),
-        (path.parent, "Is a directory"),
-        (path.with_name("pipe"), "is no regular file"),
+        (journal_path / "deeper", "No such file or directory"),
+        (journal_path.parent, "Is a directory"),
+        (journal_path.with_name("pipe"), "is no regular file"),
     ]:
         with pytest.raises(JournalError, match=why):
             await client.publish_many([job_id], journal=bad)
@@ -139,7 +134,7 @@ async def test_what_cannot_be_a_journal_is_refused_before_anything_is_sent(
             async with client.publish_stream([job_id], journal=bad):
                 pass
     with pytest.raises(JournalError, match="cannot be read: No such file"):
-        Journal.open(path)
+        Journal.open(journal_path)
     for nonsense in (7, b"x", "", "a\0b", ".", "/"):
         with pytest.raises(ConfigurationError, match="journal has to be the path of a file"):
             await client.publish_many([job_id], journal=nonsense)  # type: ignore[arg-type]
@@ -147,21 +142,21 @@ async def test_what_cannot_be_a_journal_is_refused_before_anything_is_sent(
 
 
 async def test_F25_a_second_run_on_a_journal_is_refused_and_told_whose_it_is(
-    sandbox: Sandbox, connect: Connect, path: Path
+    sandbox: Sandbox, connect: Connect, journal_path: Path
 ) -> None:
     """In this process or another one; when the first run has ended the journal is free."""
     client, job_id = connect(sandbox), sandbox.draft()
-    holding = JournalFile(path, SERVICE)
+    holding = JournalFile(journal_path, SERVICE)
     with pytest.raises(JournalError, match=rf"another run has the journal .*run.jsonl: process {os.getpid()} on "):
-        await client.publish_many([job_id], journal=path)
-    other = await asyncio.to_thread(_elsewhere, f"JournalFile(Path({str(path)!r}), {SERVICE!r})")
-    assert f"another run has the journal {path}: process {os.getpid()} on " in other.stderr
-    path.with_name("run.jsonl.lock").write_text("")
+        await client.publish_many([job_id], journal=journal_path)
+    other = await asyncio.to_thread(_elsewhere, f"JournalFile(Path({str(journal_path)!r}), {SERVICE!r})")
+    assert f"another run has the journal {journal_path}: process {os.getpid()} on " in other.stderr
+    journal_path.with_name("run.jsonl.lock").write_text("")
     with pytest.raises(JournalError, match="one that has only begun"):
-        await client.publish_many([job_id], journal=path)
+        await client.publish_many([job_id], journal=journal_path)
     assert sandbox.requests == []
     holding.close()
-    assert len((await client.publish_many([job_id], journal=path)).published) == 1
+    assert len((await client.publish_many([job_id], journal=journal_path)).published) == 1
 
 
 def _elsewhere(code: str) -> "subprocess.CompletedProcess[str]":
@@ -171,17 +166,19 @@ def _elsewhere(code: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([sys.executable, "-c", imports + code], capture_output=True, text=True, check=False)
 
 
-def test_F25_a_run_that_was_killed_leaves_its_journal_free(path: Path) -> None:
+def test_F25_a_run_that_was_killed_leaves_its_journal_free(journal_path: Path) -> None:
     """The lock goes with the process, whatever the file beside the journal says."""
-    _elsewhere(f"JournalFile(Path({str(path)!r}), {SERVICE!r}); os.kill(os.getpid(), signal.SIGKILL)")
-    assert path.with_name("run.jsonl.lock").exists()
-    JournalFile(path, SERVICE).close()
-    assert not path.with_name("run.jsonl.lock").exists()
+    _elsewhere(f"JournalFile(Path({str(journal_path)!r}), {SERVICE!r}); os.kill(os.getpid(), signal.SIGKILL)")
+    assert journal_path.with_name("run.jsonl.lock").exists()
+    JournalFile(journal_path, SERVICE).close()
+    assert not journal_path.with_name("run.jsonl.lock").exists()
 
 
-def test_a_lock_that_was_taken_away_meanwhile_is_taken_anew(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_that_was_taken_away_meanwhile_is_taken_anew(
+    journal_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Who opened the file just before its owner removed it does not have the journal with that."""
-    lock, opened = path.with_name("run.jsonl.lock"), []
+    lock, opened = journal_path.with_name("run.jsonl.lock"), []
     really_open = os.open
 
     def open_and_lose(name: Path, flags: int, mode: int = 0o777) -> int:
@@ -193,41 +190,41 @@ def test_a_lock_that_was_taken_away_meanwhile_is_taken_anew(path: Path, monkeypa
         return file
 
     monkeypatch.setattr(os, "open", open_and_lose)
-    holding = JournalFile(path, SERVICE)
+    holding = JournalFile(journal_path, SERVICE)
     assert len(opened) == 2
     with pytest.raises(JournalError, match="another run"):
-        JournalFile(path, SERVICE)
+        JournalFile(journal_path, SERVICE)
     holding.close()
 
 
-def test_a_platform_without_such_locks_has_no_journal(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_platform_without_such_locks_has_no_journal(journal_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It says so, and leaves nothing behind."""
     monkeypatch.setitem(sys.modules, "fcntl", None)
     with pytest.raises(JournalError, match="file locks"):
-        JournalFile(path, SERVICE)
-    assert list(path.parent.iterdir()) == []
+        JournalFile(journal_path, SERVICE)
+    assert list(journal_path.parent.iterdir()) == []
 
 
 @pytest.mark.parametrize("room", [0, 700])
 async def test_F24_a_full_disk_stops_a_run_before_more_is_sent(
-    sandbox: Sandbox, connect: Connect, path: Path, room: int
+    sandbox: Sandbox, connect: Connect, journal_path: Path, room: int
 ) -> None:
     """Full at the beginning, nothing is sent; full in the middle, no draft is begun after that. The report is true."""
     client, ids = connect(sandbox, daily_limit=20), [sandbox.draft() for _ in range(9)]
     with full_disk(room):
         if room:
-            report = await client.publish_many(ids, concurrency=1, journal=path)
+            report = await client.publish_many(ids, concurrency=1, journal=journal_path)
         else:
             with pytest.raises(JournalError, match="File too large"):
-                await client.publish_many(ids, concurrency=1, journal=path)
+                await client.publish_many(ids, concurrency=1, journal=journal_path)
     if not room:
         assert sandbox.requests == []
         return
     assert isinstance(report.stopped_by, JournalError)
     assert 1 <= len(sandbox.requests) == len(report.published) < 5
     assert len(report.not_sent) == 9 - len(report.published)
-    assert len(Journal.open(path)) == len(report.published) - 1
-    assert len((await client.publish_many(ids, journal=path)).outcomes) == 9
+    assert len(Journal.open(journal_path)) == len(report.published) - 1
+    assert len((await client.publish_many(ids, journal=journal_path)).outcomes) == 9
     assert len(sandbox.live) == 9
 
 
@@ -238,28 +235,28 @@ async def test_F24_a_file_that_may_not_be_written_is_found_out_before_anything_i
     """The run raises what is wrong, and no request arrives; whether there is a journal to go on with or not."""
     client, job_id = connect(sandbox), sandbox.draft()
     with folder_for_everybody() as folder:
-        path = folder / "run.jsonl"
+        journal_path = folder / "run.jsonl"
         if begun:
-            path.write_text("")
+            journal_path.write_text("")
         with read_only(folder), pytest.raises(JournalError, match="Permission denied"):
-            await client.publish_many([job_id], journal=path)
+            await client.publish_many([job_id], journal=journal_path)
         assert sandbox.requests == []
-        assert len((await client.publish_many([job_id], journal=path)).published) == 1
+        assert len((await client.publish_many([job_id], journal=journal_path)).published) == 1
 
 
 async def test_F24_what_the_disk_does_not_take_at_the_end_stops_a_run_too(
-    sandbox: Sandbox, connect: Connect, path: Path, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, connect: Connect, journal_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A disk that is full, or broken, may say so only when it is asked to have all of it: then that is not there."""
     really_sync = os.fsync
 
     def sync(file: int) -> None:
-        if path.exists() and path.stat().st_size > 1:
+        if journal_path.exists() and journal_path.stat().st_size > 1:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         really_sync(file)
 
     monkeypatch.setattr(os, "fsync", sync)
     ids = [sandbox.draft() for _ in range(4)]
-    report = await connect(sandbox).publish_many(ids, concurrency=1, journal=path)
+    report = await connect(sandbox).publish_many(ids, concurrency=1, journal=journal_path)
     assert isinstance(report.stopped_by, JournalError)
     assert (len(report.published), len(report.not_sent), len(sandbox.requests)) == (1, 3, 1)

@@ -6,7 +6,6 @@ import logging
 import os
 import stat
 import threading
-from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
@@ -21,180 +20,179 @@ from opentrain_async.errors import (
 )
 from opentrain_async.sandbox import Fault, Sandbox
 
+from ..support.clients import Connect
 from ..support.disks import full_disk
 from ..support.journals import SERVICE, lines
 from ..support.peers import AT_ONCE
 from ..support.virtual import VirtualClock
 from ..support.waiting import until
 
-Connect = Callable[..., AsyncOpenTrain]
 
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Where a journal may be."""
-    return tmp_path / "run.jsonl"
-
-
-async def test_a_run_writes_down_every_outcome(sandbox: Sandbox, connect: Connect, path: Path) -> None:
+async def test_a_run_writes_down_every_outcome(sandbox: Sandbox, connect: Connect, journal_path: Path) -> None:
     """One line each, in a file for its owner alone; and it is read back as what the report says."""
     ids = [sandbox.draft() for _ in range(3)] + [sandbox.draft(missing=["experienceLevel"])]
-    report = await connect(sandbox).publish_many([*ids, "no/id"], journal=path)
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert len(lines(path)) == 5
-    journal = Journal.open(path)
+    report = await connect(sandbox).publish_many([*ids, "no/id"], journal=journal_path)
+    assert stat.S_IMODE(journal_path.stat().st_mode) == 0o600
+    assert len(lines(journal_path)) == 5
+    journal = Journal.open(journal_path)
     assert [outcome.job_id for outcome in journal] == [outcome.job_id for outcome in report.outcomes]
     assert {outcome.job_id: outcome.status for outcome in journal.outcomes} == {
         outcome.job_id: outcome.status for outcome in report.outcomes
     }
     assert [journal.is_final(job_id) for job_id in [*ids, "no/id", "job_x"]] == [True] * 4 + [False] * 2
     assert repr(journal) == "<Journal of 5 drafts>"
-    assert not path.with_name("run.jsonl.lock").exists()
-    assert sandbox.token not in path.read_text()
+    assert not journal_path.with_name("run.jsonl.lock").exists()
+    assert sandbox.token not in journal_path.read_text()
 
 
-async def test_an_outcome_is_on_the_disk_before_anybody_is_told(sandbox: Sandbox, connect: Connect, path: Path) -> None:
+async def test_an_outcome_is_on_the_disk_before_anybody_is_told(
+    sandbox: Sandbox, connect: Connect, journal_path: Path
+) -> None:
     """Whoever sees one, by callback or by stream, finds its line."""
     told = []
 
     def see(outcome: PublishOutcome) -> None:
-        told.append(outcome.job_id in {line["job_id"] for line in lines(path)})
+        told.append(outcome.job_id in {line["job_id"] for line in lines(journal_path)})
 
     client = connect(sandbox)
-    await client.publish_many([sandbox.draft() for _ in range(3)], journal=path, on_outcome=see)
-    async with client.publish_stream([sandbox.draft() for _ in range(3)], journal=path) as outcomes:
+    await client.publish_many([sandbox.draft() for _ in range(3)], journal=journal_path, on_outcome=see)
+    async with client.publish_stream([sandbox.draft() for _ in range(3)], journal=journal_path) as outcomes:
         async for outcome in outcomes:
             see(outcome)
     assert told == [True] * 6
 
 
-async def test_a_run_goes_on_with_a_journal(sandbox: Sandbox, connect: Connect, path: Path) -> None:
+async def test_a_run_goes_on_with_a_journal(sandbox: Sandbox, connect: Connect, journal_path: Path) -> None:
     """What is live or refused is left out and reported as it was; what was deferred or is in doubt is tried."""
     ids = [sandbox.draft() for _ in range(25)]
     gaps = sandbox.draft(missing=["experienceLevel"])
     sandbox.fault(Fault.STATUS, job_id=ids[0], times=4)
     client = connect(sandbox, daily_limit=20, retry=AT_ONCE)
-    first = await client.publish_many([gaps, *ids], journal=path)
+    first = await client.publish_many([gaps, *ids], journal=journal_path)
     assert [len(first.published), len(first.unknown), len(first.rejected), len(first.deferred)] == [20, 1, 1, 4]
     sandbox.advance(hours=25)
     asked, told = len(sandbox.requests), list[PublishOutcome]()
-    second = await client.publish_many([gaps, *ids], journal=str(path), on_outcome=told.append)
+    second = await client.publish_many([gaps, *ids], journal=str(journal_path), on_outcome=told.append)
     assert [len(second.published), len(second.rejected)] == [25, 1]
     assert len(second.outcomes) == 26
     assert len(told) == len(sandbox.requests) - asked == 5
-    third = [outcome async for outcome in _stream(client, [gaps, *ids], path)]
+    third = [outcome async for outcome in _stream(client, [gaps, *ids], journal_path)]
     assert third == []
-    assert {job_id for job_id in ids if Journal.open(path).is_final(job_id)} == set(ids)
+    assert {job_id for job_id in ids if Journal.open(journal_path).is_final(job_id)} == set(ids)
 
 
-async def _stream(client: AsyncOpenTrain, ids: list[str], path: Path):  # type: ignore[no-untyped-def]
-    async with client.publish_stream(ids, journal=path) as outcomes:
+async def _stream(client: AsyncOpenTrain, ids: list[str], journal_path: Path):  # type: ignore[no-untyped-def]
+    async with client.publish_stream(ids, journal=journal_path) as outcomes:
         async for outcome in outcomes:
             yield outcome
 
 
-async def test_what_stopped_a_run_is_not_final_for_its_drafts(sandbox: Sandbox, connect: Connect, path: Path) -> None:
+async def test_what_stopped_a_run_is_not_final_for_its_drafts(
+    sandbox: Sandbox, connect: Connect, journal_path: Path
+) -> None:
     """With a new token the run goes on where it was."""
     ids = [sandbox.draft() for _ in range(3)]
     sandbox.fault(Fault.STATUS, status=401)
     client = connect(sandbox)
-    report = await client.publish_many(ids, concurrency=1, journal=path)
+    report = await client.publish_many(ids, concurrency=1, journal=journal_path)
     assert isinstance(report.stopped_by, AuthenticationError)
-    assert [line["status"] for line in lines(path)] == ["rejected", "not_sent", "not_sent"]
-    assert len((await client.publish_many(ids, journal=path)).published) == 3
+    assert [line["status"] for line in lines(journal_path)] == ["rejected", "not_sent", "not_sent"]
+    assert len((await client.publish_many(ids, journal=journal_path)).published) == 3
 
 
-async def test_F24_a_torn_last_line_is_left_out(sandbox: Sandbox, connect: Connect, path: Path) -> None:
+async def test_F24_a_torn_last_line_is_left_out(sandbox: Sandbox, connect: Connect, journal_path: Path) -> None:
     """Wherever it was cut; a run cuts it off and writes on, and its draft is settled by asking again."""
     ids = [sandbox.draft() for _ in range(2)]
     client = connect(sandbox)
-    await client.publish_many(ids, concurrency=1, journal=path)
-    content = path.read_bytes()
+    await client.publish_many(ids, concurrency=1, journal=journal_path)
+    content = journal_path.read_bytes()
     begins = content.index(b"\n") + 1
     for cut in range(begins, len(content), 7):
-        path.write_bytes(content[:cut] + b"\0" * (cut % 2))
-        assert [outcome.job_id for outcome in Journal.open(path)] == ids[:1]
-    report = await client.publish_many(ids, journal=path)
+        journal_path.write_bytes(content[:cut] + b"\0" * (cut % 2))
+        assert [outcome.job_id for outcome in Journal.open(journal_path)] == ids[:1]
+    report = await client.publish_many(ids, journal=journal_path)
     assert [outcome.status for outcome in report.outcomes] == [
         OutcomeStatus.PUBLISHED, OutcomeStatus.ALREADY_PUBLISHED,
     ]  # fmt: skip
-    assert [outcome.job_id for outcome in Journal.open(path)] == ids
-    assert len(lines(path)) == 2
+    assert [outcome.job_id for outcome in Journal.open(journal_path)] == ids
+    assert len(lines(journal_path)) == 2
 
 
-async def test_what_another_service_has_answered_does_not_count(sandbox: Sandbox, connect: Connect, path: Path) -> None:
+async def test_what_another_service_has_answered_does_not_count(
+    sandbox: Sandbox, connect: Connect, journal_path: Path
+) -> None:
     """A journal of a rehearsal leaves nothing out of the real run; lines that name no service count for any."""
     async with Sandbox() as rehearsal:
         ids = [rehearsal.draft() for _ in range(2)]
-        await connect(rehearsal).publish_many(ids, journal=path)
+        await connect(rehearsal).publish_many(ids, journal=journal_path)
     for job_id in ids:
         sandbox.draft(job_id)
-    assert len((await connect(sandbox).publish_many(ids, journal=path)).published) == 2
+    assert len((await connect(sandbox).publish_many(ids, journal=journal_path)).published) == 2
     assert sorted(sandbox.live) == sorted(ids)
-    nameless = [json.dumps({key: line[key] for key in line if key != "service"}) for line in lines(path)]
-    path.write_text("\n".join(nameless) + "\n")
-    await connect(sandbox).publish_many(ids, journal=path)
+    nameless = [json.dumps({key: line[key] for key in line if key != "service"}) for line in lines(journal_path)]
+    journal_path.write_text("\n".join(nameless) + "\n")
+    await connect(sandbox).publish_many(ids, journal=journal_path)
     assert len(sandbox.requests) == 2
 
 
 async def test_a_draft_that_is_live_stays_so_whatever_came_of_it_later(
-    sandbox: Sandbox, connect: Connect, path: Path
+    sandbox: Sandbox, connect: Connect, journal_path: Path
 ) -> None:
     """In a stream it may come again after the run has stopped."""
     a, b = sandbox.draft(), sandbox.draft()
     sandbox.fault(Fault.STATUS, job_id=b, status=401)
-    async with connect(sandbox).publish_stream([a, b, a], concurrency=1, journal=path) as outcomes:
+    async with connect(sandbox).publish_stream([a, b, a], concurrency=1, journal=journal_path) as outcomes:
         assert [outcome.status async for outcome in outcomes] == ["published", "rejected", "not_sent"]
-    assert Journal.open(path).is_final(a)
-    assert [outcome.status for outcome in Journal.open(path)] == ["published", "rejected"]
+    assert Journal.open(journal_path).is_final(a)
+    assert [outcome.status for outcome in Journal.open(journal_path)] == ["published", "rejected"]
 
 
 async def test_lines_that_come_while_others_are_written_follow_together(
-    path: Path, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+    journal_path: Path, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In their order, and with far fewer syncs than lines."""
     syncs: list[int] = []
     monkeypatch.setattr(os, "fsync", syncs.append)
-    writer = JournalWriter(path, SERVICE, clock)
+    writer = JournalWriter(journal_path, SERVICE, clock)
     await writer.open()
     syncs.clear()
     outcomes = [PublishOutcome(f"job_{number}", OutcomeStatus.DEFERRED) for number in range(100)]
     await asyncio.gather(*(writer.write(outcome) for outcome in outcomes))
     await writer.close()
     await writer.close()
-    assert [line["job_id"] for line in lines(path)] == [outcome.job_id for outcome in outcomes]
+    assert [line["job_id"] for line in lines(journal_path)] == [outcome.job_id for outcome in outcomes]
     assert len(syncs) == 2
 
 
 async def test_a_run_that_is_cancelled_writes_down_what_it_knows(
-    sandbox: Sandbox, connect: Connect, path: Path, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, connect: Connect, journal_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Outcomes that were on their way to the disk get there, and the journal is free then."""
     stuck, really_sync = asyncio.Event(), os.fsync
     loop = asyncio.get_running_loop()
 
     def sync(file: int) -> None:
-        if path.exists() and path.stat().st_size > 1:
+        if journal_path.exists() and journal_path.stat().st_size > 1:
             loop.call_soon_threadsafe(stuck.set)
         really_sync(file)
 
     monkeypatch.setattr(os, "fsync", sync)
     ids = [sandbox.draft() for _ in range(3)]
-    run = asyncio.create_task(connect(sandbox, daily_limit=20).publish_many(ids, journal=path))
+    run = asyncio.create_task(connect(sandbox, daily_limit=20).publish_many(ids, journal=journal_path))
     await stuck.wait()
     run.cancel()
     with pytest.raises(asyncio.CancelledError):
         await run
-    assert {line["job_id"] for line in lines(path)} == set(sandbox.live)
-    JournalFile(path, SERVICE).close()
+    assert {line["job_id"] for line in lines(journal_path)} == set(sandbox.live)
+    JournalFile(journal_path, SERVICE).close()
 
 
 @pytest.mark.parametrize("is_full", [False, True])
 async def test_a_line_whose_writer_is_cancelled_before_the_thread_takes_it_is_written_all_the_same(
-    path: Path, clock: VirtualClock, caplog: pytest.LogCaptureFixture, is_full: bool
+    journal_path: Path, clock: VirtualClock, caplog: pytest.LogCaptureFixture, is_full: bool
 ) -> None:
     """The thread may be slow to begin, as on a busy machine: what is known is not lost by that, or said so."""
-    writer, go_on = JournalWriter(path, SERVICE, clock), threading.Event()
+    writer, go_on = JournalWriter(journal_path, SERVICE, clock), threading.Event()
     await writer.open()
     writer._thread.submit(go_on.wait)
     writing = asyncio.create_task(writer.write(PublishOutcome("job_1", OutcomeStatus.DEFERRED)))
@@ -205,57 +203,59 @@ async def test_a_line_whose_writer_is_cancelled_before_the_thread_takes_it_is_wr
     with full_disk() if is_full else nullcontext():
         go_on.set()
         await writer.close()
-    assert [line["job_id"] for line in lines(path)] == ([] if is_full else ["job_1"])
+    assert [line["job_id"] for line in lines(journal_path)] == ([] if is_full else ["job_1"])
     assert ("is not in the journal" in caplog.text) is is_full
 
 
 async def test_a_run_cancelled_while_it_opens_its_journal_lets_it_go(
-    sandbox: Sandbox, connect: Connect, path: Path
+    sandbox: Sandbox, connect: Connect, journal_path: Path
 ) -> None:
     """Whether it had it already or not."""
     for times in (1, 2):
-        run = asyncio.create_task(connect(sandbox).publish_many([sandbox.draft()], journal=path))
+        run = asyncio.create_task(connect(sandbox).publish_many([sandbox.draft()], journal=journal_path))
         for _ in range(times):
             await asyncio.sleep(0)
             run.cancel()
         with pytest.raises(asyncio.CancelledError):
             await run
-        await until(lambda: is_free(path))
+        await until(lambda: is_free(journal_path))
     assert sandbox.requests == []
 
 
-def is_free(path: Path) -> bool:
+def is_free(journal_path: Path) -> bool:
     """Whether a run can have that journal now."""
     with suppress(JournalError):
-        JournalFile(path, SERVICE).close()
+        JournalFile(journal_path, SERVICE).close()
         return True
     return False
 
 
 async def test_a_run_cancelled_while_it_opens_what_is_no_journal_is_cancelled(
-    sandbox: Sandbox, connect: Connect, path: Path
+    sandbox: Sandbox, connect: Connect, journal_path: Path
 ) -> None:
     """That it could not have had it is nobody's business then."""
-    path.write_text("job_1\n")
-    run = asyncio.create_task(connect(sandbox).publish_many([sandbox.draft()], journal=path))
+    journal_path.write_text("job_1\n")
+    run = asyncio.create_task(connect(sandbox).publish_many([sandbox.draft()], journal=journal_path))
     await asyncio.sleep(0)
     run.cancel()
     with pytest.raises(asyncio.CancelledError):
         await run
 
 
-async def test_a_stream_left_at_once_lets_its_journal_go(sandbox: Sandbox, connect: Connect, path: Path) -> None:
+async def test_a_stream_left_at_once_lets_its_journal_go(
+    sandbox: Sandbox, connect: Connect, journal_path: Path
+) -> None:
     """Also where the run itself had no time to begin."""
-    async with connect(sandbox).publish_stream([sandbox.draft()], journal=path):
-        assert path.with_name("run.jsonl.lock").exists()
-    JournalFile(path, SERVICE).close()
+    async with connect(sandbox).publish_stream([sandbox.draft()], journal=journal_path):
+        assert journal_path.with_name("run.jsonl.lock").exists()
+    JournalFile(journal_path, SERVICE).close()
 
 
 async def test_F24_what_cannot_be_written_at_the_end_is_logged(
-    path: Path, clock: VirtualClock, caplog: pytest.LogCaptureFixture
+    journal_path: Path, clock: VirtualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A cancelled run stays a cancelled run."""
-    writer = JournalWriter(path, SERVICE, clock)
+    writer = JournalWriter(journal_path, SERVICE, clock)
     await writer.open()
     with full_disk():
         writing = [asyncio.create_task(writer.write(PublishOutcome(name, OutcomeStatus.UNKNOWN))) for name in "abc"]
@@ -266,4 +266,4 @@ async def test_F24_what_cannot_be_written_at_the_end_is_logged(
         with caplog.at_level(logging.WARNING, "opentrain_async"):
             await writer.close()
     assert "is not in the journal" in caplog.text
-    JournalFile(path, SERVICE).close()
+    JournalFile(journal_path, SERVICE).close()

@@ -16,7 +16,7 @@ from opentrain_async.errors import (
     ServerError,
 )
 
-from ..errors.test_errors import CLASSES, full
+from ..support.every_error import CLASSES, full
 from ..support.journals import AT, RESULT, SERVICE
 
 

@@ -3,22 +3,22 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
-from opentrain_async import AsyncOpenTrain, OutcomeStatus, PublishOutcome, PublishProgress, RetryPolicy
+from opentrain_async import OutcomeStatus, PublishOutcome, PublishProgress, RetryPolicy
 from opentrain_async._base.callback import Callback
 from opentrain_async._base.clock import instant
 from opentrain_async._publish.progress import BlockedBy, Progress
 from opentrain_async.errors import ConfigurationError, QuotaExceededError
 from opentrain_async.sandbox import Fault, Sandbox
 
+from ..support.clients import Connect
 from ..support.peers import AT_ONCE, Call, answer, client_of, job_of, live, peer
 from ..support.virtual import LoopTime, VirtualClock
 from ..support.waiting import until
 
-Connect = Callable[..., AsyncOpenTrain]
 PUBLISHED, DEFERRED, NOT_SENT = OutcomeStatus.PUBLISHED, OutcomeStatus.DEFERRED, OutcomeStatus.NOT_SENT
 
 

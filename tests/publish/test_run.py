@@ -4,11 +4,11 @@ import asyncio
 import gc
 import itertools
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from opentrain_async import AsyncOpenTrain, OutcomeStatus, PublishOutcome, RetryPolicy
+from opentrain_async import OutcomeStatus, PublishOutcome, RetryPolicy
 from opentrain_async.errors import (
     AuthenticationError,
     ClientClosedError,
@@ -18,11 +18,9 @@ from opentrain_async.errors import (
 )
 from opentrain_async.sandbox import Fault, Sandbox
 
+from ..support.clients import Connect
 from ..support.virtual import GatedClock
 from ..support.waiting import until
-
-Connect = Callable[..., AsyncOpenTrain]
-
 
 AT_ONCE = RetryPolicy(base_delay=0.0, max_delay=0.0)
 

@@ -2,20 +2,19 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
-from opentrain_async import AsyncOpenTrain, PublishOutcome, RetryPolicy
+from opentrain_async import PublishOutcome, RetryPolicy
 from opentrain_async.errors import ClientClosedError, NotPublishReadyError, QuotaLedgerError, ServerError
 from opentrain_async.quota import _steps
 from opentrain_async.sandbox import Fault, Sandbox
 
+from ..support.clients import Connect
 from ..support.stores import TO_SETTLE, SlowStore, ledger_on
 from ..support.virtual import VirtualClock
 from ..support.waiting import in_mid_request, until
-
-Connect = Callable[..., AsyncOpenTrain]
 
 
 async def after(event: asyncio.Event, job_id: str) -> AsyncIterator[str]:

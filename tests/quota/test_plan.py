@@ -1,6 +1,6 @@
 """When each draft of a run can go: the plan, and what comes of it."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentrain_async import AsyncOpenTrain, Journal, MemoryLedger, PublishPlan, QuotaSnapshot
+from opentrain_async import Journal, MemoryLedger, PublishPlan, QuotaSnapshot
 from opentrain_async.errors import ClientClosedError, ConfigurationError
 from opentrain_async.quota import QuotaSlot
 from opentrain_async.quota._plan import PlannedPublish, plan
 from opentrain_async.sandbox import Sandbox
 
-Connect = Callable[..., AsyncOpenTrain]
+from ..support.clients import Connect
+
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
 
-from opentrain_async import AsyncOpenTrain, RedisLedger
+from opentrain_async import RedisLedger
 from opentrain_async.errors import ConfigurationError, QuotaLedgerError
 
 from ..support import stores
@@ -18,27 +17,19 @@ from ..support.servers import RedisServer
 from ..support.stores import publish, used
 from ..support.waiting import until
 
-Connect = Callable[..., AsyncOpenTrain]
 ledger_on = partial(stores.ledger_on, limit=20)
 
 
-@pytest.fixture
-async def store(redis_server: RedisServer) -> AsyncIterator[RedisLedger]:
-    """A ledger in an empty Redis."""
-    async with RedisLedger(redis_server.url, timeout=10) as opened:
-        yield opened
-
-
-async def test_an_account_is_one_key_that_expires(store: RedisLedger, redis_server: RedisServer) -> None:
+async def test_an_account_is_one_key_that_expires(redis_store: RedisLedger, redis_server: RedisServer) -> None:
     """It is kept for a week beyond its window, and names no token."""
-    await publish(ledger_on(store), "a")
+    await publish(ledger_on(redis_store), "a")
     assert redis_server.do("KEYS", "*") == [b"opentrain:quota:account"]
     expires_in = redis_server.do("TTL", "opentrain:quota:account")
     assert isinstance(expires_in, int)
     assert 0 <= 8 * 24 * 3600 - expires_in < 60
 
 
-async def test_a_prefix_keeps_its_ledger_apart(redis_server: RedisServer, store: RedisLedger) -> None:
+async def test_a_prefix_keeps_its_ledger_apart(redis_server: RedisServer, redis_store: RedisLedger) -> None:
     """Two deployments share one server and nothing else."""
     async with RedisLedger(redis_server.url, prefix="staging") as other:
         await publish(ledger_on(other), "a")
@@ -47,7 +38,7 @@ async def test_a_prefix_keeps_its_ledger_apart(redis_server: RedisServer, store:
             repr(RedisLedger("redis://me:secret@localhost:1/2"))
             == "RedisLedger('redis://localhost:1/2', prefix='opentrain')"
         )
-        assert (await used(other), await used(store)) == (1, 0)
+        assert (await used(other), await used(redis_store)) == (1, 0)
 
 
 @pytest.mark.parametrize(
@@ -92,67 +83,69 @@ def test_without_its_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
 async def test_a_client_that_is_passed_in_is_borrowed(redis_server: RedisServer, decode: bool) -> None:
     """However it is set up: it is used, and neither changed nor closed."""
     client = Redis.from_url(redis_server.url, decode_responses=decode)
-    async with RedisLedger(client) as store:
-        await publish(ledger_on(store), "a")
+    async with RedisLedger(client) as redis_store:
+        await publish(ledger_on(redis_store), "a")
     assert await client.ping()
-    async with RedisLedger(client) as store:
-        assert await used(store) == 1
+    async with RedisLedger(client) as redis_store:
+        assert await used(redis_store) == 1
     await client.aclose()
 
 
 async def test_a_ledger_can_be_closed_twice_and_used_again(redis_server: RedisServer) -> None:
     """Closing is not the end of it."""
-    store = RedisLedger(redis_server.url)
-    await store.close()
-    await publish(ledger_on(store), "a")
-    await store.close()
-    await store.close()
-    assert await used(store) == 1
-    await store.close()
+    redis_store = RedisLedger(redis_server.url)
+    await redis_store.close()
+    await publish(ledger_on(redis_store), "a")
+    await redis_store.close()
+    await redis_store.close()
+    assert await used(redis_store) == 1
+    await redis_store.close()
 
 
 def test_F37_it_belongs_to_the_loop_in_which_it_is_in_use(redis_server: RedisServer) -> None:
     """In a second loop at the same time it says so; in one that follows it goes on."""
-    store = RedisLedger(redis_server.url)
+    redis_store = RedisLedger(redis_server.url)
 
     async def also_in_another_loop() -> None:
-        await publish(ledger_on(store), "a")
+        await publish(ledger_on(redis_store), "a")
         with pytest.raises(QuotaLedgerError, match="another event loop"):
-            await asyncio.to_thread(asyncio.run, publish(ledger_on(store), "b"))
-        assert store._batcher is not None
-        await store._batcher.client.aclose()
+            await asyncio.to_thread(asyncio.run, publish(ledger_on(redis_store), "b"))
+        assert redis_store._batcher is not None
+        await redis_store._batcher.client.aclose()
 
     asyncio.run(also_in_another_loop())
 
     async def next_loop() -> int:
-        await publish(ledger_on(store), "c")
-        count = await used(store)
-        await store.close()
+        await publish(ledger_on(redis_store), "c")
+        count = await used(redis_store)
+        await redis_store.close()
         return count
 
     assert asyncio.run(next_loop()) == 2
 
 
-async def test_steps_of_concurrent_tasks_share_their_round_trips(store: RedisLedger, redis_server: RedisServer) -> None:
+async def test_steps_of_concurrent_tasks_share_their_round_trips(
+    redis_store: RedisLedger, redis_server: RedisServer
+) -> None:
     """A hundred reservations at once, of ten accounts, cost two scripts' runs and not two hundred."""
-    await publish(ledger_on(store), "a")
+    await publish(ledger_on(redis_store), "a")
     redis_server.do("CONFIG", "RESETSTAT")
-    ledgers = [ledger_on(store, account=f"account_{number}") for number in range(10)]
+    ledgers = [ledger_on(redis_store, account=f"account_{number}") for number in range(10)]
     await asyncio.gather(*(publish(ledger, f"job_{number}") for ledger in ledgers for number in range(10)))
     calls = redis_server.do("INFO", "commandstats")
     assert isinstance(calls, dict)
     assert calls["cmdstat_evalsha"]["calls"] <= 20
 
 
-async def test_something_else_under_the_key_is_an_error(store: RedisLedger, redis_server: RedisServer) -> None:
+async def test_something_else_under_the_key_is_an_error(redis_store: RedisLedger, redis_server: RedisServer) -> None:
     """Neither a value of another kind nor a log of a newer version is overwritten."""
     redis_server.do("SET", "opentrain:quota:account", "somebody else's")
     with pytest.raises(QuotaLedgerError, match="WRONGTYPE"):
-        await used(store)
+        await used(redis_store)
     redis_server.do("DEL", "opentrain:quota:account")
     redis_server.do("HSET", "opentrain:quota:account", "version", "x", "log", "[2]")
     with pytest.raises(QuotaLedgerError, match="newer version"):
-        await used(store)
+        await used(redis_store)
     assert redis_server.do("HGET", "opentrain:quota:account", "log") == b"[2]"
 
 
@@ -162,10 +155,10 @@ def test_what_a_closed_loop_leaves_behind_is_cancelled(redis_server: RedisServer
     client = Redis.from_url(redis_server.url)
 
     async def leave_in_mid_step() -> None:
-        store = RedisLedger(client)
-        answers.append(store.run("account", lambda _, now: now, 0.0))
+        redis_store = RedisLedger(client)
+        answers.append(redis_store.run("account", lambda _, now: now, 0.0))
         await asyncio.sleep(0)
-        answers.append(store.run("account", lambda _, now: now, 0.0))
+        answers.append(redis_store.run("account", lambda _, now: now, 0.0))
 
     asyncio.run(leave_in_mid_step())
     assert all(answer.cancelled() for answer in answers)
@@ -183,12 +176,12 @@ async def test_a_cluster_will_do(cluster: RedisServer) -> None:
         cluster.do("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
         await until(lambda: b"cluster_state:ok" in str(cluster.do("CLUSTER", "INFO")).encode())
         client = RedisCluster(host="127.0.0.1", port=cluster.port)
-        async with RedisLedger(client) as store:
+        async with RedisLedger(client) as redis_store:
             accounts = [f"account_{number}" for number in range(10)]
-            await asyncio.gather(*(publish(ledger_on(store, account=account), "a", "b") for account in accounts))
-            assert [await used(store, account) for account in accounts] == [2] * 10
+            await asyncio.gather(*(publish(ledger_on(redis_store, account=account), "a", "b") for account in accounts))
+            assert [await used(redis_store, account) for account in accounts] == [2] * 10
             cluster.do("SET", "opentrain:quota:account_3", "somebody else's")
-            asked = [ledger_on(store, account=account).snapshot() for account in accounts]
+            asked = [ledger_on(redis_store, account=account).snapshot() for account in accounts]
             answers = await asyncio.gather(*asked, return_exceptions=True)
             assert [isinstance(answer, QuotaLedgerError) for answer in answers] == [n == 3 for n in range(10)]
         await client.aclose()
@@ -199,18 +192,20 @@ async def test_many_machines_stay_within_the_limit(redis_server: RedisServer) ->
     stores = [RedisLedger(redis_server.url) for _ in range(8)]
     granted: list[str] = []
 
-    async def want(store: RedisLedger, job: str) -> None:
-        ledger = ledger_on(store)
+    async def want(redis_store: RedisLedger, job: str) -> None:
+        ledger = ledger_on(redis_store)
         try:
             await ledger.settle(await ledger.reserve(job, _turn_away), "published")
         except LookupError:
             return
         granted.append(job)
 
-    await asyncio.gather(*(want(store, f"job_{id(store)}_{number}") for store in stores for number in range(5)))
+    await asyncio.gather(
+        *(want(redis_store, f"job_{id(redis_store)}_{number}") for redis_store in stores for number in range(5))
+    )
     assert len(granted) == 20
-    for store in stores:
-        await store.close()
+    for redis_store in stores:
+        await redis_store.close()
 
 
 def _turn_away(denied: object) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 import stat
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -21,24 +21,13 @@ WINDOW = 24 * 3600.0
 ledger_on = partial(stores.ledger_on, limit=2)
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """A file in a folder that does not exist yet."""
-    return tmp_path / "new" / "state" / "quota.sqlite3"
-
-
-@pytest.fixture
-async def store(path: Path) -> AsyncIterator[SQLiteLedger]:
-    """A ledger in that file."""
-    async with SQLiteLedger(path) as opened:
-        yield opened
-
-
-async def test_the_file_is_for_its_user_alone(store: SQLiteLedger, path: Path) -> None:
+async def test_the_file_is_for_its_user_alone(sqlite_store: SQLiteLedger, ledger_path: Path) -> None:
     """Mode 0600 in a folder of mode 0700, and the log beside it no less."""
-    await publish(ledger_on(store), "a")
-    assert stat.S_IMODE(path.parent.parent.stat().st_mode) == 0o700
-    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in [path.parent, *path.parent.iterdir()]}
+    await publish(ledger_on(sqlite_store), "a")
+    assert stat.S_IMODE(ledger_path.parent.parent.stat().st_mode) == 0o700
+    modes = {
+        file.name: stat.S_IMODE(file.stat().st_mode) for file in [ledger_path.parent, *ledger_path.parent.iterdir()]
+    }
     assert modes.pop("state") == 0o700
     assert set(modes) == {"quota.sqlite3", "quota.sqlite3-wal", "quota.sqlite3-shm"}
     assert set(modes.values()) == {0o600}
@@ -64,25 +53,25 @@ def test_what_can_be_no_file_is_refused(path: object) -> None:
         SQLiteLedger(path)  # type: ignore[arg-type]
 
 
-async def test_what_was_published_is_known_after_a_restart(path: Path) -> None:
+async def test_what_was_published_is_known_after_a_restart(ledger_path: Path) -> None:
     """A second object finds what the first one kept; a ledger that was closed can be used again."""
-    store = SQLiteLedger(path)
-    assert repr(store) == f"SQLiteLedger({str(path)!r})"
-    await publish(ledger_on(store), "a")
-    await store.close()
-    await publish(ledger_on(store), "b")
-    await store.close()
-    async with SQLiteLedger(str(path)) as again:
+    sqlite_store = SQLiteLedger(ledger_path)
+    assert repr(sqlite_store) == f"SQLiteLedger({str(ledger_path)!r})"
+    await publish(ledger_on(sqlite_store), "a")
+    await sqlite_store.close()
+    await publish(ledger_on(sqlite_store), "b")
+    await sqlite_store.close()
+    async with SQLiteLedger(str(ledger_path)) as again:
         assert (await ledger_on(again).snapshot()).used == 2
 
 
-async def test_a_ledger_that_nobody_closes_leaves_no_thread(path: Path) -> None:
+async def test_a_ledger_that_nobody_closes_leaves_no_thread(ledger_path: Path) -> None:
     """With the object its thread goes, and its connection, without a warning."""
     before = set(threading.enumerate())
-    store = SQLiteLedger(path)
-    await publish(ledger_on(store), "a")
+    sqlite_store = SQLiteLedger(ledger_path)
+    await publish(ledger_on(sqlite_store), "a")
     (thread,) = set(threading.enumerate()) - before
-    del store
+    del sqlite_store
     await asyncio.to_thread(thread.join, 10)
     assert not thread.is_alive()
 
@@ -97,42 +86,42 @@ async def test_a_ledger_that_nobody_closes_leaves_no_thread(path: Path) -> None:
     ],
 )
 async def test_a_file_of_something_else_is_refused_and_left_alone(
-    path: Path, store: SQLiteLedger, script: str | None, said: str
+    ledger_path: Path, sqlite_store: SQLiteLedger, script: str | None, said: str
 ) -> None:
     """A newer schema, another program's database, or no database: the error says which, and names the file."""
-    path.parent.mkdir(parents=True)
+    ledger_path.parent.mkdir(parents=True)
     if script is None:
-        path.write_text("something else" * 100)
+        ledger_path.write_text("something else" * 100)
     else:
-        with sqlite3.connect(path) as other:
+        with sqlite3.connect(ledger_path) as other:
             other.executescript(script)
         other.close()
-    before = path.read_bytes()
+    before = ledger_path.read_bytes()
     with pytest.raises(QuotaLedgerError, match=said) as refused:
-        await publish(ledger_on(store), "a")
-    assert str(path) in refused.value.message
-    assert path.read_bytes() == before
+        await publish(ledger_on(sqlite_store), "a")
+    assert str(ledger_path) in refused.value.message
+    assert ledger_path.read_bytes() == before
 
 
-async def test_a_log_of_a_newer_version_is_refused(path: Path, store: SQLiteLedger) -> None:
+async def test_a_log_of_a_newer_version_is_refused(ledger_path: Path, sqlite_store: SQLiteLedger) -> None:
     """Also one in a file of the known schema, and one that is damaged."""
-    await publish(ledger_on(store), "a")
-    with sqlite3.connect(path) as other:
+    await publish(ledger_on(sqlite_store), "a")
+    with sqlite3.connect(ledger_path) as other:
         for log, said in [("[2]", "newer version"), ("[1,2]", "no log"), ("{}", "no log"), ("[", "no log")]:
             other.execute("UPDATE account_log SET log = ?", (log,))
             other.commit()
             with pytest.raises(QuotaLedgerError, match=said):
-                await ledger_on(store).snapshot()
+                await ledger_on(sqlite_store).snapshot()
     other.close()
 
 
-async def test_processes_that_make_the_file_at_once_make_one(path: Path) -> None:
+async def test_processes_that_make_the_file_at_once_make_one(ledger_path: Path) -> None:
     """Nobody takes a file that another one is making for something else, and none fails."""
-    stores = [SQLiteLedger(path) for _ in range(8)]
+    stores = [SQLiteLedger(ledger_path) for _ in range(8)]
     await asyncio.gather(*(publish(ledger_on(store, limit=20), f"job_{id(store)}") for store in stores))
     assert (await ledger_on(stores[0]).snapshot()).used == 8
-    for store in stores:
-        await store.close()
+    for sqlite_store in stores:
+        await sqlite_store.close()
 
 
 _LOOK = """
@@ -147,17 +136,17 @@ asyncio.run(look())
 """
 
 
-async def test_several_ledgers_of_a_process_share_a_file_with_other_processes(path: Path) -> None:
+async def test_several_ledgers_of_a_process_share_a_file_with_other_processes(ledger_path: Path) -> None:
     """Opening it twice loses no lock: who comes and goes meanwhile does not take itself for the last one."""
-    async with SQLiteLedger(path) as first, SQLiteLedger(path) as second:
+    async with SQLiteLedger(ledger_path) as first, SQLiteLedger(ledger_path) as second:
         await publish(ledger_on(first), "a")
         await publish(ledger_on(second), "b")
-        assert await asyncio.to_thread(in_a_process, _LOOK, path) == "2\n"
+        assert await asyncio.to_thread(in_a_process, _LOOK, ledger_path) == "2\n"
         await publish(ledger_on(first, limit=5), "c")
-        assert await asyncio.to_thread(in_a_process, _LOOK, path) == "3\n"
+        assert await asyncio.to_thread(in_a_process, _LOOK, ledger_path) == "3\n"
 
 
-async def test_a_steps_own_error_reaches_its_caller_as_it_is(store: SQLiteLedger) -> None:
+async def test_a_steps_own_error_reaches_its_caller_as_it_is(sqlite_store: SQLiteLedger) -> None:
     """Also one that cannot be copied; those who came with it are answered."""
 
     class OddError(Exception):
@@ -168,11 +157,11 @@ async def test_a_steps_own_error_reaches_its_caller_as_it_is(store: SQLiteLedger
         raise OddError(needed=1)
 
     steps: list[Callable[..., object]] = [lambda log, _: log.used, fail, lambda log, _: log.used]
-    answers = await asyncio.gather(*(store.run("account", step, 0.0) for step in steps), return_exceptions=True)
+    answers = await asyncio.gather(*(sqlite_store.run("account", step, 0.0) for step in steps), return_exceptions=True)
     assert (answers[0], type(answers[1]), answers[2]) == (0, OddError, 0)
 
 
-async def test_who_comes_while_a_step_fails_does_not_hear_of_it(store: SQLiteLedger) -> None:
+async def test_who_comes_while_a_step_fails_does_not_hear_of_it(sqlite_store: SQLiteLedger) -> None:
     """A step that raises is no failure of the file, for which those who came meanwhile would be turned away too."""
     is_running, may_fail = threading.Event(), threading.Event()
 
@@ -181,63 +170,63 @@ async def test_who_comes_while_a_step_fails_does_not_hear_of_it(store: SQLiteLed
         may_fail.wait(10)
         raise LookupError
 
-    failing = store.run("account", fail, 1.0)
+    failing = sqlite_store.run("account", fail, 1.0)
     await asyncio.to_thread(is_running.wait, 10)
-    late = store.run("account", lambda _, now: now, 2.0)
+    late = sqlite_store.run("account", lambda _, now: now, 2.0)
     may_fail.set()
     with pytest.raises(LookupError):
         await failing
     assert await late == 2.0
 
 
-async def test_a_caller_that_has_left_is_told_nothing(store: SQLiteLedger) -> None:
+async def test_a_caller_that_has_left_is_told_nothing(sqlite_store: SQLiteLedger) -> None:
     """Neither what its step returned nor what it raised, and nobody else gets it."""
 
     def fail(log: object, now: float) -> None:
         raise LookupError
 
     for step in (fail, lambda _, now: now):
-        left = store.run("account", step, 1.0)
+        left = sqlite_store.run("account", step, 1.0)
         left.cancel()
-        assert await store.run("account", lambda _, now: now, 2.0) == 2.0
+        assert await sqlite_store.run("account", lambda _, now: now, 2.0) == 2.0
         assert left.cancelled()
 
 
-async def test_a_step_begun_while_the_ledger_is_closed_is_run(store: SQLiteLedger) -> None:
+async def test_a_step_begun_while_the_ledger_is_closed_is_run(sqlite_store: SQLiteLedger) -> None:
     """Closing takes nothing away from who comes at that moment."""
     for number in range(10):
-        running = [store.run("account", lambda _, now: now, float(number)) for number in range(3)]
-        closing = asyncio.create_task(store.close())
+        running = [sqlite_store.run("account", lambda _, now: now, float(number)) for number in range(3)]
+        closing = asyncio.create_task(sqlite_store.close())
         await asyncio.sleep(0)
-        running.append(store.run("account", lambda _, now: now, 3.0))
+        running.append(sqlite_store.run("account", lambda _, now: now, 3.0))
         assert await asyncio.gather(*running) == [0.0, 1.0, 2.0, 3.0], number
         await closing
 
 
-async def test_F37_one_ledger_serves_several_event_loops(store: SQLiteLedger) -> None:
+async def test_F37_one_ledger_serves_several_event_loops(sqlite_store: SQLiteLedger) -> None:
     """As of a service with a loop in each of its threads."""
 
     def publish_in_a_loop_of_its_own(job: str) -> None:
-        asyncio.run(publish(ledger_on(store, limit=10), job))
+        asyncio.run(publish(ledger_on(sqlite_store, limit=10), job))
 
     await asyncio.gather(*(asyncio.to_thread(publish_in_a_loop_of_its_own, f"job_{number}") for number in range(5)))
-    assert (await ledger_on(store).snapshot()).used == 5
+    assert (await ledger_on(sqlite_store).snapshot()).used == 5
 
 
-def test_a_loop_that_is_closed_meanwhile_disturbs_nobody(path: Path) -> None:
+def test_a_loop_that_is_closed_meanwhile_disturbs_nobody(ledger_path: Path) -> None:
     """A step whose loop has gone is carried through all the same."""
-    store = SQLiteLedger(path)
+    sqlite_store = SQLiteLedger(ledger_path)
     held = threading.Event()
 
     async def leave_at_once() -> None:
-        store.run("account", lambda log, now: held.wait(10) and log.snapshot(now, 1), 0.0)
+        sqlite_store.run("account", lambda log, now: held.wait(10) and log.snapshot(now, 1), 0.0)
 
     asyncio.run(leave_at_once())
     held.set()
-    assert asyncio.run(_used(store)) == 0
+    assert asyncio.run(_used(sqlite_store)) == 0
 
 
-async def _used(store: SQLiteLedger) -> int:
-    used = (await ledger_on(store).snapshot()).used
-    await store.close()
+async def _used(sqlite_store: SQLiteLedger) -> int:
+    used = (await ledger_on(sqlite_store).snapshot()).used
+    await sqlite_store.close()
     return used

@@ -5,16 +5,15 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from opentrain_async import AsyncOpenTrain, OutcomeStatus
+from opentrain_async import OutcomeStatus
 from opentrain_async.errors import QuotaLedgerError
 from opentrain_async.quota import _steps
 from opentrain_async.sandbox import Sandbox
 
+from ..support.clients import Connect
 from ..support.stores import BrokenStore, DroppingStore, SlowStore, ledger_on
 from ..support.virtual import VirtualClock
 from ..support.waiting import cancelled, until
-
-Connect = Callable[..., AsyncOpenTrain]
 
 
 async def test_a_run_asks_its_ledger_once_a_draft(sandbox: Sandbox, connect: Connect) -> None:

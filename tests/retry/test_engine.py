@@ -1,7 +1,6 @@
 """Trying again: what, how often, after how long, and until when."""
 
 import asyncio
-from collections.abc import Iterable
 
 import pytest
 from hypothesis import given
@@ -18,41 +17,14 @@ from opentrain_async.errors import (
     ConnectError,
     ConnectionLostError,
     NotFoundError,
-    OpenTrainError,
     RateLimitedError,
     ServerError,
 )
 from opentrain_async.outcomes._answer_table import is_transient
 
+from ..support.trials import Trial, failing
 from ..support.virtual import VirtualClock
 from ..support.waiting import until
-
-
-def failing() -> ServerError:
-    return ServerError("no", status=503, effect="unknown")
-
-
-class Trial:
-    """Attempts that end as scripted, and the time at which each began."""
-
-    def __init__(self, clock: VirtualClock, endings: Iterable[OpenTrainError | None], takes: float = 0.0) -> None:
-        self.clock = clock
-        self.endings = iter(endings)
-        self.takes = takes
-        self.began: list[float] = []
-        self.left: list[float] = []
-
-    async def attempt(self, seconds: float) -> str:
-        self.began.append(self.clock.time)
-        self.left.append(seconds)
-        self.clock.time += self.takes
-        ending = next(self.endings)
-        if ending is not None:
-            raise ending
-        return "done"
-
-    async def run(self, retrier: Retrier) -> str:
-        return await retrier.run("job_1", self.attempt, is_transient)
 
 
 async def test_what_succeeds_at_once_is_tried_once(clock: VirtualClock) -> None:

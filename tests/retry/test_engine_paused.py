@@ -10,9 +10,9 @@ from opentrain_async._retry.engine import Retrier
 from opentrain_async.errors import NotFoundError, OpenTrainError, RateLimitedError, ServerError, TLSError
 from opentrain_async.outcomes._answer_table import is_transient
 
+from ..support.trials import Trial, failing
 from ..support.virtual import GatedClock, VirtualClock
 from ..support.waiting import until
-from .test_engine import Trial, failing
 
 
 def held_on(clock: VirtualClock, job_id: str = "job_1") -> SharedPublish:

@@ -8,7 +8,7 @@ import pytest
 
 from opentrain_async.sandbox import Fault, Sandbox
 
-from .test_sandbox import Answered, ask
+from ..support.plain_http import Answered, ask
 
 GRANT = "urn:opentrain:agent-auth:grant-type:claim"
 

@@ -4,7 +4,7 @@ import pytest
 
 from opentrain_async.sandbox import BLOCKED_PHRASE, Dialect, Sandbox
 
-from .test_sandbox import Answered, ask
+from ..support.plain_http import Answered, ask
 
 CANONICAL = {
     "title": "Label cats",

@@ -8,7 +8,7 @@ import pytest
 
 from opentrain_async.sandbox import Fault, Sandbox
 
-from .test_sandbox import ask
+from ..support.plain_http import ask
 
 
 async def strike(sandbox: Sandbox, job_id: str, seconds: float = 30.0) -> tuple[int, bytes, str]:

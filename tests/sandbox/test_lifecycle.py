@@ -7,7 +7,7 @@ import pytest
 
 from opentrain_async.sandbox import BLOCKED_PHRASE, Sandbox
 
-from .test_sandbox import Answered, ask
+from ..support.plain_http import Answered, ask
 
 STATUSES = ["DRAFT", "OPEN", "ONGOING", "COMPLETED", "ARCHIVED", "PENDING_APPROVAL"]
 

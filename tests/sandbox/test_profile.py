@@ -7,7 +7,7 @@ import pytest
 
 from opentrain_async.sandbox import Sandbox
 
-from .test_sandbox import ask
+from ..support.plain_http import ask
 
 PRE_CLAIM = ["jobs:read", "jobs:write", "proposals:read", "messages:read", "payments:read", "team:read"]
 POST_CLAIM = [*PRE_CLAIM, "proposals:write", "messages:write", "team:write"]
