@@ -3,14 +3,9 @@
 import asyncio
 import json
 import os
-import pty
 import random
 import signal
-import subprocess
-import time
 from collections import Counter
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -21,13 +16,10 @@ from opentrain_async import (
     MemoryLedger,
     OutcomeStatus,
     PublishOutcome,
-    PublishProgress,
     RetryPolicy,
     SQLiteLedger,
 )
 from opentrain_async._cli.campaign import Campaign, PublishOptions
-from opentrain_async._cli.views import progress_bar
-from opentrain_async.errors import ConnectError
 from opentrain_async.sandbox import Fault, Sandbox
 
 from ..support import command
@@ -247,46 +239,6 @@ async def test_F25_a_journal_that_is_another_runs_is_refused_with_3(sandbox: San
     await end(first)
 
 
-async def test_a_plan_tells_who_goes_when(unclaimed: Sandbox, journal_path: Path) -> None:
-    """By the ledger, as a table or as data; what a journal has is left out. Nothing is sent."""
-    ids = [unclaimed.draft() for _ in range(5)]
-    assert (await command.run("publish", *ids[:2], "--journal", str(journal_path), sandbox=unclaimed)).status == 0
-    asked = len(unclaimed.requests)
-    planned = await command.run("plan", *ids, "no/id", "--journal", str(journal_path), sandbox=unclaimed)
-    assert (planned.status, planned.err) == (0, "")
-    lines = [line for line in planned.out.splitlines() if line]
-    assert lines[:3] == [
-        "3 drafts: 3 now, 0 later",
-        "Limit: 20 a day, assumed, as nobody has said yet",
-        "No ids of drafts: no/id",
-    ]
-    assert lines[-1].split() == ["now", "3", f"{ids[2]},", f"{ids[3]},", ids[4]]
-    many = [f"job_{number}" for number in range(100, 130)]
-    facts = json.loads((await command.run("plan", *many, "--json", sandbox=unclaimed)).out)
-    assert (facts["limit"], facts["limit_is_assumed"], facts["now"], facts["later"]) == (20, True, 18, 12)
-    assert [draft["job_id"] for draft in facts["drafts"]] == many
-    last = datetime.fromisoformat(facts["ends_at"]) - datetime.now(UTC)
-    assert timedelta(hours=23, minutes=59) < last <= timedelta(hours=24)
-    table = (await command.run("plan", *many, sandbox=unclaimed)).out.rstrip().splitlines()
-    rows = [line.split() for line in table]
-    assert ["now", "18", "job_100,", "job_101,", "job_102", "and", "15", "more"] in rows
-    assert (
-        sum(int(row[5]) for row in rows if row[4:5] == ["UTC"]) == 12
-    )  # of the same minute together: of one, or of two
-    assert len(unclaimed.requests) == asked
-
-
-async def test_a_plan_may_come_before_the_journal(sandbox: Sandbox, journal_path: Path) -> None:
-    """What has not begun leaves nothing out; what can be no journal is said in one line."""
-    planned = await command.run("plan", "job_1", "--journal", str(journal_path), sandbox=sandbox)
-    assert planned.out.startswith("1 draft: 1 now, 0 later\n")
-    for bad in ("/", "."):
-        for name in ("plan", "publish"):
-            refused = await command.run(name, "job_1", "--journal", bad, sandbox=sandbox)
-            assert refused.status in {2, 3}
-            assert "Traceback" not in refused.err
-
-
 async def test_a_service_that_is_down_is_said_with_the_reason(sandbox: Sandbox) -> None:
     """How long nothing came, and what came last; as it could not run, it exits with 3."""
     env = {"OT_API_TOKEN": TOKEN, "OT_API_BASE_URL": f"http://127.0.0.1:{unused_port()}"}
@@ -294,85 +246,3 @@ async def test_a_service_that_is_down_is_said_with_the_reason(sandbox: Sandbox) 
     assert finished.status == 3
     assert "The run stopped, as there was no answer for 0.1 s: job_" in finished.err
     assert "3 not sent" in finished.out
-
-
-async def test_a_plan_of_nothing_left_is_short(sandbox: Sandbox, journal_path: Path) -> None:
-    """There is no table of no rows."""
-    job_id = sandbox.draft()
-    await command.run("publish", job_id, "--journal", str(journal_path), sandbox=sandbox)
-    planned = await command.run("plan", job_id, "--journal", str(journal_path), sandbox=sandbox)
-    assert planned.out.startswith("0 drafts: 0 now, 0 later\nLimit: 20 a day")
-    assert len(planned.out.splitlines()) == 2
-
-
-async def test_a_plan_with_what_is_no_journal_exits_with_3(sandbox: Sandbox, journal_path: Path) -> None:
-    """And says so in one line."""
-    journal_path.write_text("job_1\n")
-    planned = await command.run("plan", "job_1", "--journal", str(journal_path), sandbox=sandbox)
-    assert (planned.status, planned.out) == (3, "")
-    assert planned.err.startswith("Error: line 1 of ")
-    assert len(planned.err.splitlines()) == 1
-
-
-AT = datetime(2026, 11, 26, 8, 0, 5, tzinfo=UTC)
-
-
-def _progress(**facts: object) -> PublishProgress:
-    counts = dict.fromkeys(OutcomeStatus, 0) | {PUBLISHED: 12, OutcomeStatus.NOT_SENT: 1}
-    return PublishProgress(counts, **({"in_flight": 3, "total": 45} | facts))  # type: ignore[arg-type]
-
-
-ENDS = "3 under way, 12 published, 1 not sent"
-HELD = ConnectError("refused")
-
-
-@pytest.mark.parametrize(
-    ("progress", "said"),
-    [
-        (_progress(), f"13 of 45 done, {ENDS}"),
-        (_progress(eta=AT), f"13 of 45 done, ends about 26 Nov 08:00 UTC, {ENDS}"),
-        (_progress(in_flight=0, total=None, eta=AT), "13 of ? done, 12 published, 1 not sent"),
-        (
-            _progress(held_until=AT, held_by=HELD),
-            f"13 of 45 done, no answer from the service, tried again at 08:00:05 UTC, {ENDS}, {HELD}",
-        ),
-        (_progress(waiting_until=AT), f"13 of 45 done, waiting for quota until 26 Nov 08:00 UTC, {ENDS}"),
-        (PublishProgress(dict.fromkeys(OutcomeStatus, 0), 0), "0 of ? done"),
-    ],
-)
-def test_progress_is_one_line(progress: PublishProgress, said: str) -> None:
-    """What is done, what is under way, what it waits for, and when it ends."""
-    assert progress_bar.line_of(progress) == said
-
-
-def test_off_a_terminal_there_is_a_line_each_ten_seconds(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """And none before."""
-    times = iter([0.0, 0.0, 9.9, 10.0, 10.0, 10.1, 19.9, 20.0, 20.0])
-    monkeypatch.setattr(time, "monotonic", lambda: next(times))
-    with progress_bar.watching() as watch:
-        for _ in range(6):
-            watch.tell(_progress())
-    monkeypatch.undo()
-    assert capsys.readouterr().err.count("13 of 45 done") == 2
-
-
-def test_the_bar_is_drawn_where_stderr_is_a_terminal() -> None:
-    """Also while stdout is a file."""
-    ours, theirs = pty.openpty()
-    env = {**command.environment(), "TERM": "xterm", "COLUMNS": "120"}
-    code = (
-        "from tests.cli.test_campaign import _progress\n"
-        "from opentrain_async._cli.views import progress_bar as watching\n"
-        "with watching.watching() as watch: watch.tell(_progress())"
-    )
-    with subprocess.Popen([command.COMMAND[0], "-c", code], env=env, stdout=subprocess.PIPE, stderr=theirs):
-        os.close(theirs)
-        shown = b""
-        with suppress(OSError):
-            while chunk := os.read(ours, 65536):
-                shown += chunk
-    os.close(ours)
-    assert b"13 of 45 done" in shown
-    assert shown.rstrip().endswith((b"\x1b[?25h", b"\x1b[2K", b"\r"))

@@ -6,25 +6,12 @@ import pty
 import re
 import subprocess
 from collections import Counter
-from datetime import UTC, datetime
 
 import pytest
 
 from opentrain_async._cli.commands import demo
-from opentrain_async._cli.views import output
-from opentrain_async.errors import (
-    ConfigurationError,
-    ModerationBlockedError,
-    NotPublishReadyError,
-    QuotaExceededError,
-    RateLimitedError,
-)
-from opentrain_async.outcomes import OutcomeStatus, PublishOutcome
-from opentrain_async.quota import QuotaSnapshot
 
 from ..support import command
-
-_AT = datetime(2030, 5, 6, 7, 8, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -120,41 +107,3 @@ async def test_ctrl_c_ends_the_demo_with_130_and_one_line() -> None:
     async with asyncio.timeout(30):
         await process.stdout.readuntil(b"slow down.\n")
     assert await command.interrupt(process) == command.Finished(130, "", "Interrupted.\n")
-
-
-def test_a_quota_of_which_little_is_known_is_shown_as_well(capsys: pytest.CaptureFixture[str]) -> None:
-    """There may be no limit yet, and no slot in the window."""
-    demo.show(demo.Performance((), (), 0, QuotaSnapshot(limit=None, used=0, remaining=None, next_slot_at=None)))
-    assert "Quota     0 of an unknown limit used\n" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("outcome", "reason"),
-    [
-        (PublishOutcome("j", OutcomeStatus.NOT_SENT), ""),
-        (PublishOutcome("j", OutcomeStatus.DEFERRED, error=QuotaExceededError("no", job_id="j")), "no quota"),
-        (
-            PublishOutcome("j", OutcomeStatus.UNKNOWN, error=QuotaExceededError("no", job_id="j", effect="unknown")),
-            "no. The server may have published it: publish it again to find out, it is charged once.",
-        ),
-        (
-            PublishOutcome("j", OutcomeStatus.DEFERRED, error=RateLimitedError("no", status=429), retry_at=_AT),
-            "no. The server changed nothing. (HTTP 429) Not before 06 May 07:08 UTC.",
-        ),
-        (
-            PublishOutcome("j", OutcomeStatus.REJECTED, error=NotPublishReadyError("no", job_id="j", status=400)),
-            "no. The server changed nothing. Fill in what is missing, then publish again. (HTTP 400)",
-        ),
-        (
-            PublishOutcome("j", OutcomeStatus.REJECTED, error=ModerationBlockedError("\x1b[0m", job_id="j")),
-            "\\x1b[0m. The server changed nothing. Change the draft, then publish again.",
-        ),
-        (
-            PublishOutcome("j", OutcomeStatus.NOT_SENT, error=ConfigurationError("no", job_id="k\n")),
-            "the run had stopped at k\\n",
-        ),
-    ],
-)
-def test_what_is_in_the_way_of_a_draft_is_said_in_one_line(outcome: PublishOutcome, reason: str) -> None:
-    """Briefly where the next step is plain, and otherwise with all there is to quote."""
-    assert output.why(outcome) == reason

@@ -1,12 +1,10 @@
 """`opentrain-async post` and `drafts`, as processes against a real service."""
 
 import asyncio
-import json
 import os
 import pty
 import signal
-from asyncio.subprocess import PIPE, Process
-from collections import Counter
+from asyncio.subprocess import PIPE
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,28 +12,11 @@ import pytest
 
 from opentrain_async.sandbox import BLOCKED_PHRASE, Fault, Sandbox
 
-from ..support.command import COMMAND, end, environment, interrupt, run, start
+from ..support.command import COMMAND, described, end, environment, run, start
 
 COMPLETE = (
     "Label cats\nexperienceLevel: EXPERT\ndataVolumeUnit: NUMBER_OF_FILES\npaymentType: FIXED_PRICE\nfixedPrice: 90"
 )
-
-
-async def read_until(process: Process, text: str) -> str:
-    """What a process writes to stderr, up to a text."""
-    assert process.stderr is not None
-    seen = b""
-    async with asyncio.timeout(20):
-        while text.encode() not in seen:
-            seen += await process.stderr.read(1)
-    return seen.decode()
-
-
-def described(directory: Path, text: str = "Label cats\n") -> str:
-    """A file with a description."""
-    path = directory / "job.md"
-    path.write_text(text, encoding="utf-8")
-    return str(path)
 
 
 async def test_a_description_without_gaps_goes_live_from_stdin(sandbox: Sandbox) -> None:
@@ -44,44 +25,6 @@ async def test_a_description_without_gaps_goes_live_from_stdin(sandbox: Sandbox)
     assert (finished.status, finished.err) == (0, "")
     assert finished.out == "job_1 is live: https://app.opentrain.ai/jobs/job_1\n"
     assert [request.operation for request in sandbox.requests] == ["create_draft", "publish"]
-
-
-async def test_the_gaps_are_asked_for_with_choices_and_defaults(sandbox: Sandbox, tmp_path: Path) -> None:
-    """A wrong answer is asked again, Enter alone takes the default, but no price; each round is one request."""
-    answers = b"bogus\n\nNUMBER_OF_FILES\nPAY_PER_HOUR\n\nfree\n18.50\n"
-    finished = await run("post", "--file", described(tmp_path), sandbox=sandbox, text=answers)
-    assert (finished.status, finished.out) == (0, "job_1 is live: https://app.opentrain.ai/jobs/job_1\n")
-    assert (
-        "What is the experience level? (EXPERT, ENTRY_LEVEL, INTERMEDIATE, ANY_EXPERIENCE_LEVEL) [EXPERT]"
-        in finished.err
-    )
-    assert "Error: experience_level has to be one of EXPERT," in finished.err
-    assert (
-        "What is the price per hour? (such as 0.05): Error: price_per_hour has to be a number above 0, not 'free'"
-        in finished.err
-    )
-    operations = [request.operation for request in sandbox.requests]
-    assert operations == ["create_draft", "update_draft", "update_draft", "publish"]
-    assert sandbox.live == ("job_1",)
-
-
-async def test_answers_come_from_a_file_for_scripts(sandbox: Sandbox, tmp_path: Path) -> None:
-    """In either spelling of the names; what is no field is named."""
-    answers = tmp_path / "answers.json"
-    answers.write_text(
-        json.dumps({
-            "experienceLevel": "EXPERT",
-            "data_volume_unit": "NUMBER_OF_FILES",
-            "payment_type": "PAY_PER_LABEL",
-            "pricePerLabel": "0.05",
-            "colour": "red",
-        })
-    )
-    finished = await run("post", "--answers", str(answers), "--json", sandbox=sandbox, text=b"Label cats")
-    assert (finished.status, finished.err) == (0, "A draft has no such field: colour\n")
-    (line,) = finished.outcomes
-    assert (line["job_id"], line["status"], line["error"]) == ("job_1", "published", None)
-    assert line["idempotency_key"]
 
 
 async def test_without_answers_the_gaps_are_told_and_the_draft_can_be_gone_on_with(
@@ -99,27 +42,6 @@ async def test_without_answers_the_gaps_are_told_and_the_draft_can_be_gone_on_wi
     )  # fmt: skip
     assert again.status == 0
     assert sandbox.live == ("job_1",)
-
-
-async def test_a_wrong_answer_in_a_file_is_misuse(sandbox: Sandbox, tmp_path: Path) -> None:
-    """It is named with the reason, and nothing of it is sent."""
-    answers = tmp_path / "answers.json"
-    answers.write_text('{"experienceLevel": "WIZARD"}')
-    finished = await run("post", "--answers", str(answers), sandbox=sandbox, text=b"Label cats")
-    assert finished.status == 2
-    assert "the answer for experienceLevel: experience_level has to be one of EXPERT" in finished.err
-    assert "goes on with it" in finished.err
-    assert [request.operation for request in sandbox.requests] == ["create_draft"]
-
-
-@pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff", b"[" * 100_000])
-async def test_answers_have_to_be_one_object(sandbox: Sandbox, tmp_path: Path, content: bytes) -> None:
-    """Anything else is misuse, before anything is sent."""
-    answers = tmp_path / "answers.json"
-    answers.write_bytes(content)
-    finished = await run("post", "--answers", str(answers), sandbox=sandbox, text=b"Label cats")
-    assert (finished.status, sandbox.requests) == (2, [])
-    assert "Traceback" not in finished.err
 
 
 @pytest.mark.parametrize(
@@ -159,19 +81,6 @@ async def test_a_lost_reply_makes_no_second_draft(sandbox: Sandbox) -> None:
     assert len((await run("drafts", "--status", "all", "--json", sandbox=sandbox)).outcomes) == 1
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-async def test_a_question_can_be_interrupted(
-    sandbox: Sandbox, tmp_path: Path, number: signal.Signals, status: int
-) -> None:
-    """The command ends at once, without a traceback, and says how to go on with the draft."""
-    process = await start("post", "--file", described(tmp_path), sandbox=sandbox)
-    await read_until(process, "What is the experience level?")
-    finished = await interrupt(process, number)
-    assert finished.status == status
-    assert "Interrupted. The draft is job_1. The same command with --idempotency-key" in finished.err
-    assert "Traceback" not in finished.err
-
-
 async def test_a_request_can_be_interrupted(sandbox: Sandbox) -> None:
     """Before there is a draft, all that can be said is that one may have been made."""
     sandbox.fault(Fault.STALL, on="create_draft")
@@ -186,50 +95,6 @@ async def test_a_request_can_be_interrupted(sandbox: Sandbox) -> None:
     finished = await end(process)
     assert finished.status == 130
     assert finished.err.startswith("Interrupted. A draft may have been made. The same command with --idempotency-key ")
-
-
-async def test_the_drafts_are_listed_newest_first(sandbox: Sandbox) -> None:
-    """With their titles, whatever characters they hold; other states by their names."""
-    sandbox.draft("old")
-    sandbox.advance(hours=1)
-    await run("post", sandbox=sandbox, text=b"Label \x1b[31mcats")
-    listed = await run("drafts", sandbox=sandbox)
-    rows = [line.split()[0] for line in listed.out.splitlines() if "DRAFT" in line]
-    assert (listed.status, rows, listed.out.splitlines()[-1]) == (0, ["job_1", "old"], "2 jobs")
-    assert "\x1b" not in listed.out
-    assert (await run("drafts", "--status", "open", sandbox=sandbox)).out == "0 jobs\n"
-    (line, _) = (await run("drafts", "--json", sandbox=sandbox)).outcomes
-    assert (line["job_id"], line["status"], line["title"]) == ("job_1", "DRAFT", "Label \x1b[31mcats")
-
-
-async def test_all_drafts_are_published_by_one_command(sandbox: Sandbox) -> None:
-    """Though the list has several pages and shrinks as they go live: it is read before."""
-    ids = [sandbox.draft() for _ in range(120)]
-    finished = await run("publish", "--all-drafts", "--json", sandbox=sandbox)
-    assert {line["job_id"] for line in finished.outcomes} == set(ids)
-    assert Counter(line["status"] for line in finished.outcomes) == {"published": 20, "deferred": 100}
-    assert sum(request.operation == "jobs" for request in sandbox.requests) == 2
-    assert sandbox.refusals == 0
-
-
-async def test_all_drafts_can_be_planned(sandbox: Sandbox) -> None:
-    """Which lists them, and publishes none."""
-    ids = [sandbox.draft() for _ in range(3)]
-    planned = json.loads((await run("plan", "--all-drafts", "--json", sandbox=sandbox)).out)
-    assert [draft["job_id"] for draft in planned["drafts"]] == ids
-    assert sandbox.live == ()
-    assert (await run("plan", sandbox=sandbox)).status == 2
-
-
-async def test_a_preflight_ends_a_run_with_one_line(sandbox: Sandbox) -> None:
-    """Where otherwise each draft would be refused."""
-    sandbox.switch_off("publish")
-    ids = [sandbox.draft() for _ in range(3)]
-    finished = await run("publish", *ids, "--preflight", sandbox=sandbox)
-    assert (finished.status, finished.out) == (3, "")
-    assert finished.err.startswith("Error: publishing is switched off for this account")
-    sandbox.switch_on("publish")
-    assert (await run("publish", *ids, "--preflight", sandbox=sandbox)).status == 0
 
 
 async def test_a_description_that_is_typed_in_is_asked_about() -> None:
@@ -263,21 +128,6 @@ async def at_a_terminal(service: Sandbox, command: str, typed: list[bytes]) -> t
             await asyncio.sleep(0.02)
     os.close(ours)
     return process.returncode, shown.decode()
-
-
-async def test_where_there_are_no_drafts_there_is_nothing_to_publish(sandbox: Sandbox) -> None:
-    """That is no failure."""
-    finished = await run("publish", "--all-drafts", sandbox=sandbox)
-    assert (finished.status, finished.out, finished.err) == (0, "", "There are no drafts.\n")
-
-
-async def test_a_list_that_cannot_be_had_is_told_in_one_line(sandbox: Sandbox) -> None:
-    """Nothing is published then."""
-    sandbox.draft()
-    sandbox.revoke()
-    finished = await run("publish", "--all-drafts", sandbox=sandbox)
-    assert finished.status == 3
-    assert finished.err.startswith("Error: The token is missing, invalid, expired or revoked.")
 
 
 @pytest.mark.parametrize(("more", "status"), [([], 2), (["--file", "FILE"], 1)])

@@ -2,17 +2,14 @@
 
 import os
 import signal
-import sys
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from opentrain_async import __version__
 from opentrain_async._cli.main import main
 from opentrain_async.sandbox import Fault, Sandbox
 
-from ..support.command import Finished, end, interrupt, run, start
+from ..support.command import interrupt, run, start
 from ..support.waiting import until
 
 
@@ -48,13 +45,6 @@ async def test_a_draft_that_does_not_go_live_makes_the_status_1(sandbox: Sandbox
     assert "fill in paymentType\n" in finished.out
     assert "blocked by moderation: Asks for personal contact details.\n" in finished.out
     assert "No such job. The server changed nothing. (HTTP 404, request 00000000-" in finished.out
-
-
-async def test_the_rows_of_what_is_no_terminal_are_not_wrapped(sandbox: Sandbox) -> None:
-    """A row stays one line, without blanks at its end, however narrow a terminal would be."""
-    finished = await run("publish", "absent", sandbox=sandbox, env={"COLUMNS": "40"})
-    row = next(line for line in finished.out.splitlines() if line.lstrip().startswith("absent"))
-    assert row.endswith("-000000000001)")
 
 
 @pytest.mark.parametrize(
@@ -114,57 +104,6 @@ async def test_a_server_without_tls_behind_https_exits_with_3(sandbox: Sandbox) 
     assert sandbox.requests == []
 
 
-async def test_json_is_one_object_a_line_and_nothing_else_is_on_stdout(sandbox: Sandbox) -> None:
-    """Each outcome has the same six keys; the summary for the eye is on stderr."""
-    sandbox.draft("good")
-    sandbox.draft("later")
-    sandbox.fault(Fault.STATUS, job_id="later", status=429, retry_after="7200")
-    finished = await run("publish", "good", "absent", "later", "--json", "--concurrency", "1", sandbox=sandbox)
-    good, absent, later = finished.outcomes
-    assert finished.status == 1
-    assert good == {
-        "job_id": "good",
-        "status": "published",
-        "attempts": 1,
-        "job_url": "https://app.opentrain.ai/jobs/good",
-        "error": None,
-        "retry_at": None,
-    }
-    assert absent["error"] == {
-        "type": "NotFoundError",
-        "message": "No such job.",
-        "effect": "none",
-        "request_id": "00000000-0000-4000-8000-000000000001",
-    }
-    assert (later["status"], str(later["retry_at"])[-6:]) == ("deferred", "+00:00")
-    assert finished.err.splitlines()[-1] == "3 drafts: 1 published, 1 rejected, 1 deferred"
-
-
-async def test_ids_come_from_arguments_and_from_stdin(sandbox: Sandbox) -> None:
-    """Blank lines, comments, a byte order mark, CRLF and repetitions make no draft of their own."""
-    text = b"\xef\xbb\xbfjob_1\r\n\r\n  # a comment\r\n  job_2  \r\njob_1\n"
-    finished = await run("publish", "job_0", "job_2", "--file", "-", "--json", sandbox=sandbox, text=text)
-    assert sorted(str(outcome["job_id"]) for outcome in finished.outcomes) == ["job_0", "job_1", "job_2"]
-
-
-async def test_ids_come_from_a_file(sandbox: Sandbox, tmp_path: Path) -> None:
-    """A byte that is no UTF-8 costs its own line only."""
-    path = tmp_path / "ids"
-    path.write_bytes(b"job\xff\n" + sandbox.draft().encode())
-    finished = await run("publish", "--file", str(path), "--json", "--concurrency", "1", sandbox=sandbox)
-    assert [(o["job_id"], o["status"]) for o in finished.outcomes] == [("job\\xff", "rejected"), ("job_1", "published")]
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
-async def test_an_id_cannot_paint_the_terminal(sandbox: Sandbox, encoding: str) -> None:
-    """Markup, escape sequences and characters that the terminal lacks are shown as they are written."""
-    ids = ["[red]x", "[/]", "a\x1b[31mb\n", "\u0416"]
-    finished = await run("publish", *ids, sandbox=sandbox, env={"PYTHONIOENCODING": encoding})
-    first_words = [line.strip(" |").split()[0] for line in finished.out.splitlines() if "not a job id" in line]
-    last = "\u0416" if encoding == "utf-8" else "\\u0416"
-    assert (finished.status, first_words) == (1, ["[red]x", "[/]", "a\\x1b[31mb\\n", last])
-
-
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("as_json", [False, True])
 async def test_an_interrupted_run_tells_what_it_did(
@@ -208,36 +147,12 @@ async def test_an_outcome_is_written_as_soon_as_it_is_known(sandbox: Sandbox) ->
     assert (await interrupt(process)).out == ""
 
 
-@pytest.mark.parametrize("as_json", [False, True])
-async def test_a_reader_that_goes_away_ends_the_run_quietly(sandbox: Sandbox, as_json: bool) -> None:
-    """As if by SIGPIPE: no traceback, and with JSON nothing is published whose outcome nobody would learn."""
-    reading, writing = os.pipe()
-    os.close(reading)
-    ids = [sandbox.draft() for _ in range(5)]
-    process = await start("publish", *ids, "--concurrency", "1", *["--json"] * as_json, sandbox=sandbox, out=writing)
-    os.close(writing)
-    assert await end(process) == Finished(141, "", "")
-    assert len(sandbox.live) == (1 if as_json else 5)
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
-@pytest.mark.parametrize("as_json", [False, True])
-async def test_a_full_disk_is_said_in_one_line(sandbox: Sandbox, as_json: bool) -> None:
-    """What could not be written is no success."""
-    full = os.open("/dev/full", os.O_WRONLY)
-    process = await start("publish", sandbox.draft(), *["--json"] * as_json, sandbox=sandbox, out=full)
-    os.close(full)
-    assert await end(process) == Finished(3, "", "Error: No space left on device\n")
-
-
-def test_the_version_is_told() -> None:
-    """It is that of the package."""
-    assert CliRunner().invoke(main, ["--version"]).output == f"opentrain-async, version {__version__}\n"
-
-
-def test_a_stream_that_somebody_put_in_the_place_of_stdout_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The commands do not need stdout to be a file."""
-    monkeypatch.setattr(sys, "stdout", object())
-    with pytest.raises(SystemExit) as ended:
-        main(["publish"])
-    assert ended.value.code == 2
+async def test_a_preflight_ends_a_run_with_one_line(sandbox: Sandbox) -> None:
+    """Where otherwise each draft would be refused."""
+    sandbox.switch_off("publish")
+    ids = [sandbox.draft() for _ in range(3)]
+    finished = await run("publish", *ids, "--preflight", sandbox=sandbox)
+    assert (finished.status, finished.out) == (3, "")
+    assert finished.err.startswith("Error: publishing is switched off for this account")
+    sandbox.switch_on("publish")
+    assert (await run("publish", *ids, "--preflight", sandbox=sandbox)).status == 0

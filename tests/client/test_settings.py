@@ -8,7 +8,7 @@ import pytest
 
 import opentrain_async
 from opentrain_async import AsyncOpenTrain
-from opentrain_async._base.secret import Secret, masked
+from opentrain_async._base.secret import masked
 from opentrain_async._client.account.credentials import path_of_file
 from opentrain_async._client.account.settings import DEFAULT_BASE_URL, resolve
 from opentrain_async.errors import ConfigurationError
@@ -253,21 +253,6 @@ def test_user_info_is_refused_unseen(given: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         resolve(TOKEN, f"https://{given}")
     assert "hunter2" not in f"{caught.value} {caught.value!r} {vars(caught.value)}"
-
-
-def test_a_secret_is_a_string_that_does_not_show_itself() -> None:
-    """It works as the token that it is, and shows as asterisks wherever values are listed."""
-    secret = Secret(TOKEN)
-    assert (secret == TOKEN, f"Bearer {secret}", len(secret)) == (True, f"Bearer {TOKEN}", len(TOKEN))
-    settings = resolve(TOKEN, None)
-    for listing in (repr(secret), repr([secret]), f"{secret!r}", repr(settings), str(settings), repr({"t": secret})):
-        assert TOKEN not in listing
-        assert "'***'" in listing
-
-
-def test_only_strings_are_masked() -> None:
-    """What is no string stays as it is, to be refused for what it is."""
-    assert (repr(masked("x")), masked(None), masked(5)) == ("'***'", None, 5)
 
 
 def test_a_bad_base_url_does_not_show_the_token() -> None:

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 import pytest
 
 from opentrain_async import OutcomeStatus, PublishOutcome, PublishProgress, RetryPolicy
-from opentrain_async._base.callback import Callback
 from opentrain_async._base.clock import instant
 from opentrain_async._publish.progress import BlockedBy, Progress
 from opentrain_async.errors import ConfigurationError, QuotaExceededError
@@ -176,14 +175,6 @@ async def test_F39_a_callback_that_never_returns_is_waited_for_a_second(sandbox:
     assert len((await run).published) == 1
 
 
-@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
-async def test_a_callback_may_end_the_process(sandbox: Sandbox, connect: Connect, kind: type[BaseException]) -> None:
-    """What is no error of the callback's is nothing to be logged and forgotten."""
-    telling = Callback[object]("on_outcome", lambda _: (_ for _ in ()).throw(kind))
-    with pytest.raises(kind):
-        await telling.call_and_wait(None)
-
-
 async def test_a_source_may_stop_its_own_run(sandbox: Sandbox, connect: Connect) -> None:
     """The draft that it gives next is taken, and is told."""
     ids = [sandbox.draft() for _ in range(3)]
@@ -241,71 +232,6 @@ async def test_what_does_not_change_is_told_once_a_second(clock: VirtualClock, m
         await until(lambda: len(told) == 4)
         assert time.monotonic() - since < 1
     assert [one.in_flight for one in told[:4]] == [0, 0, 0, 1]
-
-
-async def test_a_stream_that_is_stopped_ends_in_good_order(sandbox: Sandbox, connect: Connect) -> None:
-    """What is being sent comes to its end; what waits is not sent; nothing more is taken from the source."""
-    taken = []
-
-    def source() -> "AsyncIterator[str]":
-        async def ids() -> AsyncIterator[str]:
-            for _ in range(20):
-                taken.append(sandbox.draft())
-                yield taken[-1]
-
-        return ids()
-
-    client = connect(sandbox, daily_limit=2)
-    outcomes = []
-    async with client.publish_stream(source(), concurrency=5, max_wait=float("inf")) as stream:
-        async for outcome in stream:
-            outcomes.append(outcome)
-            if len(outcomes) == 2:
-                await until(lambda: len(taken) == 7)
-                stream.stop()
-                stream.stop()
-    assert [outcome.status for outcome in outcomes] == [PUBLISHED] * 2 + [NOT_SENT] * 5
-    assert {outcome.error for outcome in outcomes} == {None}
-    assert len(taken) == 7
-
-
-async def test_a_stream_that_is_stopped_waits_for_no_quota() -> None:
-    """A draft that is refused after that, for the quota, is deferred: nobody waits for the window any more."""
-    may_answer = asyncio.Event()
-    body = {"ok": False, "code": "RATE_LIMITED", "error": "no", "details": {"limit": 3, "windowHours": 24}}
-
-    async def behave(call: Call) -> None:
-        await may_answer.wait()
-        call.writer.write(answer(body, status="429 Too Many Requests"))
-
-    async with (
-        asyncio.timeout(5),
-        peer(behave) as server,
-        client_of(server.url) as client,
-        client.publish_stream(["job_1"], max_wait=float("inf")) as stream,
-    ):
-        await server.arrived(1)
-        stream.stop()
-        may_answer.set()
-        assert [outcome.status async for outcome in stream] == [DEFERRED]
-
-
-async def test_a_stream_that_is_stopped_does_not_wait_for_its_source(sandbox: Sandbox, connect: Connect) -> None:
-    """A source that has nothing to give just now, such as a queue, holds up nothing."""
-    queue: asyncio.Queue[str] = asyncio.Queue()
-    queue.put_nowait(sandbox.draft())
-
-    async def ids() -> AsyncIterator[str]:
-        while True:
-            yield await queue.get()
-
-    async with connect(sandbox).publish_stream(ids(), concurrency=3) as stream:
-        statuses = []
-        async for outcome in stream:
-            statuses.append(outcome.status)
-            await asyncio.sleep(0)
-            stream.stop()
-    assert statuses == [PUBLISHED]
 
 
 async def test_a_source_of_a_run_that_is_cancelled_while_it_stops(sandbox: Sandbox, connect: Connect) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import itertools
 import sys
 from collections.abc import AsyncIterator, Iterator
 
@@ -192,31 +191,6 @@ async def test_F19_a_cancelled_run_leaves_nothing_behind(sandbox: Sandbox, conne
     assert (await client.publish(sandbox.draft())).newly_published
 
 
-async def test_leaving_a_stream_cancels_what_is_left(sandbox: Sandbox, connect: Connect) -> None:
-    """After 20 of 500 outcomes no more requests are made."""
-    client = connect(sandbox, daily_limit=500)
-    count = 0
-    async with client.publish_stream((sandbox.draft() for _ in range(500)), concurrency=10) as outcomes:
-        async for _ in outcomes:
-            count += 1
-            if count == 20:
-                break
-    asked = len(sandbox.requests)
-    assert asked <= 60
-    await asyncio.sleep(0.02)
-    assert len(sandbox.requests) == asked
-
-
-async def test_F40_a_stream_reads_its_source_no_faster_than_it_is_read(sandbox: Sandbox, connect: Connect) -> None:
-    """With a consumer that takes one outcome the source gives no more than the workers and the buffer hold."""
-    taken = itertools.count()
-    client = connect(sandbox, daily_limit=3)
-    async with client.publish_stream((f"job_{next(taken)}" for _ in itertools.count()), concurrency=5) as outcomes:
-        await anext(outcomes)
-        await asyncio.sleep(0.02)
-    assert next(taken) <= 1 + 2 * 5 + 1
-
-
 @pytest.mark.parametrize(("count", "ends"), [(2_000, OutcomeStatus.DEFERRED), (100_000, OutcomeStatus.NOT_SENT)])
 async def test_F40_100_000_ids_are_a_few_tasks_and_no_memory(
     sandbox: Sandbox, connect: Connect, count: int, ends: OutcomeStatus
@@ -253,20 +227,6 @@ def blocks_in_use() -> int:
     return sys.getallocatedblocks()
 
 
-async def test_a_stream_is_used_inside_its_block_and_once(sandbox: Sandbox, connect: Connect) -> None:
-    """Iterating outside the block, or entering twice, says what to do."""
-    stream = connect(sandbox).publish_stream([sandbox.draft()])
-    with pytest.raises(RuntimeError, match="inside the block"):
-        await anext(stream)
-    await stream.__aexit__(None, None, None)
-    async with stream as outcomes:
-        assert len([outcome async for outcome in outcomes]) == 1
-        with pytest.raises(StopAsyncIteration):
-            await anext(outcomes)
-        with pytest.raises(RuntimeError, match="once"):
-            await stream.__aenter__()
-
-
 async def test_F36_a_run_ends_when_its_client_is_closed(sandbox: Sandbox, connect: Connect) -> None:
     """What was sent is in doubt, what was not is not sent, and the run says why it stopped."""
     client = connect(sandbox, daily_limit=20)
@@ -281,42 +241,3 @@ async def test_F36_a_run_ends_when_its_client_is_closed(sandbox: Sandbox, connec
         await client.publish_many([])
     with pytest.raises(ClientClosedError):
         client.publish_stream([])
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"concurrency": 0}, {"concurrency": True}, {"concurrency": 1.5}, {"max_wait": -1}, {"max_wait": float("nan")},
-        {"max_wait": "1"},
-    ],
-)  # fmt: skip
-async def test_bad_arguments_are_refused_at_the_call(
-    sandbox: Sandbox, connect: Connect, options: dict[str, object]
-) -> None:
-    """Neither a source is read nor a block entered before an argument is refused."""
-    client = connect(sandbox)
-    with pytest.raises(ConfigurationError):
-        await client.publish_many([], **options)  # type: ignore[arg-type]
-    with pytest.raises(ConfigurationError):
-        client.publish_stream([], **options)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("job_ids", ["job_1", b"job_1", None, 7])
-async def test_a_string_is_not_a_list_of_ids(sandbox: Sandbox, connect: Connect, job_ids: object) -> None:
-    """One id in the place of many is a mistake, not as many ids as it has letters."""
-    with pytest.raises(ConfigurationError, match="job_ids has to be an iterable"):
-        await connect(sandbox).publish_many(job_ids)  # type: ignore[arg-type]
-
-
-async def test_what_cannot_be_called_is_refused_before_anything_is_sent(sandbox: Sandbox, connect: Connect) -> None:
-    """A callback that could tell nobody anything is no reason to publish first."""
-    with pytest.raises(ConfigurationError, match="on_outcome has to be callable, not 5"):
-        await connect(sandbox).publish_many([sandbox.draft()], on_outcome=5)  # type: ignore[arg-type]
-    assert sandbox.requests == []
-
-
-async def test_a_run_without_drafts_has_an_empty_report(sandbox: Sandbox, connect: Connect) -> None:
-    """Nothing to do is no failure."""
-    report = await connect(sandbox).publish_many([])
-    report.raise_for_failures()
-    assert str(report) == "0 drafts: nothing to do"

@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opentrain_async._base.clock import instant
-from opentrain_async.quota import QuotaSlot
 from opentrain_async.quota._log import WINDOW, AccountLog
 from opentrain_async.quota._slots import Busy, Denied, Reservation, Settlement
 
@@ -85,33 +84,12 @@ def test_what_was_not_sent_keeps_the_date_of_the_doubt() -> None:
     assert account.log.jobs["a"].at == T0
 
 
-def test_F22_a_lease_that_runs_out_reads_as_unknown_from_then_on() -> None:
-    """A process that died in mid-publish leaves a slot that counts until a window after its lease."""
-    account = Account(cap=1)
-    account.reserve("a")
-    lapsed = T0 + LEASE
-    assert isinstance(account.ask("b", lapsed - 1), Busy)
-    assert account.log.snapshot(lapsed, 1).doubtful == 1
-    assert account.used(lapsed + WINDOW - 1) == 1
-    assert account.used(lapsed + WINDOW) == 0
-
-
 def test_a_late_settlement_still_finds_its_place() -> None:
     """A publish that outlived its lease releases its slot all the same."""
     account = Account(cap=1)
     slow = account.reserve("a")
     account.log.settle(slow, "released", T0 + LEASE + 5)
     assert account.used(T0 + LEASE + 5) == 0
-
-
-def test_F22_a_lapsed_slot_is_taken_over_as_doubtful() -> None:
-    """Whoever tries the job of a dead process again inherits its doubt, dated when its lease ended."""
-    account = Account(cap=1)
-    dead = account.reserve("a")
-    heir = account.reserve("a", T0 + LEASE + 1)
-    assert (heir.before, heir.before_at) == ("unknown", T0 + LEASE)
-    account.log.settle(dead, "released", T0 + LEASE + 2)
-    assert account.used(T0 + LEASE + 2) == 1
 
 
 @pytest.mark.parametrize("first_is_fresh", [True, False])
@@ -126,17 +104,6 @@ def test_F17_two_clients_that_publish_one_job_at_once_are_charged_once(first_is_
     slot = account.log.jobs["a"]
     assert (account.used(T0 + 1), slot.kind, slot.fresh) == (1, "spent", True)
     assert slot.at == T0 + (0 if first_is_fresh else 1)
-
-
-def test_a_release_does_not_take_the_place_from_who_joined_it() -> None:
-    """Of two that publish one job, the one that is refused leaves the slot to the other."""
-    account = Account(cap=5)
-    first, second = account.reserve("a"), account.reserve("a")
-    account.log.settle(first, "released", T0)
-    assert account.used() == 1
-    account.log.settle(second, "unknown", T0)
-    account.log.settle(first, "released", T0)
-    assert account.used() == 1
 
 
 def test_unknown_never_overwrites_spent() -> None:
@@ -156,16 +123,6 @@ def test_a_job_published_again_after_it_was_taken_down_is_charged_twice() -> Non
     assert account.used() == 2
     account.log.settle(twice, "published", T0 + 61)
     assert account.used() == 2
-
-
-def test_the_first_of_two_charges_has_nobody_at_work_on_it() -> None:
-    """Whoever still is works on the job's own slot, which is the second."""
-    account = Account(cap=5)
-    account.settled("a", "published")
-    first, second = account.reserve("a"), account.reserve("a")
-    account.log.settle(first, "published", T0 + 60)
-    assert [slot.holders for slot in account.log.others] == [()]
-    assert account.log.jobs["a"].holders == (second,)
 
 
 @pytest.mark.parametrize("how", ["published", "confirmed", "unknown"])
@@ -244,35 +201,6 @@ def test_F30_time_goes_on_while_the_clock_is_behind() -> None:
     assert account.used(T0 - DAY_AND_AN_HOUR + WINDOW) == 0
 
 
-def test_a_snapshot_says_what_is_known() -> None:
-    """The snapshot shows limit, source, use and the next slot."""
-    account = Account(cap=5)
-    assert account.log.snapshot(T0, None).remaining is None
-    assert account.log.snapshot(T0, None).next_slot_at is None
-    account.publish(2)
-    snapshot = account.log.snapshot(T0, 5)
-    assert (snapshot.limit, snapshot.used, snapshot.remaining, snapshot.limit_source) == (5, 2, 3, "configured")
-    assert snapshot.next_slot_at is not None
-    assert snapshot.next_slot_at.timestamp() == T0 + WINDOW
-    assert account.log.snapshot(T0, 1).remaining == 0
-
-
-def test_a_snapshot_shows_each_slot_in_the_order_of_leaving() -> None:
-    """Whose it is, what is known of it, and when it comes back."""
-    account = Account(cap=20)
-    account.reserve("dead", T0 + 1)
-    account.publish(1, T0 + 2, name="done")
-    account.settled("doubtful", "unknown", T0 + 3)
-    assert account.log.snapshot(T0 + 5, 20).slots == (
-        QuotaSlot("done_0", "spent", instant(T0 + 2 + WINDOW)),
-        QuotaSlot("doubtful", "unknown", instant(T0 + 3 + WINDOW)),
-        QuotaSlot("dead", "held", instant(T0 + 1 + LEASE + WINDOW)),
-    )
-    account.log.refused(account.reserve("a", T0 + 5), "released", T0 + 5, limit=5)
-    shown = account.log.snapshot(T0 + 1 + LEASE, 20).slots
-    assert [(slot.job_id, slot.state) for slot in shown][2:] == [(None, "elsewhere")] * 2 + [("dead", "unknown")]
-
-
 def test_a_doubt_that_was_joined_and_cleared_leaves_when_it_was_to_leave() -> None:
     """A slot that a lease held longer falls back to its own date, and the log notices when that is a day old."""
     account = Account(cap=1)
@@ -282,55 +210,6 @@ def test_a_doubt_that_was_joined_and_cleared_leaves_when_it_was_to_leave() -> No
     account.log.settle(again, "found", T0 + WINDOW - 58)
     assert isinstance(account.ask("b", T0 + WINDOW - 1), Denied)
     assert isinstance(account.ask("b", T0 + WINDOW), Reservation)
-
-
-def test_a_snapshot_says_since_when_the_limit_is_known_by_the_clock_of_who_asks() -> None:
-    """Also where that has been set back since."""
-    account = Account()
-    assert account.log.snapshot(T0, None).limit_learned_at is None
-    account.publish(4)
-    for later in (9, 30):
-        assert account.log.snapshot(T0 + later, None).limit_learned_at == instant(T0 + 9)
-    account.log.refused(account.reserve("a", T0 + 60), "released", T0 + 60, limit=5, window=7200.0)
-    snapshot = account.log.snapshot(T0 - 3000, None)
-    assert (snapshot.limit, snapshot.limit_source, snapshot.window) == (5, "server", 7200.0)
-    assert snapshot.limit_learned_at == snapshot.at == instant(T0 - 3000)
-    assert snapshot.slots[0].frees_at == instant(T0 - 3060 + 7200)
-
-
-def test_a_limit_that_was_told_was_not_learned() -> None:
-    """The lower one stands, and is nobody's but the caller's."""
-    account = Account(cap=2)
-    account.log.refused(account.reserve("a"), "released", T0, limit=20)
-    snapshot = account.log.snapshot(T0, 2)
-    assert (snapshot.limit, snapshot.limit_source, snapshot.limit_learned_at) == (2, "configured", None)
-
-
-def test_a_limit_that_is_tried_again_is_not_known() -> None:
-    """A day after an unclaimed account was refused, nothing is said about its limit or where that comes from."""
-    account = Account()
-    account.log.refused(account.reserve("a"), "released", T0, limit=3)
-    assert account.log.snapshot(T0 + WINDOW - 1, None).limit_source == "server"
-    snapshot = account.log.snapshot(T0 + WINDOW, None)
-    assert (snapshot.limit, snapshot.limit_source, snapshot.limit_learned_at) == (None, None, None)
-
-
-def test_who_joins_a_slot_that_is_held_finds_no_date() -> None:
-    """A step that is run again finds the same reservation, also there."""
-    log = AccountLog()
-    log.reserve("a", T0, reservation_id="first", lease=LEASE)
-    joined = log.reserve("a", T0 + 5, reservation_id="second", lease=LEASE)
-    assert joined == Reservation("second", "a", "held", None, T0 + 5, LEASE)
-    assert log.reserve("a", T0 + 6, reservation_id="second", lease=LEASE) == joined
-    assert len(log.jobs["a"].holders) == 2
-
-
-def test_a_lease_that_ends_now_has_ended() -> None:
-    """Whoever was taken for dead cannot have it begin anew."""
-    account = Account(cap=1)
-    held = account.reserve("a")
-    account.log.renew(held, T0 + LEASE)
-    assert account.log.snapshot(T0 + LEASE, 1).slots == (QuotaSlot("a", "unknown", instant(T0 + LEASE + WINDOW)),)
 
 
 def test_what_the_server_charges_twice_is_counted_twice() -> None:

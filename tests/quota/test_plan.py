@@ -1,21 +1,14 @@
 """When each draft of a run can go: the plan, and what comes of it."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentrain_async import Journal, MemoryLedger, PublishPlan, QuotaSnapshot
-from opentrain_async.errors import ClientClosedError, ConfigurationError
+from opentrain_async import QuotaSnapshot
 from opentrain_async.quota import QuotaSlot
 from opentrain_async.quota._plan import PlannedPublish, plan
-from opentrain_async.sandbox import Sandbox
-
-from ..support.clients import Connect
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -84,56 +77,3 @@ def test_a_plan_never_has_more_than_the_limit_in_a_window(limit: int, ages: list
     for earlier, later in pairwise(planned):
         if later > earlier:
             assert len([other for other in [*planned, *used] if later - DAY <= other < later]) >= limit
-
-
-async def test_a_plan_is_made_from_the_ledger(sandbox: Sandbox, connect: Connect) -> None:
-    """Also a shared one, with what another client has used; nothing is sent, and what is planned comes true."""
-    ledger = MemoryLedger()
-    ours, other = connect(sandbox, ledger=ledger, daily_limit=5), connect(sandbox, ledger=ledger, daily_limit=5)
-    await other.publish_many([sandbox.draft() for _ in range(3)])
-    wanted = [sandbox.draft() for _ in range(4)]
-    asked = len(sandbox.requests)
-
-    async def source() -> AsyncIterator[str]:
-        for job_id in [*wanted, wanted[0]]:
-            yield job_id
-
-    made = await ours.plan(source())
-    assert isinstance(made, PublishPlan)
-    assert len(sandbox.requests) == asked
-    assert (len(made.now), len(made.later)) == (2, 2)
-    report = await ours.publish_many(wanted)
-    assert [outcome.job_id for outcome in report.published] == [draft.job_id for draft in made.now]
-    retry_at = report.deferred[0].retry_at
-    assert retry_at is not None
-    assert abs(retry_at - made.later[0].at) < timedelta(seconds=5)
-
-
-async def test_a_plan_leaves_out_what_a_run_with_the_journal_would(
-    sandbox: Sandbox, connect: Connect, tmp_path: Path
-) -> None:
-    """What is done at this service, and not what a rehearsal at another one has done; before the first run, nothing."""
-    journal, client = tmp_path / "run.jsonl", connect(sandbox)
-    ids = [sandbox.draft(), sandbox.draft()]
-    assert len((await client.plan(ids, journal=journal)).drafts) == 2
-    async with Sandbox() as rehearsal:
-        rehearsal.draft(ids[1])
-        await connect(rehearsal).publish_many(ids[1:], journal=journal)
-    await client.publish_many(ids[:1], journal=journal)
-    assert [draft.job_id for draft in (await client.plan(ids, journal=journal)).drafts] == ids[1:]
-    assert [outcome.job_id for outcome in Journal.open(journal, service=sandbox.url)] == ids[:1]
-    with pytest.raises(ConfigurationError, match="journal has to be the path"):
-        await client.plan(ids, journal=".")
-
-
-async def test_a_plan_of_what_cannot_be_planned_is_refused(sandbox: Sandbox, connect: Connect) -> None:
-    """A string is no list of ids; what the source raises is raised; and a closed client plans nothing."""
-    client = connect(sandbox)
-
-    with pytest.raises(ConfigurationError):
-        await client.plan("job_1")
-    with pytest.raises(ZeroDivisionError):
-        await client.plan(str(1 / number) for number in (1, 0))
-    await client.close()
-    with pytest.raises(ClientClosedError):
-        await client.plan([])

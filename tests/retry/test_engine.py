@@ -3,18 +3,12 @@
 import asyncio
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from opentrain_async import RetryPolicy
 from opentrain_async._publish.single_flight import SharedPublish
-from opentrain_async._retry.budget import RetryBudget
 from opentrain_async._retry.callers import Caller
 from opentrain_async._retry.engine import Retrier
-from opentrain_async._retry.throttle import Throttle
 from opentrain_async.errors import (
-    ConfigurationError,
-    ConnectError,
     ConnectionLostError,
     NotFoundError,
     RateLimitedError,
@@ -120,34 +114,6 @@ async def test_F10_a_server_that_asks_for_too_much_is_not_waited_for(
     assert len(trial.began) == attempts
 
 
-async def test_F06_a_throttle_holds_everyone_and_the_deadline(clock: VirtualClock) -> None:
-    """A pause is no part of any deadline, and whoever comes meanwhile waits for its end."""
-    retrier = Retrier(RetryPolicy(base_delay=0.0, max_delay=0.0, deadline=10.0), clock)
-    throttled = Trial(clock, [RateLimitedError("slow", retry_after=50.0), None])
-    assert await throttled.run(retrier) == "done"
-    assert throttled.began[1] - throttled.began[0] == 50.0
-    assert throttled.left == [10.0, 10.0]
-    retrier.throttle.extend(30.0)
-    began = clock.time
-    late = Trial(clock, [None])
-    await late.run(retrier)
-    assert late.began == [began + 30.0]
-    assert late.left == [10.0]
-
-
-async def test_F06_a_longer_pause_stands(clock: VirtualClock) -> None:
-    """A pause ends when the longest of those asked for is over, also if it is asked for meanwhile."""
-    pause = Throttle(clock, 0.0)
-    await pause.wait(clock.sleep)
-    assert clock.slept == []
-    pause.extend(20.0)
-    pause.extend(5.0)
-    assert pause.until > clock.monotonic()
-    await pause.wait(clock.sleep)
-    assert clock.slept == [20.0]
-    assert pause.until <= clock.monotonic()
-
-
 async def test_F06_a_throttle_without_a_time_is_backed_off_from(clock: VirtualClock) -> None:
     """Without a usable Retry-After only the request itself waits, by its jitter."""
     retrier = Retrier(RetryPolicy(base_delay=1.0), clock)
@@ -173,115 +139,6 @@ async def test_the_delays_do_grow(clock: VirtualClock) -> None:
     assert 0.5 < delays[0] <= 1.0 < delays[1] <= 2.0 < delays[2] <= 4.0
 
 
-async def test_F11_an_outage_is_not_multiplied(clock: VirtualClock) -> None:
-    """Of 200 calls that all fail, ten retries are made, and what the calls earn; not three each."""
-    retrier = Retrier(RetryPolicy(), clock)
-    made = 0
-    for _ in range(200):
-        trial = Trial(clock, [failing() for _ in range(4)])
-        with pytest.raises(ServerError):
-            await trial.run(retrier)
-        made += len(trial.began) - 1
-    assert 10 <= made <= 10 + 200 * 0.1
-
-
-async def test_retries_that_succeed_cost_nothing(clock: VirtualClock) -> None:
-    """A service that fails every other time is tried again as often as it takes."""
-    retrier = Retrier(RetryPolicy(), clock)
-    for _ in range(100):
-        assert await Trial(clock, [failing(), None]).run(retrier) == "done"
-
-
-async def test_retries_that_are_answered_cost_nothing(clock: VirtualClock) -> None:
-    """Also if the answer is a refusal: the service is there."""
-    retrier = Retrier(RetryPolicy(), clock)
-    for _ in range(100):
-        with pytest.raises(NotFoundError):
-            await Trial(clock, [failing(), NotFoundError("no", status=404)]).run(retrier)
-
-
-async def test_retries_that_the_server_timed_are_free(clock: VirtualClock) -> None:
-    """A Retry-After is an invitation."""
-    retrier = Retrier(RetryPolicy(max_attempts=100, base_delay=0.0, max_delay=0.0), clock)
-    endings = [ServerError("no", status=503, retry_after=0.5) for _ in range(50)]
-    assert await Trial(clock, [*endings, None]).run(retrier) == "done"
-
-
-async def test_an_empty_budget_waits_for_what_may_come_back() -> None:
-    """While retries are under way their tokens may return: who needs one waits, and gives up when none can."""
-    budget = RetryBudget()
-    assert all([await budget.draw() for _ in range(10)])
-    waiting = [asyncio.create_task(budget.draw()) for _ in range(2)]
-    await asyncio.sleep(0)
-    budget.give_back(succeeded=True)
-    for _ in range(5):
-        await asyncio.sleep(0)
-    assert sum(task.done() for task in waiting) == 1
-    for _ in range(10):
-        budget.give_back(succeeded=False)
-    assert sorted([await task for task in waiting]) == [False, True]
-
-
-async def test_a_cancelled_retry_gives_its_token_back(clock: VirtualClock) -> None:
-    """Nobody waits for the token of a retry that was cancelled in its delay."""
-    retrier = Retrier(RetryPolicy(), clock)
-    clock.stands_still = True
-    calls = [asyncio.create_task(Trial(clock, [failing()]).run(retrier)) for _ in range(10)]
-    await asyncio.sleep(0.01)
-    eleventh = asyncio.create_task(retrier.budget.draw())
-    await asyncio.sleep(0)
-    assert not eleventh.done()
-    for call in calls:
-        call.cancel()
-    await asyncio.wait(calls)
-    assert await eleventh is False
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"max_attempts": 0}, {"max_attempts": 1.5}, {"max_attempts": True}, {"base_delay": -1}, {"base_delay": 9.0},
-        {"max_delay": float("inf")}, {"deadline": 0}, {"deadline": float("nan")}, {"max_retry_after": "60"},
-    ],
-)  # fmt: skip
-def test_a_policy_that_cannot_be_right_is_refused(values: dict[str, object]) -> None:
-    """A policy is checked when it is made, and what is wrong is named."""
-    (name,) = values
-    with pytest.raises(ConfigurationError, match=rf"\b{name}\b"):
-        RetryPolicy(**values)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"max_attempts": 1},
-        {"base_delay": 0.0, "max_delay": 0.0},
-        {"base_delay": 3.0, "max_delay": 3.0},
-        {"max_retry_after": 0.0},
-        {"deadline": 0.001},
-    ],
-)
-def test_a_policy_may_go_to_the_ends_of_its_ranges(values: dict[str, float]) -> None:
-    """Not to retry, not to wait, and to be in a hurry, are policies too."""
-    policy = RetryPolicy(**values)  # type: ignore[arg-type]
-    assert {name: getattr(policy, name) for name in values} == values
-
-
-@given(st.integers(1, 6), st.floats(0, 3), st.floats(0, 30), st.floats(0.1, 60), st.floats(0, 20))
-def test_no_policy_begins_anything_after_its_deadline(
-    attempts: int, base: float, more: float, deadline: float, takes: float
-) -> None:
-    """Whatever the policy, attempts are counted and each begins with time left."""
-    clock = VirtualClock()
-    policy = RetryPolicy(max_attempts=attempts, base_delay=base, max_delay=base + more, deadline=deadline)
-    trial = Trial(clock, [ConnectError("refused") for _ in range(9)], takes)
-    with pytest.raises(ConnectError):
-        asyncio.run(trial.run(Retrier(policy, clock)))
-    assert len(trial.began) <= attempts
-    assert all(left > 0 for left in trial.left)
-    assert trial.began[-1] - trial.began[0] < deadline
-
-
 async def test_each_retry_is_in_the_log_before_it_is_waited_for(
     clock: VirtualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -294,17 +151,3 @@ async def test_each_retry_is_in_the_log_before_it_is_waited_for(
         f"trying again in 2.50 s, after attempt 2 of 3: {errors[1]}",
     ]
     assert {(record.name, record.levelname) for record in caplog.records} == {("opentrain_async", "WARNING")}
-
-
-async def test_a_retry_for_which_there_is_no_budget_is_in_the_log(
-    clock: VirtualClock, caplog: pytest.LogCaptureFixture
-) -> None:
-    """By the name of what is not tried again; and the failure surfaces."""
-    retrier = Retrier(RetryPolicy(), clock)
-    for _ in range(10):
-        assert await retrier.budget.draw()
-        retrier.budget.give_back(succeeded=False)
-    with pytest.raises(ServerError):
-        await Trial(clock, [failing(), None]).run(retrier)
-    assert [record.getMessage() for record in caplog.records] == ["job_1: not tried again, the retry budget is empty"]
-    assert clock.slept == []

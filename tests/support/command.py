@@ -7,6 +7,7 @@ import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping
+from pathlib import Path
 
 from attrs import frozen
 
@@ -63,3 +64,10 @@ async def interrupt(process: Process, number: signal.Signals = signal.SIGINT) ->
     """Send a command a signal, and wait for its end."""
     process.send_signal(number)
     return await end(process)
+
+
+def described(directory: Path, text: str = "Label cats\n") -> str:
+    """A file with a description."""
+    path = directory / "job.md"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
