@@ -6,9 +6,14 @@ from typing import TYPE_CHECKING
 from ._version import __version__
 
 __all__ = [
+    "Answer",
     "AsyncOpenTrain",
+    "Clock",
+    "JobIds",
     "Journal",
     "MemoryLedger",
+    "OnOutcome",
+    "OnProgress",
     "OpenTrainError",
     "OutcomeStatus",
     "PlannedPublish",
@@ -17,6 +22,7 @@ __all__ = [
     "PublishProgress",
     "PublishReport",
     "PublishResult",
+    "PublishStream",
     "QuotaSnapshot",
     "RedisLedger",
     "RetryPolicy",
@@ -25,8 +31,13 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from ._base.clock import Clock
     from ._client.client import AsyncOpenTrain
+    from ._client.gaps import Answer
     from ._publish.journal.journal import Journal
+    from ._publish.progress import OnProgress
+    from ._publish.run import JobIds, OnOutcome
+    from ._publish.stream import PublishStream
     from ._retry.policy import RetryPolicy
     from .errors import OpenTrainError
     from .models import PublishResult
@@ -34,13 +45,18 @@ if TYPE_CHECKING:
     from .quota import MemoryLedger, QuotaSnapshot, RedisLedger, SQLiteLedger
     from .quota._plan import PlannedPublish, PublishPlan
 else:
-    # Each is imported when it is first asked for (PEP 562): whoever imports one module of this package, as pytest does
-    # its plugin in every run, does not import all of it and aiohttp as well. Type checkers must not see how: to them a
-    # module that has a `__getattr__` has every name, misspelled ones too.
+    # Each name is imported when it is first asked for (PEP 562): a program that imports one module of this package, as
+    # pytest does its plugin in every run, does not import all of it and aiohttp as well. Type checkers must not see
+    # this: to them a module with a `__getattr__` has every name, misspelled ones too.
     _HOMES = {
+        "Answer": "_client.gaps",
         "AsyncOpenTrain": "_client.client",
+        "Clock": "_base.clock",
+        "JobIds": "_publish.run",
         "Journal": "_publish.journal.journal",
         "MemoryLedger": "quota",
+        "OnOutcome": "_publish.run",
+        "OnProgress": "_publish.progress",
         "OpenTrainError": "errors",
         "OutcomeStatus": "outcomes",
         "PlannedPublish": "quota._plan",
@@ -49,6 +65,7 @@ else:
         "PublishProgress": "outcomes",
         "PublishReport": "outcomes",
         "PublishResult": "models",
+        "PublishStream": "_publish.stream",
         "QuotaSnapshot": "quota",
         "RedisLedger": "quota",
         "RetryPolicy": "_retry.policy",

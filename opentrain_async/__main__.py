@@ -1,4 +1,4 @@
-"""``python -m opentrain_async`` is the command line as well."""
+"""Run the command line as ``python -m opentrain_async``."""
 
 from ._cli.main import main
 

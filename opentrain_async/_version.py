@@ -1,4 +1,4 @@
-"""The version, in a module of its own so that the client can name itself."""
+"""The version, in a module of its own so that every room can name the library."""
 
 __version__ = "0.1.0"
 

@@ -1,4 +1,4 @@
-"""Traces and gauges for OpenTelemetry, made of a client's events. Needs the extra ``otel``.
+"""Traces and gauges for OpenTelemetry, made from a client's events. Needs the extra ``otel``.
 
 Where OpenTelemetry is not set up, it does nothing and says nothing, as its API has it.
 """

@@ -1,4 +1,4 @@
-"""One timer for many timeouts."""
+"""One timer of the event loop for many timeouts."""
 
 import asyncio
 import math

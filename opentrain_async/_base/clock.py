@@ -1,4 +1,4 @@
-"""Where time comes from: the only module that reads a clock or sleeps."""
+"""Clocks, instants and growing delays; the only module that reads a clock or sleeps."""
 
 import asyncio
 import time

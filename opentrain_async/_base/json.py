@@ -1,4 +1,4 @@
-"""JSON as it comes: decoded, and taken apart without surprises."""
+"""Decode JSON and take it apart without surprises."""
 
 import json
 from typing import TypeVar, cast

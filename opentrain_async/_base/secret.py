@@ -1,4 +1,4 @@
-"""Strings and bytes that keep themselves to themselves."""
+"""Strings and bytes that do not show themselves."""
 
 from typing import TypeVar
 

@@ -1,4 +1,4 @@
-"""Text from elsewhere, made fit for one line of a log or a terminal."""
+"""Escape and cut foreign text for one line of a log or a terminal."""
 
 _LONGEST = 300
 

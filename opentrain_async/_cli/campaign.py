@@ -1,4 +1,4 @@
-"""A run of the command line: publishes drafts, tells each outcome as it comes, and can be stopped in good order."""
+"""One run of the command line: it publishes drafts, reports each outcome, and can be stopped gracefully."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,14 +17,14 @@ from ..quota import LedgerStore
 
 @frozen
 class PublishOptions:
-    """What is wanted of a run.
+    """The options of a run.
 
     Attributes:
         ids: The drafts, each once.
         concurrency: How many at once.
         max_wait: Seconds to wait for the quota's window.
-        outage_patience: Seconds to be held in an outage.
-        journal: Where it is written down, and gone on with.
+        outage_patience: Seconds for which an outage may pause the run.
+        journal: The journal that it writes and resumes from.
         grace: Seconds for what is being sent, once it is stopped.
         preflight: Ask first what would refuse all of them.
     """
@@ -42,13 +42,13 @@ class Campaign:
     """One run.
 
     Args:
-        options: What is wanted.
+        options: Its options.
         ledger: To be closed with the run.
         tell: What to do with an outcome.
         on_progress: What to do with how far it is.
 
     Attributes:
-        options: What is wanted.
+        options: Its options.
         is_stopped: It was stopped before its end.
     """
 
@@ -94,7 +94,7 @@ class Campaign:
                     self._tell(outcome)
 
     def stop(self) -> None:
-        """Take no more drafts, and come to an end with what is being sent; what outlasts the grace is in doubt."""
+        """Take no more drafts, and finish those that are being sent; one that outlasts the grace is unknown."""
         self.is_stopped = True
         if self._stream is not None:
             self._stream.stop()

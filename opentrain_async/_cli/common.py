@@ -1,4 +1,4 @@
-"""What the commands have in common: their options, their client, and how they end."""
+"""The options, the client and the exit status that the commands have in common."""
 
 import math
 from collections.abc import Awaitable, Callable, Generator

@@ -1,4 +1,4 @@
-"""The command line as a whole: the group, and what ends it whichever command runs."""
+"""The group of all commands, and how it ends whichever command runs."""
 
 import io
 import os

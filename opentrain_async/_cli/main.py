@@ -1,4 +1,4 @@
-"""The entry point of the command line: the commands, or one line on what to install for them."""
+"""The entry point: run the commands, or say what to install for them."""
 
 import sys
 from typing import NoReturn

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM for a command: what is under way is ended in good order, and the command learns which it was."""
+"""Run a coroutine so that Ctrl-C and SIGTERM end it gracefully, and the command learns which signal came."""
 
 import asyncio
 import signal
@@ -36,7 +36,7 @@ def run(work: Coroutine[object, object, T], gently: Callable[[], None] | None = 
 
     Args:
         work: The coroutine.
-        gently: Asks it to come to its end by itself: then the first signal does that, and only the second one cancels.
+        gently: Asks it to finish by itself: then the first signal does that, and only the second one cancels.
 
     Raises:
         Interruption: A signal came, and the coroutine was cancelled.

@@ -1,4 +1,4 @@
-"""The client: what a caller sees. It checks what it is given and hands it on; it has no logic of its own."""
+"""Construct the client: check every argument and connect the parts."""
 
 import aiohttp
 
@@ -27,7 +27,9 @@ _LEASE_MARGIN = 60.0
 
 
 class AsyncOpenTrain(Posting, Jobs, Onboarding):
-    """Posts jobs to OpenTrain: makes drafts, fills their gaps, and publishes them within the account's daily quota.
+    """Posts jobs to OpenTrain within the account's daily quota.
+
+    It creates drafts, fills in their missing fields, and publishes them, one or many.
 
     Use it as ``async with AsyncOpenTrain() as client:``, or `close` it. It belongs to the event loop in which it is
     first used. Nothing is opened or sent before the first call, and one client serves any number of tasks.

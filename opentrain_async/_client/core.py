@@ -1,4 +1,4 @@
-"""What the parts of the client have in common: what they are made of, and whether they can be used."""
+"""The state that the parts of the client share, and the way of its calls."""
 
 import asyncio
 import hashlib
@@ -47,7 +47,7 @@ class ClientCore(Closable):
     _is_closed = True
     _is_account_known = True
     _owed: tuple[str, str] | None = None
-    """After a claim, until that is done: by which name the ledger has counted, and by which it is to go on."""
+    """After a claim, until the slots are carried over: the ledger's earlier name for the account, and its next one."""
 
     def __repr__(self) -> str:
         # Also of one whose making failed: a crash reporter shows it with the frames.
@@ -59,7 +59,7 @@ class ClientCore(Closable):
         return self
 
     async def close(self) -> None:
-        """End what is under way, settle its slots, and close the session, if it is the client's own.
+        """End the calls in flight, settle their slots, and close the session, if it is the client's own.
 
         Whoever waits for something gets a `ClientClosedError`. The token of a claim, which is given once, is waited for
         if it is being asked for just then, two seconds at the most. Closing twice is harmless.
@@ -99,7 +99,7 @@ class ClientCore(Closable):
             await self._carry_over()
 
     async def _carry_over(self) -> None:
-        """After a claim: have the ledger go on with the day's slots, and learn the limit anew; until it has.
+        """After a claim: carry the day's slots over in the ledger, and learn the limit anew.
 
         Raises:
             QuotaLedgerError: The ledger failed.

@@ -1,4 +1,4 @@
-"""What a draft is made from, in each of the formats of the service.
+"""Build the body of a new draft from a description in one of the service's formats.
 
 Source: https://www.opentrain.ai/docs/developers/api-reference/job-drafts/create/ and …/capabilities/. The names of the
 keys that hold JSON-LD and XML are inferred.

@@ -20,7 +20,7 @@ from .publishing import Publishing
 
 
 class Drafting(ClientCore):
-    """Makes drafts and fills their gaps."""
+    """Creates drafts and fills in their missing fields."""
 
     async def create_draft(
         self,
@@ -49,7 +49,7 @@ class Drafting(ClientCore):
             idempotency_key: What makes this creation one and the same whenever it is repeated. `None` makes one.
 
         Returns:
-            The draft with its gaps, and the key in `idempotency_key`.
+            The draft with its missing fields, and the key in `idempotency_key`.
 
         Raises:
             ConfigurationError: There is no description, or two, or one that is too long. Nothing was sent.
@@ -86,7 +86,7 @@ class Drafting(ClientCore):
                 named them.
 
         Returns:
-            The draft, with the gaps that are left. The service does not repeat its other fields.
+            The draft, with the fields that are still missing. The service does not repeat its other fields.
 
         Raises:
             ConfigurationError: There is no such field, it cannot have that value, there is none at all, or the id
@@ -116,7 +116,7 @@ class Drafting(ClientCore):
             The draft, ready to be published.
 
         Raises:
-            DraftIncompleteError: There is no answer for a field, or a round has filled no gap. It has the draft.
+            DraftIncompleteError: There is no answer for a field, or a round has filled in no field. It has the draft.
             ConfigurationError: An answer cannot be right, by the service's choices or its documented ranges: the text
                 says of which field and why. Of that round nothing was sent. `MissingField.update` tells beforehand.
             OpenTrainError: As from `update_draft`.
@@ -152,16 +152,16 @@ class Posting(Drafting, Publishing):
         idempotency_key: str | None = None,
         max_wait: float = 0.0,
     ) -> PublishResult:
-        """From a description to a live job: create the draft, fill its gaps, publish it.
+        """From a description to a live job: create the draft, fill in its missing fields, publish it.
 
         Whatever ends this after the draft was made says so in a note of the exception, with the draft's id and the key
-        with which to go on with it. Cancelled, it leaves what each step leaves.
+        with which to resume. Cancelled, it leaves what each step leaves.
 
         Args:
             description: As in `create_draft`.
             answer: As in `fill_gaps`. `None`: there are no answers, so a draft with gaps is a `DraftIncompleteError`.
             external_id: As in `create_draft`.
-            idempotency_key: As in `create_draft`; with the key of an earlier call it goes on with that draft.
+            idempotency_key: As in `create_draft`; with the key of an earlier call it resumes with that draft.
             max_wait: As in `publish`.
 
         Returns:

@@ -1,4 +1,4 @@
-"""Filling the gaps of a draft: ask for what is missing, check the answers, send them together, look what is left."""
+"""Fill in a draft's missing fields: ask for them, check the answers, send them together, repeat."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from inspect import isawaitable
@@ -16,9 +16,9 @@ Update = Callable[[str, Mapping[str, object]], Awaitable[Draft]]
 
 
 async def fill(draft: Draft, answer: Answer, update: Update) -> Draft:
-    """Fill gaps, round by round, until the draft can be published; one request for each round.
+    """Fill in missing fields, round by round, until the draft can be published; one request for each round.
 
-    A round that leads to gaps which were there before has got nowhere; so this ends whatever is answered.
+    A round that leads to fields which were missing before has changed nothing; so this ends whatever is answered.
 
     Raises:
         DraftIncompleteError: There is no answer, or a round got nowhere.
@@ -27,12 +27,12 @@ async def fill(draft: Draft, answer: Answer, update: Update) -> Draft:
     seen: set[object] = set()
     effect: Effect = "none"
     while not draft.publish_ready:
-        gaps = (frozenset(field.field for field in draft.missing), draft.validation.missing_field_count)
-        if gaps in seen:
+        missing = (frozenset(field.field for field in draft.missing), draft.validation.missing_field_count)
+        if missing in seen:
             raise _incomplete(draft, "the last round of answers filled no gap", effect)
         if not draft.missing:
             raise _incomplete(draft, "the service says that it is not ready, and names no gap", effect)
-        seen.add(gaps)
+        seen.add(missing)
         body, unanswered = await _ask(draft, answer)
         if body:
             draft = _after(draft, body, await update(draft.job_id, body))
@@ -65,7 +65,7 @@ async def _ask(draft: Draft, answer: Answer) -> tuple[dict[str, object], list[st
 
 
 def _after(before: Draft, body: Mapping[str, object], after: Draft) -> Draft:
-    """The draft after an update, whose answer may count the gaps and not name them, or say nothing of them.
+    """The draft after an update, whose answer may count the missing fields without naming them, or say nothing of them.
 
     The page of the update shows a count alone. Then those are left that were not answered, and the rate that goes with
     a payment type which has just been set.

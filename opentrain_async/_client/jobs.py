@@ -51,7 +51,7 @@ class Jobs(Drafting):
         Raises:
             ConfigurationError: As in `update_draft`. Nothing was sent.
             ModerationBlockedError: Moderation refuses the edit. It **has been applied**, and the job is a draft again
-                (effect ``"applied"``): mend it by `update_draft`, then publish it, which is charged again
+                (effect ``"applied"``): fix it by `update_draft`, then publish it, which is charged again
                 (https://www.opentrain.ai/docs/developers/api-reference/jobs/update/).
             ConflictError: The job is not open; `job_status` says what it is. Nothing was changed, unless `effect` says
                 that an earlier attempt may have been applied.
@@ -63,7 +63,7 @@ class Jobs(Drafting):
         return await self._call(operations.update_job(checked_job_id(job_id), self._body(job_id, fields)))
 
     async def close_job(self, job_id: str) -> ClosedJob:
-        """Close a job: it is ``ARCHIVED``, and its contracts go on. There is no way back. It can be repeated safely.
+        """Close a job: it is ``ARCHIVED``, and its contracts continue. There is no way back. It can be repeated safely.
 
         Args:
             job_id: The job. What becomes of one that was never published is not documented.

@@ -1,4 +1,4 @@
-"""The part of the client that knows who calls, and brings an account into being."""
+"""The part of the client for the account: who calls, register, claim."""
 
 import asyncio
 import logging
@@ -141,17 +141,17 @@ class Onboarding(ClientCore):
         return claim
 
     async def wait_for_claim(self, *, timeout: float = 1800.0) -> TokenGrant:
-        """Wait until a person has claimed the account, and go on with the token that it gets by that.
+        """Wait until a person has claimed the account, and use the new token from then on.
 
         The service is asked no sooner than it wants to be. Its answer revokes the earlier token, and is given once: the
-        new one is in use from then on, also for what is under way just then; it takes the earlier one's place in the
+        new one is in use from then on, also for the calls in flight; it takes the earlier one's place in the
         saved credentials, if that is there; the account's publishes are carried over in the ledger, and the limit is
-        learned anew (20 a day instead of 3). Cancelled, an answer under way is waited for, two seconds at the most;
+        learned anew (20 a day instead of 3). Cancelled, an answer in flight is waited for, two seconds at the most;
         whoever waits again, or does so at the same time, is given the same token.
 
         Args:
             timeout: Seconds, above 0, after which the service is not asked again; half an hour is how long a claim is
-                valid. A question that is under way then comes to its end.
+                valid. A question that is in flight then finishes.
 
         Returns:
             The new token. Where `saved_to` is `None`, it is for you to keep.
@@ -174,7 +174,7 @@ class Onboarding(ClientCore):
         return await self._claims.wait(timeout)
 
     async def _exchange(self) -> TokenGrant:
-        """Ask for the token, and go on with it; first of all it is kept, as it comes only once."""
+        """Ask for the token and use it; keep it first of all, as it comes only once."""
         claim_token = self._checked_claim_token()
         counted_by = fingerprint(self._transport.token or Secret())
         async with self._transport.renewing():

@@ -1,4 +1,4 @@
-"""The part of the client that publishes."""
+"""The part of the client that publishes: one draft, many, as a stream, or only a plan."""
 
 import asyncio
 import logging
@@ -35,12 +35,12 @@ class Publishing(ClientCore):
         """Publish one draft. It can be repeated safely: a job that is live stays so, and is charged once.
 
         Called again while the same draft is being published, it takes part in that. Cancelled, it ends the
-        request, unless somebody else waits for it too; a slot of the quota that may have been used goes on counting.
+        request, unless somebody else waits for it too; a slot of the quota that may have been used continues to count.
 
         Args:
             job_id: The draft.
             max_wait: Seconds to wait at the most for the quota's window to free a slot, from 0 to `math.inf`. A wait
-                that is known to be longer is not begun. Waiting for publishes that are under way does not count.
+                that is known to be longer is not begun. Waiting for publishes in flight does not count.
 
         Returns:
             The live job, put there by this call (`newly_published`) or found there.
@@ -49,7 +49,7 @@ class Publishing(ClientCore):
             ConfigurationError: The id cannot be one. Nothing was sent.
             QuotaExceededError: There is no slot within *max_wait*. Nothing was sent, or the server refused.
             QuotaLedgerError: The ledger failed. Nothing was sent.
-            APIError: The service refused; `effect` is ``"none"`` unless an earlier attempt is in doubt.
+            APIError: The service refused; `effect` is ``"none"`` unless the outcome of an earlier attempt is unknown.
             ServerError: It failed. The job may be live.
             TransportError: No answer; `effect` says whether anything may have been applied.
             UnexpectedResponseError: An answer that cannot be read. After a 2xx the job may be live.
@@ -82,17 +82,17 @@ class Publishing(ClientCore):
 
         Args:
             job_ids: An iterable or async iterable; read no further ahead than *concurrency*. What it raises is
-                raised, once the drafts under way have their outcomes.
+                raised, once the drafts in flight have their outcomes.
             concurrency: How many drafts at once, from 1; no more than *max_connections* are.
             max_wait: As in `publish`, as one deadline for the whole run.
-            outage_patience: Seconds, from 0 to `math.inf`, for which the run is held while the service is down. Several
+            outage_patience: Seconds, from 0 to `math.inf`, for which an outage pauses the run. Several
                 failures in a row, of different drafts, are an outage: then one draft at a time is tried, and no draft's
                 attempts and deadline are used up; once the service answers, the rest follows by a ramp. After that
-                many seconds without an answer, and the attempt that is under way then, the run stops: what was sent
-                and not answered is `UNKNOWN`, the rest `NOT_SENT`. 0: it is not held, and each draft has its own
+                many seconds without an answer, and the attempt that is in flight then, the run stops: what was sent
+                and not answered is `UNKNOWN`, the rest `NOT_SENT`. 0: it is not paused, and each draft has its own
                 retries.
             journal: A file in which each outcome is written down, one JSON object a line, before anybody is told of it.
-                A run with a journal that is there goes on with it: drafts that are live, or that the service has
+                A run with an existing journal resumes from it: drafts that are live, or that the service has
                 refused for what they are, are left out and have their earlier outcomes in the report; the rest is
                 tried. What was written of another service, such as a sandbox, does not count. `None`: nothing is
                 written.
@@ -141,9 +141,9 @@ class Publishing(ClientCore):
         """Publish many drafts at once, and get each outcome as it comes.
 
         Use it as ``async with client.publish_stream(ids) as outcomes:`` and, inside, ``async for outcome in
-        outcomes:``. Leaving the block cancels what is left; ``outcomes.stop()`` ends it in good order. Memory is
+        outcomes:``. Leaving the block cancels what is left; ``outcomes.stop()`` ends it gracefully. Memory is
         bounded by *concurrency*, however long the source is; so an id that comes twice has two outcomes (and one
-        request, if both are under way at once). With a journal there is memory for each draft that is in it.
+        request, if both are in flight at once). With a journal there is memory for each draft that is in it.
 
         Args:
             job_ids: As in `publish_many`.

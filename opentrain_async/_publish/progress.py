@@ -1,4 +1,4 @@
-"""How far a run is, told while it goes on."""
+"""Count the outcomes of a run, and report its progress while it runs."""
 
 import asyncio
 import logging
@@ -96,11 +96,11 @@ class Progress:
             self._callback.log_failures()
 
     def begun(self) -> None:
-        """A draft is under way."""
+        """Count a draft in flight."""
         self._in_flight += 1
 
     def ended(self, outcome: PublishOutcome) -> None:
-        """A draft that was under way has its outcome."""
+        """Count the outcome of a draft that was in flight."""
         self._in_flight -= 1
         self._ended += 1
         self._counts[outcome.status] += 1

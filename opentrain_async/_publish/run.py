@@ -98,7 +98,7 @@ class Run:
             await self._journal.open()
 
     async def end(self) -> None:
-        """Let go of the journal; ending twice is harmless."""
+        """Close the journal; ending twice is harmless."""
         if self._journal is not None:
             await self._journal.close()
 
@@ -107,7 +107,7 @@ class Run:
         return None if self._journal is None else self._journal.final(job_id)
 
     def stop(self) -> None:
-        """Take no more drafts, and let go those for which nothing was sent; what is being sent comes to its end."""
+        """Take no more drafts, and release those for which nothing was sent; a draft that is being sent finishes."""
         self._source.end()
         self._caller.give_up(None)
         self._give_up_shared()
@@ -120,7 +120,7 @@ class Run:
             on_earlier: Told the outcomes of the drafts that the journal leaves out.
 
         Raises:
-            Exception: What the source raised, once the drafts under way then have their outcomes.
+            Exception: What the source raised, once the drafts in flight have their outcomes.
         """
         try:
             async with self._progress or nullcontext(), asyncio.TaskGroup() as workers:
@@ -205,7 +205,7 @@ class Run:
         reason = unfamiliar_reason(error)
         if reason is not None and reason not in self._unfamiliar_reasons:
             self._unfamiliar_reasons.add(reason)
-            _logger.warning("403 for a reason that is new here (%s), the run goes on: %s", one_line(reason), error)
+            _logger.warning("403 for a reason that is new here (%s), the run continues: %s", one_line(reason), error)
 
     async def _write_down(self, outcome: PublishOutcome, journal: JournalWriter) -> None:
         """Have an outcome in the journal; where that fails nothing more is sent."""
@@ -220,7 +220,7 @@ class Run:
             _logger.warning("the run stops, the rest is not sent: %s", error)
 
     def _give_up_shared(self) -> None:
-        """Tell those under way, once, that the run has given up."""
+        """Give up the drafts in flight that are not being sent, once."""
         if not self._has_given_up:
             self._has_given_up = True
             self._single_flight.give_up(self._caller)

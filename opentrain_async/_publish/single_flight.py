@@ -1,4 +1,4 @@
-"""Single flight: each draft is published once, however many callers want it.
+"""Run each draft's publish once, however many callers want it.
 
 Each publish is a task, so one caller's cancellation does not affect the others. When its last caller leaves, the task
 is cancelled, and that caller waits until the slot is settled.

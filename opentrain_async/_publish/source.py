@@ -1,4 +1,4 @@
-"""Job ids from wherever they come, shared by many workers."""
+"""Share one source of job ids among many workers."""
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sized

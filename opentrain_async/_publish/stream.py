@@ -1,4 +1,4 @@
-"""Outcomes as they come."""
+"""Stream the outcomes of a run as they come."""
 
 import asyncio
 from types import TracebackType
@@ -13,9 +13,9 @@ from .run import Run
 class PublishStream:
     """The outcomes of a bulk run, as an async iterator inside an ``async with`` block.
 
-    The run begins with the block and ends with it; `stop` ends it early and in good order. Leaving the block early
-    cancels what is under way, settles its slots and leaves no task behind. (A bare async generator could promise none
-    of that, see PEP 789.) At most twice as many drafts as the concurrency are under way or wait to be taken; a slow
+    The run begins with the block and ends with it; `stop` ends it early and gracefully. Leaving the block early cancels
+    the drafts in flight, settles their slots and leaves no task behind. (A bare async generator could promise none of
+    that, see PEP 789.) At most twice as many drafts as the concurrency are in flight or wait to be taken; a slow
     consumer slows the source down.
     """
 
@@ -54,7 +54,7 @@ class PublishStream:
     def stop(self) -> None:
         """Take no more drafts from the source, and let those go for which nothing has been sent: they are `NOT_SENT`.
 
-        What is being sent comes to its end, and its outcome, so the iteration ends in good order. For a signal handler
+        A draft that is being sent finishes and gets its outcome, so the iteration ends gracefully. For a signal handler
         of an event loop, or another task. To stop twice is harmless.
         """
         self._run.stop()
@@ -75,7 +75,7 @@ class PublishStream:
         raise StopAsyncIteration
 
     async def _leave(self, pump: "asyncio.Task[None]") -> None:
-        """Cancel what is under way, and wait until it is settled."""
+        """Cancel the drafts in flight, and wait until their slots are settled."""
         pump.cancel()
         try:
             await ended(pump)

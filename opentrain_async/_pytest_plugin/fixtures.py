@@ -1,4 +1,4 @@
-"""The fixtures, run by pytest-asyncio in its mode `strict` as well as in `auto`."""
+"""The async fixtures `opentrain_sandbox` and `opentrain_client`, run by pytest-asyncio in either mode."""
 
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING

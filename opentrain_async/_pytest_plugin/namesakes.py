@@ -1,4 +1,4 @@
-"""What stands in for the fixtures where pytest-asyncio, which would run them, is absent or switched off."""
+"""Fixtures of the same names that ask for pytest-asyncio where it is absent or switched off."""
 
 import pytest
 

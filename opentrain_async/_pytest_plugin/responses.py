@@ -1,4 +1,4 @@
-"""The fixture for those who replace aiohttp's requests rather than have them answered."""
+"""The fixture `opentrain_aioresponses`, for tests that replace aiohttp's requests."""
 
 from collections.abc import Iterator
 from functools import partial

@@ -1,4 +1,4 @@
-"""The environment of a test from which no way leads to the service itself, or to what its user has there."""
+"""Seclude a test: its environment leads neither to the service nor to the user's own files."""
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""A circuit breaker: an outage pauses a client's runs behind one probe, and they resume step by step.
+"""A circuit breaker: an outage pauses a client's runs behind one probe.
 
 Several transient failures in a row, of different drafts and with no answer between them, are an outage: the breaker
 opens. Then it permits one attempt at a time, after growing delays, and a draft that fails goes to the end of the queue,

@@ -1,4 +1,4 @@
-"""HTTP, and what it means: requests as values, and answers as results or errors. Pure: nothing here sends or waits.
+"""Turn an HTTP answer into a result or an error; pure: nothing here sends or waits.
 
 Source: https://www.opentrain.ai/docs/developers/api-reference/jobs/publish/ and …/api-reference/overview/. The
 page of error codes could not be read when this was written, so what an answer means rests on its status, and the

@@ -1,4 +1,4 @@
-"""JSON objects as models: the only importer of cattrs. Nothing is coerced, and no shape raises anything of its own.
+"""Read JSON objects as models, without coercion; the only importer of cattrs.
 
 What decides, the keys without a default, has to be there and of its type. The result of a publish is read strictly
 throughout, as a draft's outcome rests on it, and so is a page of jobs, as a list must not end early for a cursor that

@@ -1,4 +1,4 @@
-"""Retry-After, as servers and what stands before them really write it."""
+"""Read Retry-After in every form that servers and proxies really write."""
 
 import math
 import re

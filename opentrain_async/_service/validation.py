@@ -1,4 +1,4 @@
-"""How far a draft is from being publishable, in whichever of the documented forms the service says it."""
+"""Read what a draft still needs, in whichever documented form the service says it."""
 
 from collections.abc import Mapping
 

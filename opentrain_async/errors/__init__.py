@@ -1,4 +1,4 @@
-"""What can go wrong, as one tree. Each error says what the server had changed by then.
+"""Every error of the library, as one tree. Each says what the server had changed when it was raised.
 
     OpenTrainError                      .job_id .effect .message
     ├─ ConfigurationError               (ValueError)    refused locally, nothing was sent
@@ -6,7 +6,7 @@
     ├─ QuotaExceededError               the day's publishes are used up: .limit .used .retry_at .source
     ├─ QuotaLedgerError                 the quota ledger could not be read; nothing was sent
     ├─ JournalError                     a run's journal could not be read or written; nothing more was sent
-    ├─ DraftIncompleteError             the gaps of a draft were not filled: .draft .missing
+    ├─ DraftIncompleteError             a draft still has missing fields: .draft .missing
     ├─ TransportError                   no answer arrived
     │  ├─ ConnectError                  never connected, nothing was sent
     │  ├─ TLSError                      the certificate or the handshake failed, nothing was sent
@@ -16,7 +16,7 @@
     │  └─ UnexpectedResponseError       not the promised format, a redirect, or over the size cap
     └─ APIError                         the service refused: .status .code .reason .request_id .details
        ├─ BadRequestError               400: .issues
-       │  ├─ NotPublishReadyError       the draft has gaps: .validation
+       │  ├─ NotPublishReadyError       the draft has missing fields: .validation
        │  └─ ClaimError                 the account is not claimed, and will not be by this claim
        ├─ AuthenticationError           401
        ├─ PermissionDeniedError         403: .required_scopes

@@ -1,4 +1,4 @@
-"""What the service refuses: one class for each kind of answer."""
+"""The service's refusals: one class for each kind of answer."""
 
 from collections.abc import Mapping
 from typing import TypedDict, Unpack, cast
@@ -88,7 +88,7 @@ class BadRequestError(APIError):
 
 
 class NotPublishReadyError(BadRequestError):
-    """400 with `details.validation`: the draft has gaps.
+    """400 with `details.validation`: the draft has missing fields.
 
     Attributes:
         validation: What is missing, whichever of the documented forms the service used.

@@ -1,4 +1,4 @@
-"""Arguments that cannot be right are refused at the call, by name."""
+"""Check arguments at the call, and refuse a wrong one by its name."""
 
 import inspect
 import math

@@ -1,4 +1,4 @@
-"""The root, and what goes wrong before an answer of the service, or without one."""
+"""The root of the error tree, and every error that needs no answer of the service."""
 
 import copy
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ _DOUBTS: Mapping[str, str] = {
 
 
 def names_of(missing: tuple[MissingField, ...]) -> str:
-    """The first few gaps, for an advice."""
+    """Return the names of the first few missing fields, for an advice."""
     return ", ".join(one_line(item.field) for item in missing[:5]) or "what is missing"
 
 
@@ -92,7 +92,7 @@ class ConfigurationError(OpenTrainError, ValueError):
 
 
 class ClientClosedError(OpenTrainError, RuntimeError):
-    """The client was closed: before the call (effect none), or while it was under way (effect as it stood)."""
+    """The client was closed: before the call (effect none), or during the call (effect as it stood)."""
 
     advice = "Use a client that is open."
 
@@ -102,7 +102,7 @@ class QuotaExceededError(OpenTrainError):
 
     Attributes:
         limit: Publishes per window, or `None` while it is not known.
-        used: How many of them the ledger counts, doubtful ones too.
+        used: How many of them the ledger counts, unknown ones too.
         retry_at: When a slot comes back at the earliest, as far as is known. Not a booking.
         source: ``"ledger"``, and nothing was sent; or ``"server"``, and it answered 429.
         window_hours: The server's own `windowHours`, or `None` from the ledger.
@@ -148,7 +148,7 @@ class JournalError(OpenTrainError):
 
 
 class DraftIncompleteError(OpenTrainError):
-    """A draft still has gaps, and there is no answer that would fill them. What was filled in has been kept.
+    """A draft still has missing fields, and there is no answer for them. The fields that were filled in are kept.
 
     Attributes:
         draft: The draft as the service had it last.
@@ -162,7 +162,7 @@ class DraftIncompleteError(OpenTrainError):
 
     @property
     def missing(self) -> tuple[MissingField, ...]:
-        """The gaps."""
+        """The missing fields."""
         return self.draft.missing if self.draft else ()
 
     def _next_step(self) -> str:

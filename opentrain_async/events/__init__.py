@@ -1,4 +1,4 @@
-"""What happens inside a client, as values: for logs, metrics and traces.
+"""The events inside a client, as values: for logs, metrics and traces.
 
 Pass a function as ``AsyncOpenTrain(on_event=...)``; it is called with each of these as it happens.
 

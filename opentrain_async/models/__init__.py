@@ -1,8 +1,9 @@
-"""What goes over the wire, as frozen values in the service's own terms, in snake_case.
+"""The values that go over the wire, frozen, in the service's own terms and in snake_case.
 
 Keys that the service adds later are kept in `raw`; values it adds to its enumerations pass as the strings they are.
 """
 
+from .._base.secret import Secret
 from ._account import (
     Account,
     Actor,
@@ -40,6 +41,7 @@ __all__ = [
     "ProposalCounts",
     "PublishResult",
     "Registration",
+    "Secret",
     "SideEffects",
     "Token",
     "TokenGrant",

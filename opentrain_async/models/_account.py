@@ -1,4 +1,4 @@
-"""Who calls, what the account may do, and how an account comes to be.
+"""The account that calls: its identity, its capabilities, its registration and its claim.
 
 Sources: https://www.opentrain.ai/docs/developers/api-reference/auth/me/, …/job-drafts/capabilities/,
 …/api-reference/agent-auth/register/, …/claim/ and …/token/.

@@ -1,4 +1,4 @@
-"""A draft, and what it lacks.
+"""A draft and its missing fields.
 
 Sources: https://www.opentrain.ai/docs/developers/api-reference/job-drafts/create/ and …/update/, and
 …/guides/post-a-job/ and …/quickstart-http/, which differ among themselves about missing fields: all their forms are
@@ -17,12 +17,12 @@ from ._fields import DOCUMENTED, Rule, camel, parsed, rule_for, snake
 _no_raw: Mapping[str, object] = {}
 
 NAMELESS = "?"
-"""What a gap is called whose name cannot be read."""
+"""The name of a missing field whose own name cannot be read."""
 
 
 @frozen
 class MissingField:
-    """One gap of a draft, and the question that would fill it.
+    """One missing field of a draft, and the question to ask for it.
 
     Attributes:
         field: The field's name; ``"?"`` where the service gave none.
@@ -32,7 +32,7 @@ class MissingField:
         prompt: The question to ask.
         type: ``"enum"`` and ``"number"`` are documented; others may come.
         enum_values: The values to choose from, or `None` where it is no enumeration.
-        update_keys: The keys of the draft update that fill the gap.
+        update_keys: The keys of the draft update that fill in the field.
         example: A value that would do, always as text.
         hint: More about it.
         raw: The item as it came.
@@ -62,7 +62,7 @@ class MissingField:
         return prompt or f"{self.label or snake(self.field).replace('_', ' ').capitalize()}?"
 
     def update(self, answer: object) -> Mapping[str, object]:
-        """What a draft update sends to fill this gap, by the service's keys.
+        """Return what a draft update sends to fill in this field, by the service's keys.
 
         Args:
             answer: The value. A number may be written out, and a list as text with commas, as people do it. A mapping
@@ -107,9 +107,9 @@ class Validation:
 
     Attributes:
         publish_ready: The service's verdict; `None` where it gave none.
-        missing_field_count: How many gaps it counts; `None` where it gave no count.
+        missing_field_count: How many missing fields it counts; `None` where it gave no count.
         issue_count: How many issues it counts; `None` where it gave no count.
-        missing_fields: The gaps, by whichever of the documented forms they came.
+        missing_fields: The missing fields, in whichever documented form they came.
         issues: Other findings as they came; no page shows one.
         raw: The whole object as it came.
     """
@@ -179,7 +179,7 @@ class Draft:
 
     @property
     def missing(self) -> tuple[MissingField, ...]:
-        """The gaps that are to be filled before it can be published."""
+        """The fields that must be filled in before it can be published."""
         return self.validation.missing_fields
 
     @property

@@ -1,4 +1,4 @@
-"""The fields of a draft: their names here and at the service, and what can be a value of each.
+"""The fields of a draft: their names here and at the service, and the values that each can have.
 
 Source: https://www.opentrain.ai/docs/developers/api-reference/job-drafts/update/. The page prints the names, three
 enumerations, and no ranges: that a price is above 0, and that trainers are counted in whole numbers, is inferred. Of a

@@ -1,4 +1,4 @@
-"""What the service finds wrong with a request."""
+"""One thing that the service finds wrong with a request."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""The account's own jobs, listed, edited and closed.
+"""The account's jobs: listed, edited and closed.
 
 Sources: https://www.opentrain.ai/docs/developers/api-reference/jobs/mine/, …/update/ and …/close/.
 """
@@ -102,7 +102,7 @@ class JobUpdate:
 
 @frozen
 class ClosedJob:
-    """A job that is closed. Its contracts go on.
+    """A job that is closed. Its contracts continue.
 
     Attributes:
         job_id: The job.

@@ -1,4 +1,4 @@
-"""A job that is live."""
+"""The result of a publish: a live job."""
 
 import json
 from collections.abc import Mapping

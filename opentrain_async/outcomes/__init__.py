@@ -1,4 +1,7 @@
-"""What became of each draft of a bulk run."""
+"""The outcome of each draft of a bulk run, and the report of all.
+
+Read `_outcomes` for the values, and `_answer_table` for what each answer means.
+"""
 
 from ._outcomes import OutcomeStatus, PublishOutcome, PublishProgress, PublishReport
 

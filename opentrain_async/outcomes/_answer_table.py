@@ -1,4 +1,4 @@
-"""What follows from how a publish ended: the answer table, once, for retry, for slots and for bulk runs."""
+"""The answer table: what each error means for the retry, for the slot and for the run."""
 
 from attrs import frozen
 
@@ -33,7 +33,7 @@ class Ruling:
     """What an error means for what comes next.
 
     Attributes:
-        outcome: What became of the draft, unless an earlier attempt left that in doubt.
+        outcome: What became of the draft, unless an earlier attempt left that unknown.
         retried: The same request again may end otherwise.
         stops_run: It would end the same way for every other draft.
     """

@@ -1,4 +1,4 @@
-"""What became of each draft of a bulk run."""
+"""Outcomes, reports and progress as frozen values."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -56,14 +56,14 @@ class PublishProgress:
 
     Attributes:
         counts: How many drafts have each status; every status is there, if with 0. Those that a journal had count too.
-        in_flight: How many are under way; those that are held, or wait for quota, too.
+        in_flight: How many drafts are in flight, including those that an outage pauses or that wait for quota.
         total: How many there are; `None` where the source does not say.
         rate: Drafts a second that came to their end lately; 0 where none did.
-        held_until: When the next draft is tried while the run is held in an outage; otherwise `None`.
+        held_until: When the next draft is tried while an outage pauses the run; otherwise `None`.
         held_by: The last failure in that outage; otherwise `None`.
         waiting_until: When the window frees a slot, as far as is known, while drafts wait for one; otherwise `None`.
-        eta: When the last draft will have come to its end, at this rate or with that many slots a day; `None` where
-            that cannot be said.
+        eta: When the last draft will finish, at this rate or with that many slots a day; `None` where that is not
+            known.
     """
 
     counts: Mapping[OutcomeStatus, int]
@@ -77,7 +77,7 @@ class PublishProgress:
 
     @property
     def done(self) -> int:
-        """How many have come to their end."""
+        """How many drafts have finished."""
         return sum(self.counts.values())
 
 

@@ -1,4 +1,4 @@
-"""One client's view of its account's quota: a store, and the waiting for a place."""
+"""The quota of one account for one client: reserve a slot, wait for one, settle it."""
 
 import asyncio
 import copy
@@ -57,7 +57,7 @@ class QuotaLedger:
         account: The account's key in it.
         clock: Where the time comes from, unless the store has its own.
         daily_limit: A limit that the caller was told, or `None` to learn it.
-        lease: For how many seconds a publish is taken to be under way if it is never settled, nor renewed.
+        lease: For how many seconds a publish counts as in flight if it is neither settled nor renewed.
         observer: Called with what happens to the slots; `None` if nobody listens.
     """
 
@@ -73,7 +73,7 @@ class QuotaLedger:
     ) -> None:
         self._queue = WaitQueue()
         self._observer = observer
-        self._steps = AccountStore(store, account, clock, self._queue.wake_first_soon, observer, daily_limit)
+        self._store = AccountStore(store, account, clock, self._queue.wake_first_soon, observer, daily_limit)
         self._clock = clock
         self._cap = daily_limit
         self.lease = lease
@@ -84,11 +84,11 @@ class QuotaLedger:
     @property
     def account(self) -> str:
         """The account's key in the store."""
-        return self._steps.account
+        return self._store.account
 
     def use(self, account: str) -> None:
         """Count for this account from now on: its name has become known."""
-        self._steps.use(account)
+        self._store.use(account)
 
     async def continue_as(self, earlier: str, account: str) -> None:
         """Count for the same account under another name, or its own, with its slots; the limit is learned anew.
@@ -98,14 +98,14 @@ class QuotaLedger:
         Raises:
             QuotaLedgerError: The store failed or was too slow. Then the slots may have stayed behind.
         """
-        self._steps.use(account)
+        self._store.use(account)
         try:
             if earlier != account:
-                counted = await self._steps.on(earlier).run(lambda log, _: copy.deepcopy(log))
+                counted = await self._store.on(earlier).run(lambda log, _: copy.deepcopy(log))
                 counted.release_ended(self._has_ended)  # what has been settled meanwhile was so under the new name
-                await self._steps.run(lambda log, now: log.take_over(counted, now))
+                await self._store.run(lambda log, now: log.take_over(counted, now))
             else:
-                await self._steps.run(lambda log, _: log.forget_limit())
+                await self._store.run(lambda log, _: log.forget_limit())
         except Exception as error:
             raise _ledger_failed(error)  # noqa: B904 - which names its cause
         finally:
@@ -113,7 +113,7 @@ class QuotaLedger:
 
     def reserve_at_once(self, job: str) -> Reservation | None:
         """A place for this draft, if there is one and the store takes no time to say so; otherwise `None`."""
-        log = self._steps.log
+        log = self._store.log
         if log is None:
             return None
         answer = log.reserve(
@@ -127,13 +127,13 @@ class QuotaLedger:
         if not isinstance(answer, Reservation):
             return None
         self._begin(answer)
-        self._steps.observe()
+        self._store.observe()
         return answer
 
     async def reserve(self, job: str, on_denied: Callable[[Denied], None]) -> Reservation:
         """Wait for a place for this draft, as long as it takes.
 
-        A place that a publish under way may leave is waited for in silence. When there is none to be had before
+        A place that a publish in flight may leave is waited for in silence. When there is none to be had before
         the window frees a slot, *on_denied* is told so, each time anew; it is for the caller to give up, by
         cancelling.
 
@@ -164,7 +164,7 @@ class QuotaLedger:
 
     async def settle(self, reservation: Reservation, how: Settlement) -> None:
         """End a reservation. Never raises but `CancelledError`: a failing store is logged, and the lease runs out."""
-        if self._steps.log is None:
+        if self._store.log is None:
             self._end(reservation, how)
             await self._finish(lambda log, now: log.settle(reservation, how, now))
         else:
@@ -175,25 +175,25 @@ class QuotaLedger:
 
         A store in memory does so at once.
         """
-        log = self._steps.log
+        log = self._store.log
         if log is None:
-            self._steps.put_off(lambda log, now: log.settle(reservation, how, now))
+            self._store.put_off(lambda log, now: log.settle(reservation, how, now))
         else:
             log.settle(reservation, how, self._clock.now())
             self._queue.wake_first_soon()
         self._end(reservation, how)
-        self._steps.observe()
+        self._store.observe()
 
     async def renew(self, reservation: Reservation) -> None:
         """Begin the lease of a reservation anew; a failing store is logged, and the lease runs out."""
         try:
-            await self._steps.run(lambda log, now: log.renew(reservation, now))
+            await self._store.run(lambda log, now: log.renew(reservation, now))
         except Exception:
             _logger.warning("the quota ledger could not renew a reservation; its lease runs out", exc_info=True)
 
     async def settled(self) -> None:
         """Wait until what was to be settled soon is, or has failed."""
-        await self._steps.settled()
+        await self._store.settled()
 
     async def refused(
         self,
@@ -232,7 +232,7 @@ class QuotaLedger:
             QuotaLedgerError: The store failed or was too slow.
         """
         try:
-            return await self._steps.run(lambda log, now: log.snapshot(now, self._cap))
+            return await self._store.run(lambda log, now: log.snapshot(now, self._cap))
         except Exception as error:
             raise _ledger_failed(error)  # noqa: B904 - which names its cause
 
@@ -243,7 +243,7 @@ class QuotaLedger:
             return log.reserve(job, now, reservation_id=reservation_id, lease=self.lease, cap=self._cap, ahead=ahead)
 
         try:
-            answer = await self._steps.run(step)
+            answer = await self._store.run(step)
         except QuotaLedgerError as error:
             raise _ledger_failed(error)  # noqa: B904 - which names its cause
         except (asyncio.CancelledError, Exception) as error:
@@ -272,7 +272,7 @@ class QuotaLedger:
 
     async def _finish(self, step: Step[T], level: int = logging.WARNING) -> T | None:
         try:
-            return await self._steps.finish(step, level)
+            return await self._store.finish(step, level)
         finally:
             self._queue.wake_first_soon()
 
@@ -285,7 +285,7 @@ class QuotaLedger:
         return f"{self._name}-{_process_id()}-{next(self._numbers)}"
 
     def _recheck_within(self, answer: Busy | Denied, polls: int) -> float | None:
-        """When to look again without being called: for what other processes and the window itself will change."""
+        """Return when a waiter must ask again: other processes and the window itself wake nobody here."""
         if isinstance(answer, Denied):
             return min(_RECHECK_SECONDS, max(_FIRST_POLL_SECONDS, answer.wait))
         if answer.holders and answer.holders <= self._mine:
@@ -293,7 +293,7 @@ class QuotaLedger:
         return doubled(_FIRST_POLL_SECONDS, polls, _LAST_POLL_SECONDS)
 
     def _pass_on(self, waiter: Waiter) -> None:
-        """Once one in line has been turned away, those behind must learn of it too: they may not want to wait."""
+        """Wake the next waiter once this one was denied: it must learn of that too, as it may not want to wait."""
         if not waiter.was_denied:
             waiter.was_denied = True
             self._queue.wake_after(waiter)

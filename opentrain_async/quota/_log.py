@@ -3,18 +3,17 @@
 This is the only place where the rule is written. It does no I/O and knows no clock: every step is told what time
 it is, in UTC epoch seconds, and a store runs it on one account's log, atomically.
 
-Clocks get set back; the log's own time does not. Where the clock falls behind it goes on from where it was, at the
-clock's pace, and is in step with the clock again once that has caught up. So nothing that was counted while the
-clock was wrong looks older than it is when the clock is right again, and a date in the future of a clock that has been
-put right locks nobody out for longer than a window. A clock that leaps ahead, or comes back only in part, cannot be
-told from time that has passed: then the server's refusal corrects the count. All dates in the log are of its own
-time; callers are told instants of their clock's.
+A clock can be set back; the log's own time never goes back. Where the clock falls behind, the log's time continues
+from where it was, at the clock's pace, until the clock has caught up. So a slot that was counted while the clock was
+wrong does not look older than it is when the clock is right again, and a date in the future locks an account out for a
+window at most. A clock that leaps ahead, or comes back only in part, looks like time that has passed: then the
+server's refusal corrects the count. All dates in the log are of its own time; callers get instants of their clock's.
 
 The service promises 20 publishes a day, 3 for an unclaimed account, and says `windowHours: 24` when it refuses
-(https://www.opentrain.ai/docs/developers/api-reference/jobs/publish/); whether its window rolls or follows the
-calendar it does not say. Whoever stays within the limit in every rolling window also stays within it in every
-calendar day, so an exact log is right under either reading. A token bucket or a windowed counter is right under
-neither: it lets nearly twice the limit through in some 24 hours.
+(https://www.opentrain.ai/docs/developers/api-reference/jobs/publish/). It does not say whether its window rolls or
+follows the calendar. A client that stays within the limit in every rolling window also does in every calendar day, so
+an exact log is right under either reading. A token bucket or a windowed counter is right under neither: it lets nearly
+twice the limit through in some 24 hours.
 """
 
 from collections.abc import Callable, Iterator
@@ -77,7 +76,7 @@ class AccountLog:
             job: The draft.
             now: The time.
             reservation_id: The reservation's id; asking again with the same one changes nothing.
-            lease: For how many seconds the publish is taken to be under way.
+            lease: For how many seconds the publish counts as in flight.
             cap: A limit that the caller was told, or `None` to learn it.
             ahead: How many callers wait for a place before this one.
 
@@ -123,7 +122,7 @@ class AccountLog:
         self.jobs = {job: slot for job, slot in self.jobs.items() if slot.kind is not None or slot.holders}
 
     def take_over(self, other: "AccountLog", now: float) -> None:
-        """Go on with what was counted for this account under another name; its limit is to be learned anew."""
+        """Take over what was counted for this account under another name; the limit must be learned anew."""
         self.seen = max(self.seen, other.seen)
         self.window = other.window
         self.others += [slot for slot in other.others if slot not in self.others]
@@ -174,7 +173,7 @@ class AccountLog:
 
         Args:
             reservation: The refused draft's.
-            how: How to settle it: *released*, or where the draft is in doubt *unknown* or *unsent*.
+            how: How to settle it: *released*, or *unknown* or *unsent* where the draft's outcome is unknown.
             now: The time of the answer.
             limit: The server's limit, or `None` where it gave none that makes sense: then the known one stays.
             window: The server's window in seconds, or `None` likewise.
@@ -267,7 +266,7 @@ class AccountLog:
     def _may_go_beyond(self, limit: int | None, cap: int | None, now: float) -> bool:
         """Whether one draft may be sent past the places that are safe, to find out more.
 
-        While the limit is unknown that is how it is learned. With a known one it is how doubtful slots are
+        While the limit is unknown that is how it is learned. With a known one it is how unknown slots are
         cleared up, so that they never lock an account out; charges that are certain leave nothing to find out.
         """
         if self.refused_at is not None and now - self.refused_at < PROBE_INTERVAL:
@@ -330,7 +329,7 @@ class AccountLog:
                 del self.expired_doubts[next(iter(self.expired_doubts))]
 
     def _tidy(self, clock: float) -> float:
-        """Find the log's own time by the clock's, and let go of what has left the window; returns that time."""
+        """Find the log's own time by the clock's, and drop what has left the window; return that time."""
         if clock >= self.seen:
             self.ahead = 0.0
         elif self.seen - clock <= _LATE or clock + self.ahead < self.seen - _LATE:

@@ -1,4 +1,4 @@
-"""When each draft of a run can go, before the first one has."""
+"""Plan when each draft of a run can go, before the run begins."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -77,7 +77,7 @@ class PublishPlan:
 def plan(items: Iterable[object], quota: QuotaSnapshot, made_at: datetime) -> PublishPlan:
     """Play through the run as the ledger will: each draft takes the first place that there is for it.
 
-    A draft that has a slot in the window already goes in that one. What is in doubt is taken to have been charged.
+    A draft that has a slot in the window already goes in that one. An unknown outcome counts as charged.
 
     Args:
         items: The ids of the drafts, each once, and what is none.

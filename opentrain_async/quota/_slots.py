@@ -1,4 +1,4 @@
-"""The places of a quota window, and those who are at work on them."""
+"""The slots of the window, and the reservations that hold them."""
 
 from typing import Literal
 
@@ -22,7 +22,7 @@ Settlement = Literal["published", "confirmed", "found", "released", "unsent", "u
 
 @define
 class Reservation:
-    """A publish under way: the right to send one draft.
+    """A publish in flight: the right to send one draft.
 
     Attributes:
         id: Unique; made by the caller, so that a step whose own reply was lost can be run again.
@@ -30,8 +30,8 @@ class Reservation:
         before: What its slot was.
         before_at: That slot's date, or `None` where there was none.
         made_at: When the reservation was made.
-        lease: For how many seconds from then the publish is taken to be under way, should it never be settled.
-        probe: Sent past a full log, to find out whether its doubtful slots are real.
+        lease: For how many seconds from then the publish counts as in flight if it is never settled.
+        probe: Sent past a full log, to find out whether its unknown slots were charged.
     """
 
     id: str
@@ -44,13 +44,13 @@ class Reservation:
 
     @property
     def lease_ends(self) -> float:
-        """When the publish is no longer taken to be under way."""
+        """When the publish no longer counts as in flight."""
         return self.made_at + self.lease
 
 
 @frozen
 class Busy:
-    """No place now, but a publish under way (*holders*: reservation ids) or a caller ahead may leave one."""
+    """No place now, but a publish in flight (*holders*: reservation ids) or a caller ahead may leave one."""
 
     holders: frozenset[str]
 
@@ -87,7 +87,7 @@ class Slot:
         charged_by: The reservation that did it.
         holders: The reservations at work on it.
         written: What the slot is as text, once somebody has written it down; nothing about it changes but when a
-            reservation joins or is let go.
+            reservation joins or is released.
     """
 
     kind: Literal["spent", "unknown", "elsewhere"] | None = None
@@ -114,7 +114,7 @@ class Slot:
         self.holders = () if only_one else tuple([holder for holder in holders if holder.id != reservation_id])
 
     def is_held(self, now: float) -> bool:
-        """Whether a publish is under way that may still decide about this slot."""
+        """True if a publish in flight may still decide about this slot."""
         return self.kind != "spent" and any(now < holder.lease_ends for holder in self.holders)
 
     def is_doubtful(self, now: float) -> bool:

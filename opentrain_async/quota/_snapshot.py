@@ -15,7 +15,7 @@ class QuotaSlot:
 
     Attributes:
         job_id: The draft that takes it; `None` for one that was used elsewhere, or by a publish before the job's last.
-        state: ``"held"``: its publish is under way; ``"spent"``: the server confirmed it; ``"unknown"``: it was sent
+        state: ``"held"``: its publish is in flight; ``"spent"``: the server confirmed it; ``"unknown"``: it was sent
             and not decided, or begun by a process that died; ``"elsewhere"``: the server counts it, and it is not ours.
         frees_at: When it leaves the window; of one that is held at the latest.
     """
@@ -31,7 +31,7 @@ class QuotaSnapshot:
 
     Attributes:
         limit: Publishes per window; `None` while it is unknown.
-        used: Slots in the window: publishes that were charged, that are under way, and that are in doubt.
+        used: Slots in the window: publishes that were charged, that are in flight, or whose outcome is unknown.
         remaining: How many more may go now; `None` while the limit is unknown.
         next_slot_at: When the oldest slot leaves the window; `None` when there is none.
         doubtful: How many of *used* may turn out not to have been charged.

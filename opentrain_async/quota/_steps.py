@@ -1,4 +1,4 @@
-"""One account's steps on a store: each within its time, and carried through whatever becomes of who asked for it."""
+"""Run steps on one account's log: each within its time, and to its end although its caller leaves."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""The sandbox as a test or a program holds it: what can be arranged, and what can be seen."""
+"""The sandbox as a test or a program holds it: arrange state and faults, and look at the requests."""
 
 import asyncio
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""A clock that runs like the machine's, and can be moved ahead."""
+"""A clock that runs like the machine's and can be moved ahead."""
 
 import asyncio
 import math

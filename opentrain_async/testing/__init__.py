@@ -1,4 +1,4 @@
-"""For tests: the values and errors that a client gives, made without one; and checks for a quota store of your own.
+"""For users' tests: values and errors as a client gives them, and checks for a quota store of your own.
 
 Unit tests of what a bot does with an answer need no service. Each function makes what could have come of a true call,
 with its parts in accord; of any other field, `attrs.evolve` changes it:
@@ -25,10 +25,11 @@ The handles are not closed by the checks; keep them in your fixture if they have
 
 from ._ledger_checks import CHECKS, OpenStore
 from ._made_errors import make_error
-from ._made_values import make_draft, make_job, make_outcome, make_quota, make_report, make_result
+from ._made_values import Drafts, make_draft, make_job, make_outcome, make_quota, make_report, make_result
 
 __all__ = [
     "CHECKS",
+    "Drafts",
     "OpenStore",
     "make_draft",
     "make_error",

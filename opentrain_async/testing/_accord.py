@@ -1,4 +1,4 @@
-"""What no client gives, refused: each check raises where the parts of a value are not in accord. Pure."""
+"""Refuse values that no client gives, because their parts contradict each other."""
 
 from datetime import datetime
 

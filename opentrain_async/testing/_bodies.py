@@ -1,4 +1,4 @@
-"""What the service would have said, by its documentation: bodies of answers."""
+"""Bodies of answers, as the service's documentation has them."""
 
 from collections.abc import Iterable, Mapping
 

@@ -1,4 +1,4 @@
-"""The checks that a quota store has to pass. They use accounts of their own, and need a few seconds at the most."""
+"""The checks that a quota store must pass."""
 
 import asyncio
 import copy

@@ -1,4 +1,4 @@
-"""Errors, as a client raises them for a publish."""
+"""Make errors as a client raises them for a publish."""
 
 import json
 import time
@@ -92,7 +92,7 @@ def make_error(
         job_id: The draft; a `QuotaLedgerError` is about none.
         message: What happened; `None` has something to say. An `UnexpectedResponseError` has its own text.
         details: What is in the service's `details`, beside what makes it an error of this class, such as
-            ``{"reasons": [...]}``, or ``{"validation": {"missingFields": ["languages"]}}`` of a draft with gaps.
+            ``{"reasons": [...]}``, or ``{"validation": {"missingFields": ["languages"]}}`` of an incomplete draft.
         retry_after: The seconds of the answer's Retry-After, of which a `RateLimitedError` and a `ServerError` know.
         retry_at: When a `QuotaExceededError` says that a slot comes back; `None` is in twelve hours.
 

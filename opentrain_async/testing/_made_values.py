@@ -1,4 +1,4 @@
-"""Results, outcomes, reports, drafts, jobs and quotas, as a client gives them."""
+"""Make results, outcomes, reports, drafts, jobs and quotas as a client gives them."""
 
 import json
 import time
@@ -75,9 +75,9 @@ def make_outcome(
     Args:
         status: What became of it: an `OutcomeStatus`, or its value as a plain word, such as ``"deferred"``.
         job_id: The draft.
-        error: Why it is not known to be live. `None` is a usual reason: gaps of one that is rejected, the day's quota
-            of one that is deferred, no connection of one that is not sent, and a lost one of one that is unknown. Of
-            one that is not sent or unknown it can also be another draft's, which has stopped the run.
+        error: Why it is not known to be live. `None` is a usual reason: missing fields of a rejected draft, the day's
+            quota of a deferred one, no connection of one that was not sent, and a lost connection of an unknown one. Of
+            the last two it can also be another draft's error, which has stopped the run.
         attempts: How many times its request was begun, at least once for one that is live; `None` is what that takes
             by the default policy, and 0 where the run had stopped.
         retry_at: When one that is deferred for the quota can go; `None` is in twelve hours.
@@ -126,7 +126,7 @@ def make_report(
         published: The drafts that it put live, by their ids; or how many, which are then called ``job_1`` and so on,
             but for the one that *stopped_by* is about.
         already_published: Those that were live before.
-        rejected: Those that were refused for their gaps.
+        rejected: Those that were refused for their missing fields.
         deferred: Those that wait for quota.
         not_sent: Those for which nothing was sent; *stopped_by* is their error, if it is given.
         unknown: Those that may be live.
@@ -166,7 +166,7 @@ def make_draft(job_id: str = "job_1", *, missing: Iterable[str] = (), idempotenc
         idempotency_key: The key of its creation.
 
     Returns:
-        The draft; each of its gaps in `missing` asks, and checks an answer, as one of the service's.
+        The draft; each missing field in `missing` asks, and checks an answer, as one of the service's.
 
     Raises:
         ConfigurationError: That cannot be the id of a draft.

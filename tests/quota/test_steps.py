@@ -170,7 +170,7 @@ async def test_F20_what_a_cancelled_reader_took_along_is_settled_without_another
     ledger.settle_soon(await ledger.reserve("a", lambda _: None), "published")
     store.go_on.clear()
     reader = asyncio.create_task(ledger.snapshot())
-    await until(lambda: store.begun == 2 and not ledger._steps._is_due)
+    await until(lambda: store.begun == 2 and not ledger._store._is_due)
     waiting = asyncio.create_task(ledger.settled() if awaited else asyncio.sleep(0))
     await asyncio.sleep(0)
     await cancelled(reader)
@@ -179,7 +179,7 @@ async def test_F20_what_a_cancelled_reader_took_along_is_settled_without_another
     if not awaited:
         await until(lambda: store.log.jobs["a"].kind == "spent")
     assert store.log.jobs["a"].kind == "spent"
-    assert not ledger._steps._put_off
+    assert not ledger._store._put_off
 
 
 async def test_F20_a_store_that_drops_a_step_by_itself_has_failed(

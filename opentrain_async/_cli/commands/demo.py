@@ -70,7 +70,7 @@ class Performance:
 
 
 async def play() -> Performance:
-    """Draft, let go wrong what is planned, and publish."""
+    """Create drafts, plan the faults, and publish."""
     # The table tells of the retries; without a handler each would be a line on stderr.
     logging.getLogger("opentrain_async").addHandler(logging.NullHandler())
     async with Sandbox() as sandbox:

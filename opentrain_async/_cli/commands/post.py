@@ -46,7 +46,7 @@ class PostJob:
         self.key = str(uuid.uuid4()) if key is None else key
 
     async def run(self, client: AsyncOpenTrain, ledger: LedgerStore, max_wait: float) -> PublishResult:
-        """Create the draft, fill its gaps, publish it."""
+        """Create the draft, fill in its missing fields, publish it."""
         async with closing(ledger), client:
             self.draft = await client.create_draft(
                 self._description, external_id=self._external_id, idempotency_key=self.key

@@ -128,7 +128,7 @@ def _keep_quiet(_outcome: PublishOutcome) -> None:
 def _run(
     campaign: Campaign, client: AsyncOpenTrain, watch: progress_bar.Watch, *, is_gentle: bool
 ) -> Interruption | None:
-    """Run to the end; returns what interrupted it, if it was not stopped in good order."""
+    """Run to the end; return what interrupted it, if it was not stopped gracefully."""
 
     def stop() -> None:
         campaign.stop()
@@ -152,7 +152,7 @@ def _run(
 
 
 def _how_it_ended(campaign: Campaign, interruption: Interruption | None, *, as_json: bool) -> str:
-    """What the table does not say: why it ended early, and how to go on."""
+    """Return what the table does not say: why the run ended early, and how to resume it."""
     report, wanted = campaign.report, len(campaign.options.ids)
     if interruption is not None:
         return f"Interrupted after {len(report.outcomes)} of {wanted}. {_MAY_BE_LIVE} {_ONCE_MORE}"

@@ -1,1 +1,4 @@
-"""What people look at in a terminal."""
+"""The views of the terminal: tables, bars and prompts.
+
+Read `output` first; the others build on it.
+"""

@@ -1,4 +1,4 @@
-"""What the commands show: for the eye with rich, for programs as JSON lines.
+"""Print outcomes: tables with rich for people, JSON lines for programs.
 
 Text that came from the service, or as an id, is escaped before it is shown, and no console reads markup: nobody's
 draft may paint the terminal.
@@ -42,7 +42,7 @@ class _Plain(Console):
         )
 
     def on_broken_pipe(self) -> None:
-        """Rich would exit here with 1, which has another meaning in this command line; so the error goes on."""
+        """Rich would exit here with 1, which has another meaning in this command line; so the error is raised again."""
         raise
 
 

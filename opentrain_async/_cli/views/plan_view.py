@@ -1,4 +1,4 @@
-"""What the command `plan` shows."""
+"""Print a plan, as a table or as JSON."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""How far a run is, for whoever looks on: a bar where stderr is a terminal, and otherwise a line now and then."""
+"""Show the progress of a run: a bar on a terminal, otherwise a line now and then."""
 
 import time
 from collections.abc import Generator

@@ -1,4 +1,4 @@
-"""Answers for the gaps of a draft: from a file, and from whoever sits at the terminal."""
+"""Answer the missing fields of a draft from a file, or by asking at the terminal."""
 
 import json
 import sys
@@ -64,7 +64,7 @@ def answers_in(path: Path | None) -> Mapping[str, object]:
 
 
 def choices_of(field: MissingField) -> str:
-    """The choices of a gap, to be put behind its question; nothing where there are none."""
+    """Return the choices of a missing field, to stand behind its question; empty where it has none."""
     return f" ({', '.join(map(one_line, field.choices))})" if field.choices else ""
 
 

@@ -1,4 +1,4 @@
-"""What the command `quota` shows."""
+"""Print the quota, as a table or as JSON."""
 
 import json
 from collections import Counter

@@ -1,1 +1,4 @@
-"""The account that calls: its settings, credentials, identity and claim."""
+"""The account that calls.
+
+Read `settings` first (token and origin), then `credentials` (the saved ones), `identity`, `preflight` and `claim`.
+"""

@@ -1,4 +1,4 @@
-"""The credentials file that the service's own tools share: read, and written without harm to what others keep there.
+"""Read and write the credentials file that the service's own tools share.
 
 Source: https://www.opentrain.ai/docs/developers/cli/overview/.
 """

@@ -1,4 +1,4 @@
-"""What would refuse every draft of a run, seen before it begins.
+"""Find what would refuse every draft of a run, before the run begins.
 
 https://www.opentrain.ai/docs/developers/api-reference/jobs/publish/ names the scope, and the feature that is behind
 the capability ``publish``.

@@ -1,4 +1,4 @@
-"""Who calls, and where to: the token and the base URL, from the argument, the environment or the shared file."""
+"""Find the token and the base URL: from the argument, the environment or the shared file."""
 
 import ipaddress
 import os

@@ -1,1 +1,4 @@
-"""The journal of a run."""
+"""The journal of a run: one outcome a line, in a file that a later run resumes from.
+
+Read `lines` first (one line), then `file` (the file and its lock), then `journal` (reading and writing one).
+"""

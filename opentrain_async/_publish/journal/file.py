@@ -1,4 +1,4 @@
-"""The file of a journal: whose it is just now, what is in it, and what is added to it."""
+"""The file of a journal: lock it, read what is in it, append to it."""
 
 import json
 import os

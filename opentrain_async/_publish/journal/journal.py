@@ -1,4 +1,4 @@
-"""A run's journal: what was written down of it, to be read, and to be gone on with."""
+"""Read a journal, or write one while a run goes."""
 
 import asyncio
 import logging
@@ -24,7 +24,7 @@ _logger = logging.getLogger("opentrain_async")
 class Journal:
     """What the runs with one journal have written down: the last outcome of each draft, in the order of writing.
 
-    It is a value: a run that goes on does not change it. The file has a JSON object a line, for other programs too.
+    It is a value: a run that resumes does not change it. The file has a JSON object a line, for other programs too.
 
     Args:
         outcomes: The outcomes; `open` reads them from a file.

@@ -1,4 +1,4 @@
-"""A line of a journal: one outcome as JSON, and back.
+"""Convert an outcome to a line of a journal and back.
 
 Everything that is not ASCII is escaped, so whatever a service or an id may hold, a line is one line, and no terminal
 that shows it is painted. Nothing of it can hold the token.

@@ -1,1 +1,5 @@
-"""All of aiohttp's client: the transport, its pool, and the translation of its exceptions."""
+"""All of aiohttp's client.
+
+Read `transport` first: it makes one attempt. `messages` are the values that go in and out, `pool` gives an attempt
+its connection, and `translation` turns aiohttp's exceptions into ours.
+"""

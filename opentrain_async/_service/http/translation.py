@@ -1,4 +1,4 @@
-"""What aiohttp raises, as errors of ours."""
+"""Translate aiohttp's exceptions into ours."""
 
 import ssl
 

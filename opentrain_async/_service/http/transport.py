@@ -1,4 +1,4 @@
-"""One attempt over a session."""
+"""Send one request over a session and read all of the answer: one attempt."""
 
 import asyncio
 import math
@@ -123,7 +123,7 @@ class Transport:
             renewal.set_result(None)
 
     def renew(self, token: Secret) -> None:
-        """Go on with another token of the same account."""
+        """Use another token of the same account from now on."""
         self.token = token
         self._headers[hdrs.AUTHORIZATION] = _bearer(token)
         if self._session is not None and not self._borrowed:

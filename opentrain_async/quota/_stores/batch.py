@@ -1,4 +1,4 @@
-"""Steps on their way to a store that takes time."""
+"""Steps that wait for a store, and how their callers are answered."""
 
 import asyncio
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""The ledger of one process."""
+"""The ledger of one process, in memory."""
 
 from typing import TypeVar
 

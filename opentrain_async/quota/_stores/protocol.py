@@ -1,4 +1,4 @@
-"""What a quota ledger is kept in."""
+"""The protocol of a store: one method that runs a step on an account's log."""
 
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar

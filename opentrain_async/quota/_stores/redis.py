@@ -1,4 +1,4 @@
-"""The ledger of many machines."""
+"""The ledger of many machines, in Redis."""
 
 import asyncio
 import os

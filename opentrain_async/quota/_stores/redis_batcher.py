@@ -1,4 +1,4 @@
-"""One event loop's dealings with the Redis that keeps a ledger: the steps of all its tasks, in few round trips."""
+"""Run the steps of all tasks of one event loop on Redis, in few round trips."""
 
 import asyncio
 import itertools
@@ -39,7 +39,7 @@ _NOTHING = _Kept(NONE, AccountLog())
 
 
 class RedisBatcher:
-    """Runs what is asked for while a round trip is under way in the next one, in one task.
+    """Runs the steps that come during one round trip in the next one, in one task.
 
     No caller's cancellation reaches that task: so no command is given up halfway, except by the timeout, and then
     its connection is dropped with it.

@@ -1,4 +1,4 @@
-"""What the ledger in Redis asks of the server: two short scripts, which know nothing of the rule.
+"""The two Lua scripts of the ledger in Redis; they know nothing of the rule.
 
 An account is one key, a hash of its log and of a version that nobody writes twice. Both scripts answer with the
 server's time, in seconds and microseconds, and then with an entry for each key. That a server has forgotten them

@@ -1,4 +1,4 @@
-"""A log as text, for the stores that keep it outside the process."""
+"""Convert a log to text and back, for stores outside the process."""
 
 import json
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""The ledger of one machine."""
+"""The ledger of one machine, in an SQLite file."""
 
 import asyncio
 import os
@@ -96,7 +96,7 @@ class _Worker:
             self._thread.submit(self._work)
 
     def close(self) -> None:
-        """Wait until nothing is left to do, and let go of the thread and the file."""
+        """Wait until nothing is left to do, and close the thread and the file."""
         with self._lock:
             thread, self._thread = self._thread, None
         if thread is not None:

@@ -1,4 +1,4 @@
-"""The SQLite file of a ledger: where it lies, who may read it, and what is in it."""
+"""The SQLite file of a ledger: its place, its mode, its transactions."""
 
 import os
 import random

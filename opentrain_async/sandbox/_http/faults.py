@@ -1,4 +1,4 @@
-"""What can go wrong with a request, on demand."""
+"""Plan the faults of requests."""
 
 from collections import Counter
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""The pages that people see: where somebody claims an account that an agent has made."""
+"""The pages on which a person claims an account that an agent has made."""
 
 import html
 

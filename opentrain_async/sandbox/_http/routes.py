@@ -1,4 +1,4 @@
-"""The service over HTTP: requests in, answers out, and faults in between."""
+"""Serve the model over HTTP: requests in, answers out, faults in between."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""How a request goes wrong, in HTTP and below it."""
+"""Make a request go wrong, in HTTP and below it."""
 
 import asyncio
 import socket

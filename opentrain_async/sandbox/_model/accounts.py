@@ -1,4 +1,4 @@
-"""Accounts and their tokens: who calls, and what of it that token and that account may do."""
+"""Accounts and tokens, and what each may do."""
 
 import secrets
 from collections.abc import Iterable

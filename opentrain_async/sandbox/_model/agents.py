@@ -1,4 +1,4 @@
-"""Accounts that agents make for themselves, and people claim: the endpoints outside the public API."""
+"""The agent endpoints, outside the public API: agents register accounts, and people claim them."""
 
 import re
 import secrets

@@ -1,4 +1,4 @@
-"""Everything that can be asked of the service by programs: each operation's name, route and conditions."""
+"""Every operation of the service: its name, its route and its conditions."""
 
 from collections.abc import Callable
 from functools import partial

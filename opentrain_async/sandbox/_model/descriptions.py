@@ -1,4 +1,4 @@
-"""Reads what a draft is created from: a text, or a job in one of the other formats."""
+"""Read the description of a new draft: a text, or a job in one of the other formats."""
 
 import re
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""How the service shows what a draft still needs: its pages contradict each other, so there are several ways."""
+"""The ways in which the service's pages show what a draft still needs; they contradict each other."""
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum

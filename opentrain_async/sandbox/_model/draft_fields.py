@@ -1,4 +1,4 @@
-"""The fields of a draft: which there are, what they may hold, and which are needed before it can be published.
+"""The fields of a draft: their names, their values, and which are needed to publish it.
 
 The service documents no complete list of what is needed. Here it is what its examples show as missing
 (https://www.opentrain.ai/docs/developers/api-reference/job-drafts/create/ and …/update/). Where a field's type is

@@ -1,4 +1,4 @@
-"""Drafts: `POST /job-drafts` and `PATCH /job-drafts/{jobId}`."""
+"""Create and update drafts: `POST /job-drafts` and `PATCH /job-drafts/{jobId}`."""
 
 from .accounts import Token
 from .descriptions import read

@@ -1,4 +1,4 @@
-"""Jobs that go live, are edited there, and end: publish, `PATCH /jobs/{id}` and close."""
+"""Publish, edit and close jobs."""
 
 from .accounts import Token
 from .dialect import validation

@@ -1,4 +1,4 @@
-"""The list of an account's jobs: `GET /jobs/mine`."""
+"""List an account's jobs: `GET /jobs/mine`."""
 
 import base64
 import re

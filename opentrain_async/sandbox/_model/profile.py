@@ -1,4 +1,4 @@
-"""What a token can learn of itself: `GET /auth/me` and `GET /job-drafts/capabilities`."""
+"""Tell a token about itself: `GET /auth/me` and `GET /job-drafts/capabilities`."""
 
 from .accounts import CAPABILITIES, Token
 from .descriptions import PAYLOADS

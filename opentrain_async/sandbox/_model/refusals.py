@@ -1,4 +1,4 @@
-"""Calls, and what they are refused with: the envelope of the public API, and the shape of OAuth."""
+"""Calls, and the two shapes of a refusal: the public API's envelope, and OAuth's."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The service's state, without HTTP: accounts, jobs, moderation and the quota, as its documentation has them."""
+"""The service's state: accounts, jobs, moderation and the quota, as its documentation has them."""
 
 import itertools
 from collections.abc import Mapping
