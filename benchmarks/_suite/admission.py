@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from unittest.mock import patch
 
-from attrs import define
+from _virtual import VirtualClock
 
 from opentrain_async import AsyncOpenTrain
 from opentrain_async.errors import QuotaExceededError
@@ -19,19 +19,8 @@ Admit = Callable[[], Awaitable[bool]]
 """Whether a publish may go now."""
 
 
-@define
-class Moment:
+class Moment(VirtualClock):
     """A clock that stands still until it is set."""
-
-    at: float = 0.0
-
-    def now(self) -> float:
-        """Epoch seconds."""
-        return self.at
-
-    def monotonic(self) -> float:
-        """The same: nothing else is measured by it here."""
-        return self.at
 
     async def sleep(self, seconds: float) -> None:
         """Wait in real time, as for a connection that was lost."""
@@ -46,10 +35,10 @@ class Moment:
 
 async def let_through_by_us(arrivals: list[int], limit: int, origin: str) -> list[int]:
     """What the library publishes by the server of this origin, which would publish anything."""
-    moment, published = Moment(), []
+    moment, published = Moment(0.0), []
     async with AsyncOpenTrain(TOKEN, base_url=origin, daily_limit=limit, clock=moment) as client:
         for number, at in enumerate(arrivals):
-            moment.at = at
+            moment.time = at
             try:
                 await client.publish(f"job_{number}")
             except QuotaExceededError:
@@ -64,7 +53,7 @@ async def let_through_by(limiter: "Callable[[int, Moment], Admit]", arrivals: li
     with moment.is_everybodys():
         admit, let_through = limiter(limit, moment), []
         for at in arrivals:
-            moment.at = at
+            moment.time = at
             if await admit():
                 let_through.append(at)
     return let_through
@@ -107,7 +96,7 @@ def _of_pyrate(algorithm: str) -> "Callable[[int, Moment], Admit]":
         bucket = StateBucket(rates, GCRA()) if algorithm == "GCRA" else InMemoryBucket(rates)
 
         async def admit() -> bool:
-            return bool(bucket.put(RateItem("account", int(moment.at * 1000))))
+            return bool(bucket.put(RateItem("account", int(moment.time * 1000))))
 
         return admit
 

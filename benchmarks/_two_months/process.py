@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
+from _virtual import LoopClock, VirtualLoop
 from attrs import define, field
 
 from opentrain_async import AsyncOpenTrain, OpenTrainError, OutcomeStatus, SQLiteLedger
@@ -28,7 +29,6 @@ from opentrain_async.quota import AccountLog
 from opentrain_async.quota._slots import Reservation
 
 from .audit import Audit
-from .virtual import LoopClock, VirtualLoop
 
 T = TypeVar("T")
 

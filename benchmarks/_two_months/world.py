@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from _virtual import LoopClock, VirtualLoop
 from attrs import define, frozen
 
 from opentrain_async import AsyncOpenTrain
@@ -21,7 +22,6 @@ from opentrain_async.sandbox import Fault, Sandbox
 from .audit import LOOK_EACH, Audit
 from .day import DAY, HOUR
 from .process import Bot, Campaign, Process, Surroundings
-from .virtual import LoopClock, VirtualLoop
 
 MINUTE = 60.0
 BEGAN_AT = 1_793_491_200.0

@@ -10,8 +10,8 @@ import pytest
 from _two_months.audit import Audit
 from _two_months.process import Process, Surroundings
 from _two_months.table import table
-from _two_months.virtual import LoopClock, VirtualLoop
 from _two_months.world import Story, live_through
+from _virtual import LoopClock, VirtualLoop
 
 from opentrain_async import AsyncOpenTrain, OutcomeStatus
 from opentrain_async.sandbox import Sandbox

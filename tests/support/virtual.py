@@ -1,35 +1,14 @@
-"""Time for tests."""
+"""Virtual time for tests, on the clock of the benchmarks."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from _virtual import VirtualClock
+
+__all__ = ["GatedClock", "LoopTime", "VirtualClock", "in_no_time"]
+
 T = TypeVar("T")
-
-
-class VirtualClock:
-    """A clock on which sleeping takes no time: it moves on by as much as was slept, and by nothing else.
-
-    One that stands still wakes no sleeper.
-    """
-
-    def __init__(self, now: float = 1_800_000_000.0) -> None:
-        self.time = now
-        self.slept: list[float] = []
-        self.stands_still = False
-
-    def now(self) -> float:
-        return self.time
-
-    def monotonic(self) -> float:
-        return self.time
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        if self.stands_still:
-            await asyncio.Event().wait()
-        self.time += seconds
-        await asyncio.sleep(0)
 
 
 class GatedClock(VirtualClock):
