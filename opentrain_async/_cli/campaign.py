@@ -44,7 +44,7 @@ class Campaign:
     Args:
         options: Its options.
         ledger: To be closed with the run.
-        tell: What to do with an outcome.
+        on_outcome: What to do with an outcome.
         on_progress: What to do with how far it is.
 
     Attributes:
@@ -56,13 +56,13 @@ class Campaign:
         self,
         options: PublishOptions,
         ledger: LedgerStore,
-        tell: Callable[[PublishOutcome], None],
+        on_outcome: Callable[[PublishOutcome], None],
         on_progress: OnProgress,
     ) -> None:
         self.is_stopped = False
         self.options = options
         self._ledger = ledger
-        self._tell = tell
+        self._on_outcome = on_outcome
         self._on_progress = on_progress
         self._seen: dict[str, PublishOutcome] = {}
         self._stream: PublishStream | None = None
@@ -91,7 +91,7 @@ class Campaign:
             async with self._stream as outcomes:
                 async for outcome in outcomes:
                     self._seen[outcome.job_id] = outcome
-                    self._tell(outcome)
+                    self._on_outcome(outcome)
 
     def stop(self) -> None:
         """Take no more drafts, and finish those that are being sent; one that outlasts the grace is unknown."""

@@ -77,7 +77,7 @@ class Progress:
         self._ticker: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._ticker = asyncio.create_task(self._tell())
+        self._ticker = asyncio.create_task(self._report_while_running())
         return self
 
     async def __aexit__(
@@ -109,7 +109,7 @@ class Progress:
         """A draft had its outcome before."""
         self._counts[outcome.status] += 1
 
-    async def _tell(self) -> None:
+    async def _report_while_running(self) -> None:
         told, same = None, 0
         while not self._over.is_set():
             now = self._now()

@@ -32,7 +32,7 @@ from .source import Source
 
 JobIds = Iterable[str] | AsyncIterable[str]
 OnOutcome = Callable[[PublishOutcome], object]
-Emit = Callable[[PublishOutcome], Awaitable[None] | None]
+Sink = Callable[[PublishOutcome], Awaitable[None] | None]
 """Takes an outcome, at once or, where it returns something to await, as soon as there is room for it."""
 
 _logger = logging.getLogger("opentrain_async")
@@ -112,11 +112,11 @@ class Run:
         self._caller.give_up(None)
         self._give_up_shared()
 
-    async def through(self, emit: Emit, on_earlier: Callable[[PublishOutcome], None] | None = None) -> None:
+    async def through(self, sink: Sink, on_earlier: Callable[[PublishOutcome], None] | None = None) -> None:
         """Work through the source; each outcome is emitted as it comes.
 
         Args:
-            emit: Takes the outcomes.
+            sink: Takes the outcomes.
             on_earlier: Told the outcomes of the drafts that the journal leaves out.
 
         Raises:
@@ -125,7 +125,7 @@ class Run:
         try:
             async with self._progress or nullcontext(), asyncio.TaskGroup() as workers:
                 for _ in range(self._concurrency):
-                    workers.create_task(self._work(emit, on_earlier))
+                    workers.create_task(self._work(sink, on_earlier))
         finally:
             try:
                 await self._settled()
@@ -134,7 +134,7 @@ class Run:
         if self._source.failure is not None:
             raise self._source.failure
 
-    async def _work(self, emit: Emit, on_earlier: Callable[[PublishOutcome], None] | None) -> None:
+    async def _work(self, sink: Sink, on_earlier: Callable[[PublishOutcome], None] | None) -> None:
         """Take drafts until there are no more: publish one, write its outcome down, tell it."""
         task, progress, journal = asyncio.current_task(), self._progress, self._journal
         async for item in self._source:
@@ -152,7 +152,7 @@ class Run:
                 progress.ended(outcome)
             if not outcome.attempts:
                 await asyncio.sleep(0)  # a long source of what cannot be sent lets others run
-            if (taken := emit(outcome)) is not None:
+            if (taken := sink(outcome)) is not None:
                 await taken
 
     async def _publish(self, item: object, task: "asyncio.Task[object] | None") -> PublishOutcome:
@@ -230,10 +230,10 @@ async def publish_many(run: Run, on_outcome: OnOutcome | None) -> PublishReport:
     """Run to the end and report."""
     outcomes: list[PublishOutcome] = []
     callback = None if on_outcome is None else Callback("on_outcome", on_outcome)
-    emit: Emit = outcomes.append if callback is None else _emit_and_call(outcomes, callback)
+    sink: Sink = outcomes.append if callback is None else _sink_with_callback(outcomes, callback)
     await run.begin()
     try:
-        await run.through(emit, outcomes.append)
+        await run.through(sink, outcomes.append)
     except BaseException as error:
         error.add_note(f"until then: {PublishReport(tuple(outcomes), run.stopped_by)}; to run again is safe")
         raise
@@ -243,12 +243,12 @@ async def publish_many(run: Run, on_outcome: OnOutcome | None) -> PublishReport:
     return PublishReport(tuple(outcomes), run.stopped_by)
 
 
-def _emit_and_call(outcomes: list[PublishOutcome], callback: Callback[PublishOutcome]) -> Emit:
-    async def emit(outcome: PublishOutcome) -> None:
+def _sink_with_callback(outcomes: list[PublishOutcome], callback: Callback[PublishOutcome]) -> Sink:
+    async def sink(outcome: PublishOutcome) -> None:
         outcomes.append(outcome)
         await callback.call_and_wait(outcome)
 
-    return emit
+    return sink
 
 
 def _named(item: object) -> str:

@@ -59,7 +59,7 @@ def test_off_a_terminal_there_is_a_line_each_ten_seconds(
     monkeypatch.setattr(time, "monotonic", lambda: next(times))
     with progress_bar.watching() as watch:
         for _ in range(6):
-            watch.tell(_progress())
+            watch.show(_progress())
     monkeypatch.undo()
     assert capsys.readouterr().err.count("13 of 45 done") == 2
 
@@ -71,7 +71,7 @@ def test_the_bar_is_drawn_where_stderr_is_a_terminal() -> None:
     code = (
         "from tests.cli.test_progress_bar import _progress\n"
         "from opentrain_async._cli.views import progress_bar as watching\n"
-        "with watching.watching() as watch: watch.tell(_progress())"
+        "with watching.watching() as watch: watch.show(_progress())"
     )
     with subprocess.Popen([command.COMMAND[0], "-c", code], env=env, stdout=subprocess.PIPE, stderr=theirs):
         os.close(theirs)

@@ -6,7 +6,7 @@ import pytest
 from aiohttp.client_proto import ResponseHandler
 
 from opentrain_async._base.alarm import Alarm
-from opentrain_async._service.http.pool import Watch
+from opentrain_async._service.http.pool import AttemptWatch
 from opentrain_async.errors import NotFoundError
 
 from ..support.peers import AT_ONCE, Call, Then, answer, client_of, live, peer, sends
@@ -54,7 +54,7 @@ async def test_a_question_whose_new_connection_is_lost_is_asked_again_over_anoth
 
 async def test_time_that_is_up_without_a_connection_breaks_nothing_off() -> None:
     """A watch whose attempt has no connection notes that it is overdue, and that is all."""
-    watch = Watch(Alarm(), 1.0)
+    watch = AttemptWatch(Alarm(), 1.0)
     watch.ring()
     assert watch.is_overdue
 

@@ -82,7 +82,7 @@ async def play() -> Performance:
         async with AsyncOpenTrain(sandbox.token, base_url=sandbox.url, clock=sandbox.clock, retry=_IMPATIENT) as client:
             live_before = len(sandbox.live)
             with progress_bar.watching() as watch:
-                report = await client.publish_many(ids, concurrency=_CONCURRENCY, on_progress=watch.tell)
+                report = await client.publish_many(ids, concurrency=_CONCURRENCY, on_progress=watch.show)
             by_id = {outcome.job_id: outcome for outcome in report.outcomes}
             return Performance(
                 outcomes=tuple(by_id[job_id] for job_id in ids),

@@ -117,7 +117,7 @@ def post(
     except Interruption as stopped:
         click.echo(f"Interrupted. {_how_to_go_on(post_job)}", err=True)
         ctx.exit(exit_code(stopped))
-    _tell(outcome, post_job, as_json=as_json)
+    _print(outcome, post_job, as_json=as_json)
     if asker.unused:
         click.echo(f"A draft has no such field: {', '.join(map(one_line, asker.unused))}", err=True)
     stopped_by = outcome.error if outcome.error and rule_on(outcome.error).stops_run else None
@@ -137,7 +137,7 @@ def _attempt(post_job: PostJob, client: AsyncOpenTrain, ledger: LedgerStore, max
     return PublishOutcome(result.job_id, status, result=result)
 
 
-def _tell(outcome: PublishOutcome, post_job: PostJob, *, as_json: bool) -> None:
+def _print(outcome: PublishOutcome, post_job: PostJob, *, as_json: bool) -> None:
     error = outcome.error
     if as_json:
         facts = json.loads(output.json_line(outcome))

@@ -106,7 +106,7 @@ def publish(
     options = PublishOptions(wanted, concurrency, max_wait, outage_patience, journal, preflight=preflight)
     client = client_of(ledger)
     with progress_bar.watching(draws=not (as_json and sys.stdout.isatty())) as watch:
-        campaign = Campaign(options, ledger, _write_json if as_json else _keep_quiet, watch.tell)
+        campaign = Campaign(options, ledger, _write_json if as_json else _keep_quiet, watch.show)
         interruption = _run(campaign, client, watch, is_gentle=wait or journal is not None)
     if not as_json:
         output.print_report(campaign.report)
@@ -126,7 +126,7 @@ def _keep_quiet(_outcome: PublishOutcome) -> None:
 
 
 def _run(
-    campaign: Campaign, client: AsyncOpenTrain, watch: progress_bar.Watch, *, is_gentle: bool
+    campaign: Campaign, client: AsyncOpenTrain, watch: progress_bar.ProgressView, *, is_gentle: bool
 ) -> Interruption | None:
     """Run to the end; return what interrupted it, if it was not stopped gracefully."""
 

@@ -17,27 +17,27 @@ _BAR = 12
 """Columns of the bar: the rest of the line is for what the run waits for."""
 
 
-class Watch(Protocol):
-    """What is told how far a run is."""
+class ProgressView(Protocol):
+    """Shows the progress of a run."""
 
-    def tell(self, progress: PublishProgress) -> None:
-        """Show it."""
+    def show(self, progress: PublishProgress) -> None:
+        """Show the progress of the run now."""
         ...
 
     def say(self, line: str) -> None:
-        """Show a line beside it."""
+        """Print a line beside the progress."""
         ...
 
 
 @contextmanager
-def watching(*, draws: bool = True) -> Generator[Watch, None, None]:
+def watching(*, draws: bool = True) -> Generator[ProgressView, None, None]:
     """Show how far a run is on stderr, for the length of the block.
 
     Args:
         draws: Draw a bar where stderr is a terminal; not where something else is written to the same one meanwhile.
 
     Yields:
-        What is to be told.
+        The view to update.
     """
     console = output.stderr()
     if draws and console.is_terminal:
@@ -72,14 +72,14 @@ class _Bar:
         self.shown = Progress(
             SpinnerColumn(),
             BarColumn(_BAR),
-            TextColumn("{task.fields[told]}", markup=False),
+            TextColumn("{task.fields[line]}", markup=False),
             console=console,
             transient=True,
         )
-        self._task = self.shown.add_task("", total=None, told="")
+        self._task = self.shown.add_task("", total=None, line="")
 
-    def tell(self, progress: PublishProgress) -> None:
-        self.shown.update(self._task, total=progress.total, completed=progress.done, told=line_of(progress))
+    def show(self, progress: PublishProgress) -> None:
+        self.shown.update(self._task, total=progress.total, completed=progress.done, line=line_of(progress))
 
     def say(self, line: str) -> None:
         self.shown.console.print(line)
@@ -92,7 +92,7 @@ class _Lines:
         self._console = console
         self._due = time.monotonic() + _LINE_SECONDS
 
-    def tell(self, progress: PublishProgress) -> None:
+    def show(self, progress: PublishProgress) -> None:
         if time.monotonic() >= self._due:
             self._due = time.monotonic() + _LINE_SECONDS
             self._console.print(line_of(progress))

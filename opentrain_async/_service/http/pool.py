@@ -21,11 +21,11 @@ _READ_BYTES = 16 * 1024
 read, which the C library may not have at hand: then memory is mapped, touched and unmapped for every answer, and a
 request costs a tenth more. Over TLS asyncio decides by itself.
 """
-current: ContextVar["Watch"] = ContextVar("current")
+current: ContextVar["AttemptWatch"] = ContextVar("current")
 """Who watches over the attempt that is being made in this context."""
 
 
-class Watch:
+class AttemptWatch:
     """Over one attempt: when its time is up its connection is aborted, whatever is being waited for.
 
     Attributes:

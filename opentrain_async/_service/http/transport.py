@@ -25,7 +25,7 @@ from ...errors import (
     _checks,
 )
 from .messages import BODY_CAP, Reply, Request
-from .pool import Watch, current, open_session
+from .pool import AttemptWatch, current, open_session
 from .translation import translated
 
 _SHORTEST_REAL_TOKEN = 12
@@ -136,7 +136,7 @@ class Transport:
 
     async def _send(self, request: Request, seconds: float, *, fresh: bool) -> Reply:
         token = self.token
-        watch = Watch(self._alarm, min(self._timeout, seconds), wants_fresh=fresh)
+        watch = AttemptWatch(self._alarm, min(self._timeout, seconds), wants_fresh=fresh)
         current.set(watch)  # for the connector alone, while this attempt lasts: nobody asks what an earlier one was
         response: aiohttp.ClientResponse | None = None
         failure: OpenTrainError | None = None

@@ -186,10 +186,10 @@ def _answer(steps: Iterable[PendingStep]) -> None:
         by_loop[pending.future.get_loop()].append(pending)
     for loop, ours in by_loop.items():
         with suppress(RuntimeError):  # a loop that was closed has nobody who waits
-            loop.call_soon_threadsafe(_tell, ours)
+            loop.call_soon_threadsafe(_answer_here, ours)
 
 
-def _tell(steps: Iterable[PendingStep]) -> None:
+def _answer_here(steps: Iterable[PendingStep]) -> None:
     for pending in steps:
         pending.answer()
 
