@@ -32,6 +32,24 @@ async def test_who_is_cancelled_in_mid_sleep_leaves_nothing_behind(sandbox: Sand
     assert (await client.wait_for_claim()).saved_to is not None
 
 
+async def test_a_question_that_is_cancelled_under_its_callers_is_a_closed_client(
+    sandbox: Sandbox, client: AsyncOpenTrain
+) -> None:
+    """None of them was cancelled, so none of them is told that it was; and the next one asks again."""
+    await client.start_claim(EMAIL)
+    sandbox.fault(Fault.STALL, on="token")
+    waiting = [asyncio.create_task(client.wait_for_claim()) for _ in range(2)]
+    await until(lambda: polls(sandbox))
+    question = client._claims._question
+    assert question is not None
+    await question.cancel()
+    for caller in waiting:
+        with pytest.raises(ClientClosedError, match="closed meanwhile"):
+            await caller
+    sandbox.approve_claim()
+    assert (await client.wait_for_claim()).saved_to is not None
+
+
 @pytest.mark.parametrize("times", range(6))
 async def test_however_often_it_was_waited_for_before_the_token_is_had(
     times: int, sandbox: Sandbox, client: AsyncOpenTrain, made: Registration
