@@ -1,4 +1,19 @@
-"""Post jobs to OpenTrain: publish many drafts at once, and know for every draft what happened."""
+"""Post jobs to OpenTrain: publish many drafts at once, and know for every draft what happened.
+
+Each folder is a room, and imports only from the rooms below it:
+
+    _cli             the command line
+    _client          `AsyncOpenTrain`, in parts
+    _publish         one draft, many drafts, the journal
+    _service         OpenTrain's calls and answers, and HTTP
+    _retry           policy, circuit breaker, throttle
+    events           what happens inside a client
+    quota, outcomes  the daily quota; what became of each draft
+    errors, models   the tree of errors; what goes over the wire
+    _base            clocks, tasks, text: knows nothing of OpenTrain
+
+Beside them stand `sandbox` (a local OpenTrain), `testing` (for users' tests), the pytest plugin and `otel`.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING

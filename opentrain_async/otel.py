@@ -1,6 +1,6 @@
 """Traces and gauges for OpenTelemetry, made from a client's events. Needs the extra ``otel``.
 
-Where OpenTelemetry is not set up, it does nothing and says nothing, as its API has it.
+Without an OpenTelemetry SDK it does nothing, silently, as OpenTelemetry's API does.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Call the user's functions without harm from what they raise."""
+"""Call the user's functions; an exception from one is logged once and changes nothing."""
 
 import asyncio
 import logging

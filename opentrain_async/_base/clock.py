@@ -1,4 +1,4 @@
-"""Clocks, instants and growing delays; the only module that reads a clock or sleeps."""
+"""Clocks, instants and growing delays: slots, back-off and deadlines take their time from a `Clock`."""
 
 import asyncio
 import time

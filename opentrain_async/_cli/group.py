@@ -1,4 +1,4 @@
-"""The group of all commands, and how it ends whichever command runs."""
+"""All commands in one group, and how an interrupt or a closed pipe ends any of them."""
 
 import io
 import os

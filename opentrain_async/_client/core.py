@@ -1,4 +1,4 @@
-"""The state that the parts of the client share, and the way of its calls."""
+"""The state that the parts of the client share, and how they call the service."""
 
 import asyncio
 import hashlib

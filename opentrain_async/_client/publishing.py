@@ -1,4 +1,4 @@
-"""The part of the client that publishes: one draft, many, as a stream, or only a plan."""
+"""The part of the client that publishes: one draft, or many, at once or as a stream; the plan and the quota."""
 
 import asyncio
 import logging

@@ -47,7 +47,7 @@ class Caller:
 
 
 class Callers(Protocol):
-    """The callers for whom one draft is published together."""
+    """The callers for whom one draft is published together, as `SharedPublish` has them."""
 
     @property
     def all_callers(self) -> Iterable[Caller]:

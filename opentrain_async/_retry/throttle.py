@@ -1,4 +1,4 @@
-"""One throttle for all publishes of a client: the pause that the server asks for with a 429."""
+"""One throttle for all calls of a client: the pause that the server asks for with a 429."""
 
 import copy
 import random

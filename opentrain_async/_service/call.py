@@ -1,7 +1,6 @@
-"""Call the service: one exchange of request and answer, and the calls that are made of exchanges.
+"""Make a call of the service: `Exchange` makes its attempts, and `Api` repeats them.
 
-`Exchange` is one attempt of any call. `Api` makes every call except publish, whose order of steps is in
-`_publish/draft.py`.
+`Api` makes every call except publish, whose order of steps is in `_publish/draft.py`.
 """
 
 import logging

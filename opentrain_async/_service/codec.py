@@ -1,9 +1,9 @@
 """Read JSON objects as models, without coercion; the only importer of cattrs.
 
-What decides, the keys without a default, has to be there and of its type. The result of a publish is read strictly
-throughout, as a draft's outcome rests on it, and so is a page of jobs, as a list must not end early for a cursor that
-cannot be read. Of every other model a key of another shape than the documented one is
-taken for one that was left out: the pages do not show all of them, and `raw` has it as it came.
+A key without a default must be present and of its type. The result of a publish is strict throughout, as a draft's
+outcome rests on it, and so is a page of jobs, as a list must not end early for a cursor that cannot be read. In every
+other model a key of another shape than the documented one counts as left out: the pages do not show all shapes, and
+`raw` has the key as it came.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Every call of the service as a value: its request, how to read its answer, whether it is safe to repeat.
+"""Every call but publish as a value: its request, how to read its answer, whether it is safe to repeat.
 
 Sources: the pages of each under https://www.opentrain.ai/docs/developers/api-reference/.
 """

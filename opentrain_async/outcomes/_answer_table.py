@@ -1,4 +1,4 @@
-"""The answer table: what each error means for the retry, for the slot and for the run."""
+"""The answer table: what each error means for the draft's outcome, for the retry and for the run."""
 
 from attrs import frozen
 

@@ -1,7 +1,7 @@
-"""The daily publish quota: a ledger counts one's own publishes, so that no draft is sent only to be refused.
+"""The daily publish quota: a ledger counts an account's publishes, so that no draft is sent only to be refused.
 
-Read `_log` first: it is the rule. `_slots` and `_snapshot` are its values, `_stores` keep it, `_ledger` waits for a
-place, and `_plan` looks ahead.
+Read `_log` first: it is the rule. `_slots` and `_snapshot` are its values, `_stores` keep it, `_steps` runs a step on
+a store within its time, `_ledger` waits for a slot, `_observer` is told of slots, and `_plan` looks ahead.
 """
 
 from ._ledger import QuotaLedger

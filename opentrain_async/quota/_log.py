@@ -240,7 +240,7 @@ class AccountLog:
         return min(cap, self.limit) if self.limit_source == "server" else cap
 
     def _open(self, job: str, now: float, reservation_id: str, lease: float, *, probe: bool) -> Reservation:
-        """A slot for a job that has none; a doubt about it that had expired_doubts counts again."""
+        """A slot for a job that has none; a doubt about it that had expired counts again."""
         slot = self.expired_doubts.pop(job, None)
         if slot is None:
             reservation = Reservation(reservation_id, job, "new", None, now, lease, probe)

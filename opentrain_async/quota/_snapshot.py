@@ -1,4 +1,4 @@
-"""The quota as a value to look at."""
+"""A read-only snapshot of an account's quota."""
 
 from collections.abc import Iterable
 from datetime import datetime

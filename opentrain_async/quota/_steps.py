@@ -1,4 +1,4 @@
-"""Run steps on one account's log: each within its time, and to its end although its caller leaves."""
+"""Run steps on one account's log: each within its time, and to its end even if its caller is cancelled."""
 
 import asyncio
 import logging

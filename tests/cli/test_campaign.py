@@ -1,4 +1,4 @@
-"""A campaign on the command line: stopped, killed, gone on with, watched and planned."""
+"""A campaign on the command line: stopped, killed, resumed and watched."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""The command line as a process: what it needs, what ends it, and the sandbox that it runs."""
+"""The entry point as a process: what it imports, and what it says where something is missing."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""`opentrain-async post` and `drafts`, as processes against a real service."""
+"""`opentrain-async post`, as processes against a real service."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""`opentrain-async publish`, as a process against a real service, and the group around it."""
+"""`opentrain-async publish`, as a process against a real service."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The values: results, outcomes and reports, and the small pure helpers that they and the arguments rest on."""
+"""Outcomes, reports and progress as values."""
 
 import copy
 import pickle

@@ -1,1 +1,1 @@
-"""The commands, a module each."""
+"""The commands, a module each; `account` has three: `whoami`, `register` and `claim`."""

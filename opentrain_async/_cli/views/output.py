@@ -1,7 +1,7 @@
 """Print outcomes: tables with rich for people, JSON lines for programs.
 
-Text that came from the service, or as an id, is escaped before it is shown, and no console reads markup: nobody's
-draft may paint the terminal.
+Text from the service, and every id, is escaped before it is printed, and no console reads markup: a draft cannot
+inject terminal codes.
 """
 
 import io

@@ -1,4 +1,4 @@
-"""The account that calls.
+"""The account that calls: its token, its identity and its claim.
 
 Read `settings` first (token and origin), then `credentials` (the saved ones), `identity`, `preflight` and `claim`.
 """

@@ -1,4 +1,4 @@
-"""Read a journal, or write one while a run goes."""
+"""Read a journal, or write one during a run."""
 
 import asyncio
 import logging

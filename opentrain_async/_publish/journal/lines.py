@@ -1,7 +1,6 @@
 """Convert an outcome to a line of a journal and back.
 
-Everything that is not ASCII is escaped, so whatever a service or an id may hold, a line is one line, and no terminal
-that shows it is painted. Nothing of it can hold the token.
+Text that is not ASCII is escaped, so an entry is always one harmless line. It never holds the token.
 """
 
 import json

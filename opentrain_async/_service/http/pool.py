@@ -1,4 +1,4 @@
-"""The pool of connections, and the watch over the attempt that uses one."""
+"""The connection pool, and the watch that aborts an overdue attempt."""
 
 import asyncio
 import select
@@ -21,7 +21,7 @@ _READ_BYTES = 16 * 1024
 read, which the C library may not have at hand: then memory is mapped, touched and unmapped for every answer, and a
 request costs a tenth more. Over TLS asyncio decides by itself.
 """
-current: ContextVar["AttemptWatch"] = ContextVar("current")
+current_watch: ContextVar["AttemptWatch"] = ContextVar("current")
 """Who watches over the attempt that is being made in this context."""
 
 
@@ -73,7 +73,7 @@ class _Connector(aiohttp.TCPConnector):
     async def connect(
         self, req: aiohttp.ClientRequest, traces: list[aiohttp.tracing.Trace], timeout: ClientTimeout
     ) -> aiohttp.connector.Connection:
-        watch = current.get()
+        watch = current_watch.get()
         watch.has_made_one = False
         connection = await super().connect(req, traces, timeout)
         while not watch.has_made_one and (watch.wants_fresh or _should_close(connection)):
@@ -89,14 +89,14 @@ class _Connector(aiohttp.TCPConnector):
         transport: Any = made.transport
         if hasattr(transport, "max_size"):  # as asyncio's have on sockets without TLS
             transport.max_size = _READ_BYTES
-        current.get().has_made_one = True
+        current_watch.get().has_made_one = True
         return made
 
     async def _resolve_host(
         self, host: str, port: int, traces: Sequence[aiohttp.tracing.Trace] | None = None
     ) -> list[ResolveResult]:
         """Have the watch know meanwhile: when time is up aiohttp does not say what it was that took so long."""
-        watch = current.get()
+        watch = current_watch.get()
         watch.is_resolving = True
         found = await super()._resolve_host(host, port, traces)
         watch.is_resolving = False

@@ -25,7 +25,7 @@ from ...errors import (
     _checks,
 )
 from .messages import BODY_CAP, Reply, Request
-from .pool import AttemptWatch, current, open_session
+from .pool import AttemptWatch, current_watch, open_session
 from .translation import translated
 
 _SHORTEST_REAL_TOKEN = 12
@@ -137,7 +137,9 @@ class Transport:
     async def _send(self, request: Request, seconds: float, *, fresh: bool) -> Reply:
         token = self.token
         watch = AttemptWatch(self._alarm, min(self._timeout, seconds), wants_fresh=fresh)
-        current.set(watch)  # for the connector alone, while this attempt lasts: nobody asks what an earlier one was
+        current_watch.set(
+            watch
+        )  # for the connector alone, while this attempt lasts: nobody asks what an earlier one was
         response: aiohttp.ClientResponse | None = None
         failure: OpenTrainError | None = None
         flaw: str | None = None

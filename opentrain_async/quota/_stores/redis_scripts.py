@@ -1,6 +1,6 @@
 """The two Lua scripts of the ledger in Redis; they know nothing of the rule.
 
-An account is one key, a hash of its log and of a version that nobody writes twice. Both scripts answer with the
+An account is one key, a hash of its log and of a version that is never reused. Both scripts answer with the
 server's time, in seconds and microseconds, and then with an entry for each key. That a server has forgotten them
 (a restart, SCRIPT FLUSH) costs one more round trip.
 """
