@@ -205,7 +205,7 @@ class Run:
         reason = unfamiliar_reason(error)
         if reason is not None and reason not in self._unfamiliar_reasons:
             self._unfamiliar_reasons.add(reason)
-            _logger.warning("403 for a reason that is new here (%s), the run continues: %s", one_line(reason), error)
+            _logger.warning("403 for a reason that is new here (%s), the run goes on: %s", one_line(reason), error)
 
     async def _write_down(self, outcome: PublishOutcome, journal: JournalWriter) -> None:
         """Have an outcome in the journal; where that fails nothing more is sent."""

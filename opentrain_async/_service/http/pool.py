@@ -21,8 +21,8 @@ _READ_BYTES = 16 * 1024
 read, which the C library may not have at hand: then memory is mapped, touched and unmapped for every answer, and a
 request costs a tenth more. Over TLS asyncio decides by itself.
 """
-current_watch: ContextVar["AttemptWatch"] = ContextVar("current")
-"""Who watches over the attempt that is being made in this context."""
+current_watch: ContextVar["AttemptWatch"] = ContextVar("current_watch")
+"""The watch over the attempt that is made in this context."""
 
 
 class AttemptWatch:

@@ -137,9 +137,8 @@ class Transport:
     async def _send(self, request: Request, seconds: float, *, fresh: bool) -> Reply:
         token = self.token
         watch = AttemptWatch(self._alarm, min(self._timeout, seconds), wants_fresh=fresh)
-        current_watch.set(
-            watch
-        )  # for the connector alone, while this attempt lasts: nobody asks what an earlier one was
+        # For the connector, during this attempt alone; it is never asked for that of an earlier one.
+        current_watch.set(watch)
         response: aiohttp.ClientResponse | None = None
         failure: OpenTrainError | None = None
         flaw: str | None = None
