@@ -42,6 +42,7 @@ async def test_a_question_that_is_cancelled_under_its_callers_is_a_closed_client
     await until(lambda: polls(sandbox))
     question = client._claims._question
     assert question is not None
+    await until(lambda: question._callers == 2)
     await question.cancel()
     for caller in waiting:
         with pytest.raises(ClientClosedError, match="closed meanwhile"):
