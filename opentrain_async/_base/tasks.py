@@ -115,8 +115,9 @@ class SharedTask(Generic[T]):
         finally:
             # A caller may have joined during the grace.
             if not self._callers and not self._task.done():
-                self._is_left = True
-                self._task.cancel()
+                if not self._is_left:  # a second cancellation would cut its cleaning up short
+                    self._is_left = True
+                    self._task.cancel()
                 await ended(self._task)
 
 

@@ -144,10 +144,10 @@ class Onboarding(ClientCore):
         """Wait until a person has claimed the account, and use the new token from then on.
 
         The service is asked no sooner than it wants to be. Its answer revokes the earlier token, and is given once: the
-        new one is in use from then on, also for the calls in flight; it takes the earlier one's place in the
-        saved credentials, if that is there; the account's publishes are carried over in the ledger, and the limit is
-        learned anew (20 a day instead of 3). Cancelled, an answer in flight is waited for, two seconds at the most;
-        whoever waits again, or does so at the same time, is given the same token.
+        new one is in use from then on, also for the calls in flight. It takes the earlier one's place in the saved
+        credentials, if that is there. The account's publishes are carried over in the ledger, and the limit is learned
+        anew (20 a day instead of 3). Cancelled, the last caller waits for an answer in flight, two seconds at most. A
+        caller that waits again, or at the same time, gets the same token.
 
         Args:
             timeout: Seconds, above 0, after which the service is not asked again; half an hour is how long a claim is

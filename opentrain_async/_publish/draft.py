@@ -49,9 +49,8 @@ class Publisher:
         Raises:
             OpenTrainError: The draft is not known to be live; `effect` says whether it may be.
         """
-        exchange = Exchange(
-            self._transport, publish_request(shared.job_id), partial(self._read, shared.job_id), shared.trace
-        )
+        read = partial(self._read, shared.job_id)
+        exchange = Exchange(self._transport, publish_request(shared.job_id), read, shared.trace, shared.has_lost)
         attempt = partial(self._attempt, shared, exchange)
         while True:
             reservation = self._ledger.reserve_at_once(shared.job_id)
@@ -116,6 +115,7 @@ class Publisher:
         try:
             result = await exchange.attempt(seconds)
         except OpenTrainError as error:
+            shared.has_lost = exchange.has_lost
             error.job_id, error.operation = shared.job_id, "publish"
             if error.effect == "unknown":
                 shared.in_doubt = shared.has_doubtful_attempt = True

@@ -45,7 +45,7 @@ class Run:
         single_flight: Publishes one draft.
         source: Where the ids come from; read no further ahead than there are workers.
         concurrency: How many workers.
-        caller: How long the whole run waits for quota and for the service.
+        caller: The run as a caller: how long it waits for quota and for the service.
         clock: What time it is, for `retry_at`.
         may_settle_late: Nobody hears of an outcome before the run ends.
         settled: Waits until the slots are settled for which that was put off.
@@ -113,7 +113,7 @@ class Run:
         self._give_up_shared()
 
     async def through(self, sink: Sink, on_earlier: Callable[[PublishOutcome], None] | None = None) -> None:
-        """Work through the source; each outcome is emitted as it comes.
+        """Work through the source; the sink takes each outcome as it comes.
 
         Args:
             sink: Takes the outcomes.

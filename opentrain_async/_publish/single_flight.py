@@ -50,6 +50,7 @@ class SharedPublish:
         lease_renewed_at: When the lease of the slot was last renewed, by the monotonic clock.
         in_doubt: An attempt, of this publish or of an earlier one in the same slot, may have been applied.
         has_doubtful_attempt: An attempt made with the present slot may have been applied.
+        has_lost: The last attempt has lost its connection.
         cancelled_with: What its owner raises because the client itself has cancelled the task; that is done once.
         denial: Why there was no slot when it was last asked for.
         trace: Emits its events; `None` if nobody listens.
@@ -68,6 +69,7 @@ class SharedPublish:
     lease_renewed_at: float = -math.inf
     in_doubt: bool = False
     has_doubtful_attempt: bool = False
+    has_lost: bool = False
     cancelled_with: Exception | None = None
     denial: QuotaExceededError | None = None
     trace: CallTrace | None = None

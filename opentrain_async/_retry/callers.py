@@ -56,7 +56,7 @@ class Callers(Protocol):
 
     @property
     def is_given_up(self) -> bool:
-        """True if nothing more may be sent: all have given up, or the one has in whose task this runs."""
+        """True if nothing more may be sent: the owner of the task has given up, or, without one, all callers have."""
         ...
 
     @property

@@ -113,11 +113,11 @@ class AccountLog:
         """Learn the limit anew: the account is another one now, as after a claim."""
         self.limit, self.limit_source, self.limit_learned_at, self.refused_at = None, None, 0.0, None
 
-    def release_ended(self, is_over: Callable[[str], bool]) -> None:
-        """End the reservations of which it is said, by their ids, that they are over; what is certain stays."""
+    def release_ended(self, has_ended: Callable[[str], bool]) -> None:
+        """Release the reservations that have ended, by their ids; certain charges stay."""
         for slot in self.jobs.values():
             for holder in slot.holders:
-                if is_over(holder.id):
+                if has_ended(holder.id):
                     slot.release(holder.id)
         self.jobs = {job: slot for job, slot in self.jobs.items() if slot.kind is not None or slot.holders}
 

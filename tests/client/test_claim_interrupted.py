@@ -6,14 +6,16 @@ import itertools
 import pytest
 
 from opentrain_async import AsyncOpenTrain
+from opentrain_async._base.secret import Secret
+from opentrain_async._client.account.claim import ClaimWatch
 from opentrain_async._client.account.credentials import path_of_file, read
 from opentrain_async.errors import ClaimError, ClientClosedError
-from opentrain_async.models import Registration
+from opentrain_async.models import Registration, TokenGrant
 from opentrain_async.sandbox import Fault, Sandbox
 
 from ..support.claims import CLAIM_TOKEN, EMAIL, passing, polls
 from ..support.peers import Then, answer, client_of, peer, sends
-from ..support.virtual import GatedClock
+from ..support.virtual import GatedClock, VirtualClock
 from ..support.waiting import cancelled, until
 
 
@@ -32,10 +34,10 @@ async def test_who_is_cancelled_in_mid_sleep_leaves_nothing_behind(sandbox: Sand
     assert (await client.wait_for_claim()).saved_to is not None
 
 
-async def test_a_question_that_is_cancelled_under_its_callers_is_a_closed_client(
+async def test_a_question_that_is_cancelled_under_its_callers_is_asked_again(
     sandbox: Sandbox, client: AsyncOpenTrain
 ) -> None:
-    """None of them was cancelled, so none of them is told that it was; and the next one asks again."""
+    """None of them was cancelled, so none of them is told that it was."""
     await client.start_claim(EMAIL)
     sandbox.fault(Fault.STALL, on="token")
     waiting = [asyncio.create_task(client.wait_for_claim()) for _ in range(2)]
@@ -43,12 +45,41 @@ async def test_a_question_that_is_cancelled_under_its_callers_is_a_closed_client
     question = client._claims._question
     assert question is not None
     await until(lambda: question._callers == 2)
-    await question.cancel()
-    for caller in waiting:
-        with pytest.raises(ClientClosedError, match="closed meanwhile"):
-            await caller
     sandbox.approve_claim()
-    assert (await client.wait_for_claim()).saved_to is not None
+    await question.cancel()
+    assert len({(await caller).access_token for caller in waiting}) == 1
+    assert len(polls(sandbox)) == 2
+
+
+async def test_who_asks_while_an_abandoned_question_is_ending_asks_anew(
+    clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last caller has left it, and its cleaning up takes a while: that is no closed client."""
+    monkeypatch.setattr("opentrain_async._client.account.claim.SETTLE_SECONDS", 0.001)
+    cleaned, asked = asyncio.Event(), 0
+
+    async def exchange() -> TokenGrant:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await cleaned.wait()
+        return TokenGrant(Secret("ot_pat_new"))
+
+    watch = ClaimWatch(exchange, clock)
+    leaving = asyncio.create_task(watch.wait(60))
+    await until(lambda: asked)
+    leaving.cancel()
+    await until(lambda: watch._question is not None and not watch._question.is_joinable)
+    coming = asyncio.create_task(watch.wait(60))
+    await asyncio.sleep(0)
+    cleaned.set()
+    assert (await coming).access_token == "ot_pat_new"
+    assert asked == 2
+    await asyncio.wait({leaving})
+    assert leaving.cancelled()
 
 
 @pytest.mark.parametrize("times", range(6))

@@ -1,19 +1,25 @@
 """Drafts that several callers wait for, while they are held in an outage, sent, or stopped."""
 
 import asyncio
+import json
 import math
 
 import pytest
 
 from opentrain_async import MemoryLedger, OutcomeStatus, RetryPolicy
-from opentrain_async.errors import ConnectError, NotFoundError, ServerError
-from opentrain_async.quota import AccountLog
+from opentrain_async._publish.draft import Publisher
+from opentrain_async._publish.single_flight import SingleFlight
+from opentrain_async._retry.callers import Caller
+from opentrain_async._retry.engine import Retrier
+from opentrain_async._service.http.messages import Reply, Request
+from opentrain_async.errors import ConnectError, ConnectionLostError, NotFoundError, ServerError
+from opentrain_async.quota import AccountLog, QuotaLedger
 
 from ..support.account import T0, Account
 from ..support.outages import Service, facing, ids, status
-from ..support.peers import Call, client_of, peer, unused_port
+from ..support.peers import Call, client_of, live, peer, unused_port
 from ..support.stores import BrokenStore, SlowStore
-from ..support.virtual import VirtualClock
+from ..support.virtual import GatedClock, VirtualClock
 from ..support.waiting import until
 
 SLOW = RetryPolicy(base_delay=1e6, max_delay=1e6)
@@ -219,3 +225,36 @@ async def test_a_refusal_that_came_before_the_client_was_closed_is_told() -> Non
         with pytest.raises(NotFoundError):
             await caller
     assert store.log.jobs == {}
+
+
+async def test_who_takes_over_after_a_lost_connection_asks_for_a_fresh_one() -> None:
+    """The connections that the pool has kept are as old, whoever sends over them."""
+    asked: list[bool] = []
+
+    class Losing:
+        """A transport that loses the first two requests."""
+
+        async def send(self, _request: Request, _seconds: float, *, fresh: bool) -> Reply:
+            asked.append(fresh)
+            if len(asked) <= 2:
+                raise ConnectionLostError("lost", effect="unknown")
+            return Reply(200, json.dumps(live("job_1")).encode())
+
+    clock = GatedClock()
+    retrier = Retrier(RetryPolicy(), clock)
+    ledger = QuotaLedger(MemoryLedger(), "account", clock, daily_limit=20, lease=180.0)
+    publisher = Publisher(ledger, Losing(), retrier, clock)  # type: ignore[arg-type]
+    flights = SingleFlight(publisher.publish, clock, retrier.wake_all)
+
+    async def work() -> object:
+        task = asyncio.current_task()
+        _, ending = flights.join_in_own_task("job_1", Caller(0.0), task, may_settle_late=False)
+        return await ending
+
+    worker = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    other = asyncio.ensure_future(flights.join("job_1", Caller(0.0)))
+    await until(lambda: clock.slept)
+    worker.cancel()
+    assert (await other).job_id == "job_1"
+    assert asked == [False, True, True]

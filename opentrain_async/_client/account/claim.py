@@ -94,18 +94,20 @@ class ClaimWatch:
 
         The last caller to be cancelled waits a moment for the answer, because the token comes only once.
         """
-        if self._question is None or not self._question.is_running:
-            if self.grant is None and self._is_closed:
-                raise ClientClosedError("the client was closed meanwhile")
-            if self.grant is not None or self._clock.monotonic() < self._due_at:
-                return
-            self._question = SharedTask(self._ask(), grace=SETTLE_SECONDS)
-        try:
-            await self._question.result()
-        except OpenTrainError as error:
-            raise own_copy(error) from error.__cause__
-        except SharedTaskCancelledError:
-            raise ClientClosedError("the client was closed meanwhile") from None
+        while True:
+            question = self._question
+            if question is None or not question.is_running:
+                if self.grant is None and self._is_closed:
+                    raise ClientClosedError("the client was closed meanwhile")
+                if self.grant is not None or self._clock.monotonic() < self._due_at:
+                    return None
+                question = self._question = SharedTask(self._ask(), grace=SETTLE_SECONDS)
+            try:
+                return await question.result()
+            except OpenTrainError as error:
+                raise own_copy(error) from error.__cause__
+            except SharedTaskCancelledError:
+                pass  # its last caller had left: ask again
 
     async def _ask(self) -> None:
         try:

@@ -44,5 +44,5 @@ class KnownIdentity:
 
     async def close(self) -> None:
         """Cancel the question, if one is in flight."""
-        if self._question is not None and self._question.is_running:
+        if self._question is not None and self._question.is_running and self._question.is_joinable:
             await self._question.cancel()

@@ -66,7 +66,7 @@ class _Connector(aiohttp.TCPConnector):
     It hands out no kept connection on which the server has said something since its last answer, such as that answer
     once more: aiohttp would take that for the answer to the next request, and so one draft's for another's. And none
     to an attempt that wants a fresh one, as the last one of the same call has lost its own: those that are kept are as
-    old, so it would likely only lose the next, and be unknown again. What is not handed out is closed: so a loss costs
+    old, so it would likely only lose the next one as well. What is not handed out is closed: so a loss costs
     the others that are idle just then, and a new connection for each of them that is needed later.
     """
 
