@@ -199,3 +199,29 @@ async def test_a_task_can_be_waited_for_a_while() -> None:
     go_on.set()
     await shared.wait(30)
     assert not shared.is_running
+
+
+async def test_a_task_that_was_left_is_cancelled_once() -> None:
+    """A caller that comes while it cleans up, and leaves again, does not cut that short."""
+    may_end, cleaned = asyncio.Event(), []
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await may_end.wait()
+            cleaned.append("up")
+
+    shared = SharedTask(work())
+    first = asyncio.create_task(shared.result())
+    await asyncio.sleep(0)
+    first.cancel()
+    await until(lambda: not shared.is_joinable)
+    second = asyncio.create_task(shared.result())
+    await asyncio.sleep(0)
+    second.cancel()
+    await asyncio.sleep(0)
+    assert not second.done()
+    may_end.set()
+    await asyncio.wait({first, second})
+    assert cleaned == ["up"]
