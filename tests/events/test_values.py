@@ -48,6 +48,7 @@ async def test_a_publish_is_told_from_its_beginning_to_its_end(sandbox: Sandbox,
     started, reserved, counted, attempt, succeeded, settled, ended = told
     assert isinstance(started, PublishStarted)
     call = started.call
+    assert started == PublishStarted(call, job_id)
     assert reserved == SlotReserved(job_id, is_probe=False)
     assert isinstance(counted, QuotaCounted)
     assert (counted.quota.limit, counted.quota.used) == (20, 1)

@@ -1,9 +1,20 @@
 """What every call but publish has in common: what may be repeated, what is in doubt, and what no error may show."""
 
+import logging
+from datetime import UTC, datetime
+from email.utils import format_datetime
+
 import pytest
 
 from opentrain_async import AsyncOpenTrain
-from opentrain_async.errors import APIError, BadRequestError, ClaimError, RateLimitedError, ServerError
+from opentrain_async.errors import (
+    APIError,
+    BadRequestError,
+    ClaimError,
+    NotFoundError,
+    RateLimitedError,
+    ServerError,
+)
 
 from ..support.peers import AT_ONCE, ONCE, answer, client_of, live, peer, sends
 from ..support.scripted import Said, scripted
@@ -69,3 +80,35 @@ async def test_a_request_that_timed_out_at_the_service_is_in_doubt() -> None:
         with pytest.raises(APIError) as reading:
             await client.whoami()
         assert (closing.value.effect, reading.value.effect) == ("unknown", "none")
+
+
+async def test_a_date_to_come_back_at_is_measured_by_the_clients_clock() -> None:
+    """Where the answer has no date of its own."""
+    clock = VirtualClock()
+    at = format_datetime(datetime.fromtimestamp(clock.time + 30, UTC), usegmt=True)
+    limited = answer({"error": "slow", "code": "RATE_LIMITED"}, status="429 Slow", headers=f"Retry-After: {at}\r\n")
+    async with peer(sends(limited)) as server, client_of(server.url, clock=clock, retry=ONCE) as client:
+        with pytest.raises(RateLimitedError) as caught:
+            await client.whoami()
+    assert caught.value.retry_after == 30
+
+
+async def test_calls_of_several_kinds_that_fail_are_an_outage() -> None:
+    """As drafts are: one kind alone may be broken by itself."""
+    down = answer({"error": "down"}, status="503 Down")
+    async with peer(sends(*[down] * 4)) as server, client_of(server.url, retry=ONCE) as client:
+        for call in (client.whoami, client.whoami, client.whoami, client.capabilities):
+            assert client._breaker.state == "closed"
+            with pytest.raises(ServerError):
+                await call()
+        assert client._breaker.state == "open"
+
+
+async def test_each_attempt_that_fails_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """By the name of what was asked for, for whoever looks closely."""
+    caplog.set_level(logging.DEBUG, logger="opentrain_async")
+    absent = answer({"error": "gone", "code": "NOT_FOUND"}, status="404 Not Found")
+    async with peer(sends(absent)) as server, client_of(server.url, retry=ONCE) as client:
+        with pytest.raises(NotFoundError):
+            await client.close_job("job_1")
+    assert caplog.messages == ["close_job: job_1: gone. The server changed nothing. (HTTP 404)"]
