@@ -29,7 +29,7 @@ from opentrain_async.sandbox import Fault, Sandbox
 
 from ..support.clients import Connect
 from ..support.outages import Service, ids
-from ..support.peers import AT_ONCE, ONCE, Call, answer, client_of, job_of, live, peer
+from ..support.peers import AT_ONCE, ONCE, Call, answer, client_of, job_of, live, peer, sends
 from ..support.stores import TO_SETTLE, BrokenStore, SlowStore
 from ..support.virtual import VirtualClock
 from ..support.waiting import cancelled, until
@@ -321,3 +321,17 @@ async def test_a_store_that_fails_tells_nothing(sandbox: Sandbox, connect: Conne
     with pytest.raises(QuotaLedgerError):
         await connect(sandbox, ledger=BrokenStore(), on_event=told.append).publish(sandbox.draft())
     assert [type(event) for event in told] == [PublishStarted, PublishEnded]
+
+
+async def test_a_retry_of_a_call_that_began_in_a_pause_is_told(clock: VirtualClock) -> None:
+    """As one of any other call."""
+    told: list[Event] = []
+    down = answer({"error": "down"}, status="503 Down")
+    async with (
+        peer(sends(down, answer(live("job_1")))) as server,
+        client_of(server.url, clock=clock, retry=AT_ONCE, on_event=told.append) as client,
+    ):
+        client._api._retrier.throttle.extend(2.0)
+        await client.publish("job_1")
+    (retried,) = those(AttemptRetried, told)
+    assert (retried.attempt, retried.job_id) == (1, "job_1")

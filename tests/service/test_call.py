@@ -11,12 +11,13 @@ from opentrain_async.errors import (
     APIError,
     BadRequestError,
     ClaimError,
+    ConnectError,
     NotFoundError,
     RateLimitedError,
     ServerError,
 )
 
-from ..support.peers import AT_ONCE, ONCE, answer, client_of, live, peer, sends
+from ..support.peers import AT_ONCE, ONCE, answer, client_of, live, peer, sends, unused_port
 from ..support.scripted import Said, scripted
 from ..support.virtual import VirtualClock
 
@@ -112,3 +113,11 @@ async def test_each_attempt_that_fails_is_in_the_log(caplog: pytest.LogCaptureFi
         with pytest.raises(NotFoundError):
             await client.close_job("job_1")
     assert caplog.messages == ["close_job: job_1: gone. The server changed nothing. (HTTP 404)"]
+
+
+async def test_an_edit_that_reaches_nobody_has_changed_nothing() -> None:
+    """An error that is no answer has no reason to look at."""
+    async with client_of(f"http://127.0.0.1:{unused_port()}", retry=ONCE) as client:
+        with pytest.raises(ConnectError) as caught:
+            await client.update_job("job_1", price_per_hour=18)
+    assert (caught.value.effect, caught.value.operation) == ("none", "update_job")
