@@ -101,7 +101,7 @@ class SharedTask(Generic[T]):
 
     async def cancel(self) -> None:
         """Cancel the task, and wait until it has ended."""
-        self._task.cancel()
+        self._cancel_once()
         await asyncio.wait({self._task})
 
     async def wait(self, seconds: float) -> None:
@@ -115,10 +115,14 @@ class SharedTask(Generic[T]):
         finally:
             # A caller may have joined during the grace.
             if not self._callers and not self._task.done():
-                if not self._is_left:  # a second cancellation would cut its cleaning up short
-                    self._is_left = True
-                    self._task.cancel()
+                self._cancel_once()
                 await ended(self._task)
+
+    def _cancel_once(self) -> None:
+        # A second cancellation would cut the task's cleaning up short.
+        if not self._is_left:
+            self._is_left = True
+            self._task.cancel()
 
 
 class SharedTaskCancelledError(Exception):

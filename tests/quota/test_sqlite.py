@@ -15,7 +15,6 @@ from ..support import stores
 from ..support.processes import in_a_process
 from ..support.stores import publish
 
-WINDOW = 24 * 3600.0
 ledger_on = partial(stores.ledger_on, limit=2)
 
 
