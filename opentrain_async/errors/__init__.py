@@ -2,6 +2,7 @@
 
     OpenTrainError                      .job_id .effect .message
     ├─ ConfigurationError               (ValueError)    refused locally, nothing was sent
+    │  └─ SessionError                  the borrowed session cannot send
     ├─ ClientClosedError                (RuntimeError)  the client was closed, before or meanwhile
     ├─ QuotaExceededError               the day's publishes are used up: .limit .used .retry_at .source
     ├─ QuotaLedgerError                 the quota ledger could not be read; nothing was sent
@@ -9,7 +10,9 @@
     ├─ DraftIncompleteError             a draft still has missing fields: .draft .missing
     ├─ TransportError                   no answer arrived
     │  ├─ ConnectError                  never connected, nothing was sent
-    │  ├─ TLSError                      the certificate or the handshake failed, nothing was sent
+    │  │  └─ PoolTimeoutError           every pooled connection was in use
+    │  ├─ TLSError                      a wrong certificate or host name, nothing was sent
+    │  ├─ SessionHookError              code of the borrowed session raised before anything was sent: .raised
     │  ├─ RequestTimeoutError           (TimeoutError)  sent, and no answer in time
     │  └─ ConnectionLostError           sent, and cut off before the answer
     ├─ ResponseError                    an answer that cannot be read: .status .request_id
@@ -58,10 +61,13 @@ from ._tree import (
     Effect,
     JournalError,
     OpenTrainError,
+    PoolTimeoutError,
     QuotaExceededError,
     QuotaLedgerError,
     RequestTimeoutError,
     ResponseError,
+    SessionError,
+    SessionHookError,
     TLSError,
     TransportError,
     UnexpectedResponseError,
@@ -85,6 +91,7 @@ __all__ = [
     "NotPublishReadyError",
     "OpenTrainError",
     "PermissionDeniedError",
+    "PoolTimeoutError",
     "PreflightError",
     "QuotaExceededError",
     "QuotaLedgerError",
@@ -92,6 +99,8 @@ __all__ = [
     "RequestTimeoutError",
     "ResponseError",
     "ServerError",
+    "SessionError",
+    "SessionHookError",
     "TLSError",
     "TransportError",
     "UnexpectedResponseError",

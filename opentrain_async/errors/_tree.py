@@ -91,6 +91,13 @@ class ConfigurationError(OpenTrainError, ValueError):
         return one_line(self.message)
 
 
+class SessionError(ConfigurationError):
+    """The borrowed session cannot send: it is closed, belongs to another event loop, or has a login of its own.
+
+    Nothing was sent, and no other draft would be: a run stops.
+    """
+
+
 class ClientClosedError(OpenTrainError, RuntimeError):
     """The client was closed: before the call (effect none), or during the call (effect as it stood)."""
 
@@ -179,8 +186,14 @@ class ConnectError(TransportError):
     advice = "Check the base URL and the network."
 
 
+class PoolTimeoutError(ConnectError):
+    """Every pooled connection was in use until the connect timeout. Nothing was sent."""
+
+    advice = "Raise max_connections, or lower the concurrency."
+
+
 class TLSError(TransportError):
-    """The certificate or the handshake failed. Nothing was sent, the token included."""
+    """The certificate or its host name is wrong. Nothing was sent, the token included."""
 
     advice = "Check the base URL, the clock and the certificates of this machine."
 
@@ -191,6 +204,22 @@ class RequestTimeoutError(TransportError, TimeoutError):
 
 class ConnectionLostError(TransportError):
     """The request was sent, in whole or in part, and the connection ended before the answer."""
+
+
+class SessionHookError(TransportError):
+    """A tracer, middleware or resolver of the borrowed session raised before anything was sent.
+
+    Attributes:
+        raised: The class name of what it raised.
+    """
+
+    advice = "Fix the session's own code."
+
+    def __init__(
+        self, message: str = "", *, job_id: str | None = None, effect: Effect = "none", raised: str = ""
+    ) -> None:
+        super().__init__(message, job_id=job_id, effect=effect)
+        self.raised = raised
 
 
 class ResponseError(OpenTrainError):
