@@ -23,7 +23,7 @@ from .events import (
     QuotaCounted,
 )
 from .outcomes import OutcomeStatus
-from .outcomes._answer_table import outcome_of
+from .outcomes._answer_table import outcome_of, outcome_of_result
 from .quota import QuotaSnapshot
 
 if TYPE_CHECKING:
@@ -165,8 +165,7 @@ class OpenTelemetry:
 def _outcome_of(event: PublishEnded) -> str:
     """As in a bulk run; *cancelled* is a publish that nobody wanted any more, such as one of a run that stopped."""
     if event.result is not None:
-        status = OutcomeStatus.PUBLISHED if event.result.newly_published else OutcomeStatus.ALREADY_PUBLISHED
-        return status.value
+        return outcome_of_result(event.result).value
     return outcome_of(event.error).value if isinstance(event.error, OpenTrainError) else _CANCELLED
 
 

@@ -14,6 +14,10 @@ class WrongShapeError(ValueError):
     """JSON that is not what the model asks for. The text names the keys and the types, not the values."""
 
 
+class ContradictionError(WrongShapeError):
+    """An object that is well formed and says something else: ``"ok": false``, or another job."""
+
+
 def decode(body: bytes) -> object:
     """The JSON of a body, in UTF-8 as RFC 8259 has it; to have `json.loads` guess that takes as long as the reading.
 
@@ -34,14 +38,15 @@ def object_of(body: bytes) -> dict[str, object]:
     """The object that a body holds, as what every success of the service does.
 
     Raises:
-        WrongShapeError: It holds none, or says that it is not well: ``"ok": false``.
+        WrongShapeError: It does not hold an object.
+        ContradictionError: The object says ``"ok": false``.
     """
     payload = decode(body)
     if not isinstance(payload, dict):
         raise not_a("an object", payload)
     keys = cast("dict[str, object]", payload)
     if keys.get("ok") is False:
-        raise WrongShapeError("ok is false")
+        raise ContradictionError('the body says "ok": false')
     return keys
 
 

@@ -11,7 +11,6 @@ from .._client.client import AsyncOpenTrain
 from .._publish.progress import OnProgress
 from .._publish.stream import PublishStream
 from ..outcomes import PublishOutcome, PublishReport
-from ..outcomes._answer_table import is_final
 from ..quota import LedgerStore
 
 
@@ -27,6 +26,7 @@ class PublishOptions:
         journal: The journal that it writes and resumes from.
         grace: Seconds for what is being sent, once it is stopped.
         preflight: Ask first what would refuse all of them.
+        again: Also try the drafts of the journal that were not ready or blocked.
     """
 
     ids: tuple[str, ...]
@@ -36,6 +36,7 @@ class PublishOptions:
     journal: Path | None
     grace: float = 10.0
     preflight: bool = False
+    again: bool = False
 
 
 class Campaign:
@@ -85,6 +86,7 @@ class Campaign:
                 max_wait=options.max_wait,
                 outage_patience=options.outage_patience,
                 journal=options.journal,
+                again=options.again,
                 preflight=options.preflight,
                 on_progress=self._on_progress,
             )
@@ -111,7 +113,7 @@ class Campaign:
     @property
     def left(self) -> int:
         """For how many drafts there is something left to be done."""
-        return len(self.options.ids) - sum(is_final(outcome) for outcome in self.report.outcomes)
+        return len(self.options.ids) - sum(outcome.is_final for outcome in self.report.outcomes)
 
     @property
     def report(self) -> PublishReport:

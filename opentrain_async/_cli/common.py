@@ -9,7 +9,14 @@ from typing import TypeVar
 import click
 
 from .._client.client import AsyncOpenTrain
-from ..errors import AuthenticationError, ConfigurationError, JournalError, OpenTrainError, QuotaLedgerError, TLSError
+from ..errors import (
+    AuthenticationError,
+    ConfigurationError,
+    JournalError,
+    OpenTrainError,
+    QuotaLedgerError,
+    TLSError,
+)
 from ..outcomes import OutcomeStatus, PublishReport
 from ..outcomes._answer_table import is_transient
 from ..quota import LedgerStore, MemoryLedger, RedisLedger, SQLiteLedger
@@ -72,6 +79,14 @@ def seconds_of(max_wait: float, *, wait: bool) -> float:
     if wait and max_wait:
         raise click.UsageError("--wait is as long as it takes, and --max-wait is not: give one of them")
     return math.inf if wait else max_wait
+
+
+again_option = click.option(
+    "--again",
+    is_flag=True,
+    help="With --journal: also try the drafts that were not ready or were blocked by moderation, as after they were "
+    "edited. Live ones are left out always.",
+)
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Write it as one JSON object to stdout.")

@@ -6,14 +6,14 @@ import os
 from functools import partial
 
 from .._base.clock import instant
-from .._publish.journal.journal import Journal, JournalWriter
+from .._publish.journal.journal import Journal, JournalWriter, is_left_out
 from .._publish.progress import BlockedBy, OnProgress, Progress
 from .._publish.run import JobIds, OnOutcome, Run, publish_many
 from .._publish.source import Source
 from .._publish.stream import PublishStream
 from .._retry.callers import Caller
 from .._service import operations
-from ..errors import APIError, _checks
+from ..errors import APIError, ResponseError, _checks
 from ..errors._checks import checked_job_id
 from ..models import PublishResult
 from ..outcomes import PublishReport
@@ -43,7 +43,8 @@ class Publishing(ClientCore):
                 that is known to be longer is not begun. Waiting for publishes in flight does not count.
 
         Returns:
-            The live job, put there by this call (`newly_published`) or found there.
+            The job. `is_live` is false if it was accepted and awaits approval (`is_pending`), or was live before and
+            has ended (`has_ended`). Otherwise it is live: put there by this call (`newly_published`) or found there.
 
         Raises:
             ConfigurationError: The id cannot be one. Nothing was sent.
@@ -69,14 +70,16 @@ class Publishing(ClientCore):
         max_wait: float = 0.0,
         outage_patience: float = 900.0,
         journal: str | os.PathLike[str] | None = None,
+        again: bool = False,
         preflight: bool = False,
         on_outcome: OnOutcome | None = None,
         on_progress: OnProgress | None = None,
     ) -> PublishReport:
         """Publish many drafts at once, and report what became of each: one outcome per distinct id.
 
-        An error of one draft is its outcome and does not disturb the others. What would hit all of them (a
-        revoked token, a missing scope, a redirect, TLS, the ledger) stops the run, and the rest is `NOT_SENT`.
+        An error of one draft is its outcome and does not disturb the others. An error that would hit all of them (a
+        revoked token, a missing scope, an unpaid bill, a redirect, TLS, the ledger) stops the run, and the rest is
+        `NOT_SENT`. So does the same refusal of three different drafts with no answer between that got past it.
         When the quota is used up the rest is `DEFERRED`, without a request. Cancelled, it ends its requests and
         leaves no task behind.
 
@@ -92,10 +95,11 @@ class Publishing(ClientCore):
                 and not answered is `UNKNOWN`, the rest `NOT_SENT`. 0: it is not paused, and each draft has its own
                 retries.
             journal: A file in which each outcome is written down, one JSON object a line, before anybody is told of it.
-                A run with an existing journal resumes from it: drafts that are live, or that the service has
-                refused for what they are, are left out and have their earlier outcomes in the report; the rest is
-                tried. What was written of another service, such as a sandbox, does not count. `None`: nothing is
-                written.
+                A run with an existing journal resumes from it: drafts that are live, not ready, or blocked by
+                moderation are left out and have their earlier outcomes in the report; the rest is tried. What was
+                written of another service, such as a sandbox, does not count. `None`: nothing is written.
+            again: Also try the drafts of the journal that were not ready or blocked, as after they were edited. Live
+                drafts are left out always.
             preflight: Ask the service first what is switched on for the account and what the token may do: two
                 requests, before any draft is sent. Then what would refuse every draft is raised, once.
             on_outcome: Called with each outcome as it comes, and awaited if it is async. What it raises is logged
@@ -123,7 +127,7 @@ class Publishing(ClientCore):
         may_settle_late = on_outcome is None and journal is None
         run = self._run(
             job_ids, concurrency, caller, journal, on_progress,
-            preflight=preflight, distinct=True, may_settle_late=may_settle_late,
+            again=again, preflight=preflight, distinct=True, may_settle_late=may_settle_late,
         )  # fmt: skip
         return await publish_many(run, on_outcome)
 
@@ -135,6 +139,7 @@ class Publishing(ClientCore):
         max_wait: float = 0.0,
         outage_patience: float = 900.0,
         journal: str | os.PathLike[str] | None = None,
+        again: bool = False,
         preflight: bool = False,
         on_progress: OnProgress | None = None,
     ) -> PublishStream:
@@ -152,6 +157,7 @@ class Publishing(ClientCore):
             outage_patience: As in `publish_many`.
             journal: As in `publish_many`; of drafts that are left out there is no outcome. What is wrong with it is
                 raised as the block begins.
+            again: As in `publish_many`.
             preflight: As in `publish_many`; what it finds is raised as the block begins.
             on_progress: As in `publish_many`.
 
@@ -165,16 +171,19 @@ class Publishing(ClientCore):
         caller = self._run_caller(max_wait, outage_patience)
         run = self._run(
             job_ids, concurrency, caller, journal, on_progress,
-            preflight=preflight, distinct=False, may_settle_late=False,
+            again=again, preflight=preflight, distinct=False, may_settle_late=False,
         )  # fmt: skip
         return PublishStream(run, min(concurrency, self._max_connections))
 
-    async def plan(self, job_ids: JobIds, *, journal: str | os.PathLike[str] | None = None) -> PublishPlan:
+    async def plan(
+        self, job_ids: JobIds, *, journal: str | os.PathLike[str] | None = None, again: bool = False
+    ) -> PublishPlan:
         """When each of these drafts could go, were they published now by this client alone. Sends nothing.
 
         Args:
             job_ids: As in `publish_many`; read to the end.
             journal: What a run with it would leave out is left out, if there is such a file. `None`: nothing is.
+            again: As in `publish_many`.
 
         Returns:
             For each distinct id the earliest time, given what the ledger counts.
@@ -191,7 +200,8 @@ class Publishing(ClientCore):
         done = Journal(())
         if journal is not None and (path := _checks.path("journal", journal)).exists():
             done = await asyncio.to_thread(Journal.open, path, service=self._base_url)
-        items = [item async for item in source if not (isinstance(item, str) and done.is_final(item))]
+        left_out = {outcome.job_id for outcome in done if is_left_out(outcome, again=again)}
+        items = [item async for item in source if not (isinstance(item, str) and item in left_out)]
         if source.failure is not None:
             raise source.failure
         quota = await self.quota()
@@ -226,6 +236,7 @@ class Publishing(ClientCore):
         journal: str | os.PathLike[str] | None,
         on_progress: OnProgress | None,
         *,
+        again: bool,
         preflight: bool,
         distinct: bool,
         may_settle_late: bool,
@@ -242,15 +253,15 @@ class Publishing(ClientCore):
         self._check_usable()
         return Run(
             self._single_flight, source, workers, caller, self._clock,
-            may_settle_late=may_settle_late, settled=self._ledger.settled, journal=writer, progress=progress,
-            prepare=partial(self._prepare, preflight=preflight),
+            may_settle_late=may_settle_late, settled=self._ledger.settled, journal=writer, again=again,
+            progress=progress, prepare=partial(self._prepare, preflight=preflight),
         )  # fmt: skip
 
     async def _check_scope(self) -> None:
         """See that the token may publish; where the service does not tell, it is for the publishes to find out."""
         try:
             check_scope(await self._identity.get())
-        except APIError as error:
+        except (APIError, ResponseError) as error:
             if error.status not in _NOT_SERVED:
                 raise
             _logger.warning("the preflight could not see what the token may do: %s", error)

@@ -10,7 +10,7 @@ from attrs import evolve
 from .._base.clock import Clock, instant
 from .._retry.callers import GivenUpError
 from .._retry.engine import Retrier
-from .._service.answers import read_publish, window_seconds
+from .._service.answers import ended_job_error, read_publish, window_seconds
 from .._service.call import Exchange
 from .._service.http.messages import Reply
 from .._service.http.transport import Transport
@@ -67,6 +67,9 @@ class Publisher:
                 result = await self._retrier.run(
                     shared.job_id, attempt, is_transient, shared, self._renew_lease, shared.trace
                 )
+                # An earlier request of ours may have put it live before it was ended.
+                if result.has_ended and shared.in_doubt:
+                    raise ended_job_error(result, shared.job_id)
             except QuotaExceededError as refusal:
                 if not await self._may_wait_after(refusal, shared, reservation):
                     raise
@@ -79,8 +82,8 @@ class Publisher:
                 await self._ledger.settle(reservation, "unknown" if shared.was_sent else "unsent")
                 raise
             else:
-                how = _settlement_of_one_found_live(shared, reservation) if result.already_published else "published"
-                is_ours = how in {"confirmed", "found"}
+                how = _settlement_of(result, shared, reservation)
+                is_ours = result.is_live and how in {"confirmed", "found"}
                 shared.ended = evolve(result, newly_published=True) if is_ours else result
                 if shared.may_settle_late:
                     self._ledger.settle_soon(reservation, how)
@@ -179,6 +182,22 @@ def with_events(publish: Publish, emitter: EventEmitter) -> Publish:
             emitter.emit(PublishEnded(trace.call, shared.job_id, trace.attempts, result, failure))
 
     return traced
+
+
+def _settlement_of(result: PublishResult, shared: SharedPublish, reservation: Reservation) -> Settlement:
+    """Return what a result means for the slot."""
+    if result.is_pending:
+        return "accepted"
+    if result.has_ended:
+        return _settlement_of_one_that_has_ended(reservation)
+    return _settlement_of_one_found_live(shared, reservation) if result.already_published else "published"
+
+
+def _settlement_of_one_that_has_ended(reservation: Reservation) -> Settlement:
+    """Return what a job that was live before, and has ended, means for the slot: only an accepted one was charged."""
+    if reservation.before == "accepted":
+        return "found"
+    return "released" if reservation.before == "new" else "unsent"
 
 
 def _settlement_of_one_found_live(shared: SharedPublish, reservation: Reservation) -> Settlement:

@@ -8,24 +8,22 @@ from datetime import datetime
 
 from .._base.callback import Callback
 from .._base.clock import Clock, instant
-from .._base.text import one_line, shown
+from .._base.text import shown
 from .._retry.callers import Caller, GivenUpError
 from ..errors import JournalError, OpenTrainError, QuotaExceededError
 from ..errors._api import retry_after_of
 from ..errors._checks import checked_job_id
-from ..outcomes import OutcomeStatus, PublishOutcome, PublishReport
+from ..outcomes import PublishOutcome, PublishReport
 from ..outcomes._answer_table import (
-    ALREADY_PUBLISHED,
-    DEFERRED,
     NOT_SENT,
-    PUBLISHED,
+    PENDING,
     UNKNOWN,
-    is_bare_denial,
+    got_past,
     outcome_of,
+    outcome_of_result,
     rule_on,
-    unfamiliar_reason,
 )
-from .journal.journal import JournalWriter
+from .journal.journal import JournalWriter, is_left_out
 from .progress import Progress
 from .single_flight import SingleFlight
 from .source import Source
@@ -35,7 +33,30 @@ OnOutcome = Callable[[PublishOutcome], object]
 Sink = Callable[[PublishOutcome], Awaitable[None] | None]
 """Takes an outcome, at once or, where it returns something to await, as soon as there is room for it."""
 
+_REFUSALS_THAT_STOP, _REFUSALS_THAT_WARN = 3, 10
+"""Different drafts in a row with the same refusal: then it is not the draft's."""
+_APPROVAL_SECONDS = 3600.0
+"""When to ask again for a draft that awaits approval. The service does not say how long that takes."""
+
 _logger = logging.getLogger("opentrain_async")
+
+
+class _Refusals:
+    """Counts the different drafts that met the same refusal, until an answer gets past it."""
+
+    def __init__(self) -> None:
+        self._drafts: dict[tuple[object, ...], set[str]] = {}
+
+    def count(self, job_id: str, error: OpenTrainError) -> int:
+        """Count a draft; return how many have met this refusal."""
+        facts = [getattr(error, name, None) for name in ("status", "code", "reason", "raised")]
+        drafts = self._drafts.setdefault((type(error), *facts), set())
+        drafts.add(job_id)
+        return len(drafts)
+
+    def forget(self) -> None:
+        """Begin anew: an answer has got past every refusal."""
+        self._drafts.clear()
 
 
 class Run:
@@ -50,6 +71,7 @@ class Run:
         may_settle_late: Nobody hears of an outcome before the run ends.
         settled: Waits until the slots are settled for which that was put off.
         journal: Where each outcome is written down before anybody is told of it, and which drafts are left out.
+        again: Also try the drafts of the journal that were not ready, or were blocked by moderation.
         progress: Who is told how far it is.
         prepare: Finds out what the run needs to know before its first draft; what it raises ends the run there.
     """
@@ -65,6 +87,7 @@ class Run:
         may_settle_late: bool,
         settled: Callable[[], Awaitable[None]],
         journal: JournalWriter | None,
+        again: bool,
         progress: Progress | None,
         prepare: Callable[[], Awaitable[None]],
     ) -> None:
@@ -72,14 +95,15 @@ class Run:
         self._may_settle_late = may_settle_late
         self._settled = settled
         self._journal = journal
+        self._again = again
         self._progress = progress
         self._prepare = prepare
         self._single_flight = single_flight
         self._source = source
         self._concurrency = concurrency
         self._caller = caller
-        self._last_was_bare_denial = False
-        self._unfamiliar_reasons: set[str] = set()
+        self._refusals = _Refusals()
+        self._has_warned = False
         self._has_given_up = False
 
     @property
@@ -103,8 +127,9 @@ class Run:
             await self._journal.close()
 
     def earlier(self, job_id: object) -> PublishOutcome | None:
-        """The outcome of an earlier run for which the journal leaves a draft out."""
-        return None if self._journal is None else self._journal.final(job_id)
+        """Return the outcome of an earlier run for which the journal leaves a draft out."""
+        found = None if self._journal is None else self._journal.final(job_id)
+        return found if found is not None and is_left_out(found, again=self._again) else None
 
     def stop(self) -> None:
         """Take no more drafts, and release those for which nothing was sent; a draft that is being sent finishes."""
@@ -172,9 +197,10 @@ class Run:
             return PublishOutcome(job_id, status, error=self.stopped_by, attempts=shared.attempts)
         except OpenTrainError as error:
             return self._failed(item, error, shared.attempts)
-        self._last_was_bare_denial = False
-        status = PUBLISHED if result.newly_published else ALREADY_PUBLISHED
-        return PublishOutcome(job_id, status, result=result, attempts=shared.attempts)
+        self._refusals.forget()
+        status = outcome_of_result(result)
+        retry_at = instant(self._clock.now() + _APPROVAL_SECONDS) if status is PENDING else None
+        return PublishOutcome(job_id, status, result=result, attempts=shared.attempts, retry_at=retry_at)
 
     async def _leave_out(self, earlier: PublishOutcome, on_earlier: Callable[[PublishOutcome], None] | None) -> None:
         if self._progress is not None:
@@ -185,27 +211,33 @@ class Run:
 
     def _failed(self, item: object, error: OpenTrainError, attempts: int) -> PublishOutcome:
         error = error.with_traceback(None)
-        status = outcome_of(error)
-        self._stop_if_hopeless(error, status)
-        self._warn_of_what_is_new(error)
+        job_id = _named(item)
+        self._stop_if_hopeless(job_id, error)
         retry_at = retry_at_of(error, self._clock.now())
-        return PublishOutcome(_named(item), status, error=error, attempts=attempts, retry_at=retry_at)
+        return PublishOutcome(job_id, outcome_of(error), error=error, attempts=attempts, retry_at=retry_at)
 
-    def _stop_if_hopeless(self, error: OpenTrainError, status: OutcomeStatus) -> None:
-        """Stop the run where every other draft would end the same way, such as with a revoked token."""
-        is_bare = is_bare_denial(error)
-        is_second = is_bare and self._last_was_bare_denial
-        if status is not DEFERRED:
-            self._last_was_bare_denial = is_bare
-        if is_second or rule_on(error).stops_run:
-            self._give_up(error)
+    def _stop_if_hopeless(self, job_id: str, error: OpenTrainError) -> None:
+        """Stop the run if every other draft would end the same way, such as with a revoked token."""
+        if got_past(error):
+            self._refusals.forget()
+            return
+        match rule_on(error).run:
+            case "stops":
+                self._give_up(error)
+            case "stops at the third" if self._refusals.count(job_id, error) == _REFUSALS_THAT_STOP:
+                self._give_up(error)
+            case "warns at the tenth" if self._refusals.count(job_id, error) == _REFUSALS_THAT_WARN:
+                self._warn_of_another_account(error)
+            case _:
+                pass
 
-    def _warn_of_what_is_new(self, error: OpenTrainError) -> None:
-        """Say once of each reason that nobody knows whether it is this draft's or will be every other's."""
-        reason = unfamiliar_reason(error)
-        if reason is not None and reason not in self._unfamiliar_reasons:
-            self._unfamiliar_reasons.add(reason)
-            _logger.warning("403 for a reason that is new here (%s), the run goes on: %s", one_line(reason), error)
+    def _warn_of_another_account(self, error: OpenTrainError) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            _logger.warning(
+                "%d drafts in a row do not exist for this token, which may be of another account: %s",
+                _REFUSALS_THAT_WARN, error,
+            )  # fmt: skip
 
     async def _write_down(self, outcome: PublishOutcome, journal: JournalWriter) -> None:
         """Have an outcome in the journal; where that fails nothing more is sent."""

@@ -23,7 +23,6 @@ from ..errors import OpenTrainError
 from ..errors._api import retry_after_of
 from ..events import RunHeld, RunResumed
 from ..events._listener import Emit
-from ..outcomes._answer_table import DEFERRED, rule_on
 from .callers import Caller, Callers, GivenUpError
 
 _FAILURES = 3
@@ -132,7 +131,7 @@ class CircuitBreaker:
             self._resume(permit)
 
     def failed(self, draft: str, error: OpenTrainError, permit: Permit | None = None, *, counts: bool = True) -> None:
-        """Count a transient failure.
+        """Count a failure, and delay the next probe if this was one.
 
         Args:
             draft: The draft whose attempt has failed.
@@ -144,8 +143,7 @@ class CircuitBreaker:
         if permit is not None and permit.is_probe and self.state == "open":
             self.last_failure = error
             self._delay_probe(error)
-        # A throttle is an answer, and so no sign of an outage.
-        elif counts and self.state != "open" and rule_on(error).outcome is not DEFERRED:
+        elif counts and self.state != "open":
             self._allowed = max(1, self._allowed // 2)
             self._failures += 1
             self._failed.add(draft)

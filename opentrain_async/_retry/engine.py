@@ -9,16 +9,10 @@ from tenacity import AsyncRetrying, RetryCallState
 
 from .._base.clock import Clock, doubled
 from .._base.waiting import Waiter
-from ..errors import (
-    APIError,
-    ConnectionLostError,
-    OpenTrainError,
-    QuotaExceededError,
-    RateLimitedError,
-    ResponseError,
-)
+from ..errors import ConnectionLostError, OpenTrainError, RateLimitedError
 from ..errors._api import retry_after_of
 from ..events._listener import CallTrace, Emit
+from ..outcomes._answer_table import rule_on
 from .breaker import CircuitBreaker, Permit, RenewLease
 from .budget import RetryBudget
 from .callers import Callers, GivenUpError
@@ -236,17 +230,17 @@ class _Attempts(Generic[T]):
 
     def _record(self, error: OpenTrainError, permit: Permit | None, outages_ended: int) -> None:
         """Tell the throttle and the breaker of a failed attempt."""
-        breaker = self._retrier.breaker
+        breaker, service = self._retrier.breaker, rule_on(error).service
         self._retrier.apply(error)
-        if self._is_transient(error):
+        if service == "up":
+            breaker.answered(permit)
+        elif service is None and not self._is_transient(error):
+            breaker.release(permit)
+        else:
             if self._answers_at_first_failure is None:
                 self._answers_at_first_failure = breaker.answers
-            counts = breaker.outages_ended == outages_ended and breaker.answers == self._answers_at_first_failure
-            breaker.failed(self._name, error, permit, counts=counts)
-        elif isinstance(error, APIError | ResponseError | QuotaExceededError):
-            breaker.answered(permit)
-        else:
-            breaker.release(permit)
+            is_news = breaker.outages_ended == outages_ended and breaker.answers == self._answers_at_first_failure
+            breaker.failed(self._name, error, permit, counts=is_news and service == "down")
 
     async def _next_attempt(self) -> T:
         """Raise the failure of the first attempt when tenacity asks for it; from then on make real attempts."""
@@ -256,7 +250,7 @@ class _Attempts(Generic[T]):
         try:
             result = await self._once()
         except OpenTrainError as error:
-            self._give_back(succeeded=not self._is_transient(error))
+            self._give_back(succeeded=rule_on(error).service == "up" or not self._is_transient(error))
             raise
         self._give_back(succeeded=True)
         return result

@@ -1,20 +1,27 @@
 """Turn an HTTP answer into a result or an error; pure: nothing here sends or waits.
 
+The first question is who answered. Each non-2xx answer of the service has an envelope: a JSON object with a string
+``error``, and with ``code``, ``requestId`` or ``details``. An answer without it comes from a gateway, proxy or portal.
+
 Source: https://www.opentrain.ai/docs/developers/api-reference/jobs/publish/ and …/api-reference/overview/. The
 page of error codes could not be read when this was written, so what an answer means rests on its status, and the
 body only refines it.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from .._base.json import WrongShapeError, as_object, decode, of_type
+from attrs import evolve
+
+from .._base.json import ContradictionError, WrongShapeError, as_object, decode, of_type
 from ..errors import (
     APIError,
     AuthenticationError,
     BadRequestError,
     ConflictError,
+    ContradictoryResponseError,
     ModerationBlockedError,
     NotFoundError,
     NotPublishReadyError,
@@ -22,16 +29,27 @@ from ..errors import (
     PermissionDeniedError,
     QuotaExceededError,
     RateLimitedError,
+    ResponseError,
     ServerError,
     UnexpectedResponseError,
 )
+from ..errors._checks import is_same_id
 from ..models import PublishResult
+from ..outcomes._answer_table import effect_of
 from . import codec, validation
 from .http.messages import Reply
 from .retry_after import seconds_to_wait
 
 T = TypeVar("T")
+Object = Mapping[str, object]
 
+_AWAITS_APPROVAL, _ARCHIVED = "PENDING_APPROVAL", "ARCHIVED"
+_OTHER_JOB = "the body is about another job"
+_OAUTH_CODE = re.compile("[a-z][a-z0-9_]*", re.ASCII)
+_MARKUP = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->|<[^<>]*>", re.DOTALL | re.IGNORECASE)
+_TOKEN = re.compile(r"(ot_(pat|clm|cat|ptk)|whsec)_\S*")
+_LOOKED_AT, _WORDS = 4096, 80
+"""Bytes of a body in which its first words are looked for, and characters of them that a message shows."""
 _HIGHEST_LIMIT = 10_000
 _LONGEST_WINDOW_HOURS = 24.0 * 366
 _BY_CODE: Mapping[str, type[APIError]] = {
@@ -48,10 +66,17 @@ _BY_STATUS: Mapping[int, type[APIError]] = {
     404: NotFoundError,
     409: ConflictError,
 }
+_MEAN_THE_SAME: Mapping[int, type[APIError]] = {
+    401: AuthenticationError,
+    408: APIError,
+    425: APIError,
+    429: RateLimitedError,
+}
+"""The refusals that mean the same whoever answers; so does each 5xx."""
 
 
 def read_publish(reply: Reply, job_id: str, now: float) -> PublishResult:
-    """What the answer to a publish means.
+    """Return what the answer to a publish means.
 
     Args:
         reply: The answer.
@@ -59,15 +84,28 @@ def read_publish(reply: Reply, job_id: str, now: float) -> PublishResult:
         now: When it came, in epoch seconds.
 
     Returns:
-        The live job; `newly_published` is the server's own word here.
+        The job: live, accepted, or live before. `newly_published` is the server's own word here.
 
     Raises:
         OpenTrainError: Any other answer, as its class; `effect` says what this one request had changed.
     """
-    result = read_answer(reply, codec.publish_result, "a publish result", now, job_id, has_quota=True)
-    if result.job_id != job_id:
-        raise _unexpected(reply, "a publish result", "an answer about another job", job_id)
-    return result
+    try:
+        result = read_answer(reply, codec.publish_result, "a publish result", now, job_id, has_quota=True)
+    except ConflictError as error:
+        if error.job_status != _AWAITS_APPROVAL:
+            raise
+        # An earlier publish was accepted. The answer has no other facts of the job.
+        return PublishResult(job_id, already_published=False, status=_AWAITS_APPROVAL, body=reply.body)
+    if not is_same_id(result.job_id, job_id):
+        raise _contradictory(reply, _OTHER_JOB, job_id)
+    if result.status == _ARCHIVED:
+        raise ended_job_error(result, job_id)
+    return result if result.job_id == job_id else evolve(result, job_id=job_id)
+
+
+def ended_job_error(result: PublishResult, job_id: str) -> ConflictError:
+    """Return the error of a job that has ended, where that answers no request of ours."""
+    return ConflictError(f"the job is {result.status}", job_id=job_id, status=200, details={"status": result.status})
 
 
 def read_answer(
@@ -80,11 +118,11 @@ def read_answer(
     is_oauth: bool = False,
     has_quota: bool = False,
 ) -> T:
-    """What an answer means.
+    """Return what an answer means.
 
     Args:
         reply: The answer.
-        read: Reads the body of a success; raises `WrongShapeError` where it is none.
+        read: Reads the body of a success; raises `WrongShapeError` for any other body.
         what: What such a body is.
         now: When it came, in epoch seconds.
         job_id: The draft or job that it is about, if it is about one.
@@ -94,23 +132,23 @@ def read_answer(
     Raises:
         OpenTrainError: Any answer but a success; `effect` says what this one request had changed.
     """
-    if 200 <= reply.status < 300:
-        flaw = reply.flaw
-        if flaw is None:
-            try:
-                return read(reply.body)
-            except WrongShapeError as error:
-                flaw = str(error)
-        raise _unexpected(reply, what, flaw, job_id)  # out here: the frames of the reading show what was read
-    if 300 <= reply.status < 400:
-        raise _read_redirect(reply, job_id)
-    raise _read_error(reply, job_id, now, is_oauth=is_oauth, has_quota=has_quota)
-
-
-def _unexpected(reply: Reply, what: str, flaw: str, job_id: str | None) -> UnexpectedResponseError:
-    return UnexpectedResponseError(
-        f"answered {reply.status} ({reply.headers.get('Content-Type', 'no type')})"
-        f" with something else than {what}: {flaw}",
+    if not 200 <= reply.status < 300:
+        error = _read_error(reply, job_id, now, is_oauth=is_oauth, has_quota=has_quota)
+        error.effect = effect_of(error)
+        raise error
+    flaw, contradiction = reply.flaw, None
+    if flaw is None:
+        try:
+            return read(reply.body)
+        except ContradictionError as error:
+            contradiction = str(error)
+        except WrongShapeError as error:
+            flaw = str(error)
+    # Raised out here: the frames of the reading show the body.
+    if contradiction is not None:
+        raise _contradictory(reply, contradiction, job_id)
+    raise UnexpectedResponseError(
+        f"HTTP {reply.status} ({_media_type(reply)}) is not {what}: {flaw}{_words_of_a_page(reply)}",
         job_id=job_id,
         effect="unknown",
         status=reply.status,
@@ -118,48 +156,58 @@ def _unexpected(reply: Reply, what: str, flaw: str, job_id: str | None) -> Unexp
     )
 
 
-def _read_redirect(reply: Reply, job_id: str | None) -> OpenTrainError:
-    return UnexpectedResponseError(
-        f"redirected ({reply.status}) to {_origin(reply.headers.get('Location'))}; redirects are not followed",
+def _contradictory(reply: Reply, contradiction: str, job_id: str | None) -> ContradictoryResponseError:
+    return ContradictoryResponseError(
+        f"HTTP {reply.status}, but {contradiction}",
         job_id=job_id,
+        effect="unknown",
         status=reply.status,
+        request_id=of_type(str, as_object(_raw(reply.body)).get("requestId")),
     )
 
 
 def _read_error(reply: Reply, job_id: str | None, now: float, *, is_oauth: bool, has_quota: bool) -> OpenTrainError:
-    """The error of a 4xx, 5xx or stranger status. The body may refine its class, and can never fail to be read."""
+    """Return the error of an answer that is not a success. No body can keep it from being read."""
     raw = _raw(reply.body)
-    envelope = as_object(raw)
-    if is_oauth:
-        envelope = {"error": envelope.get("error_description") or envelope.get("error"), "code": envelope.get("error")}
-    details = as_object(envelope.get("details"))
-    code = of_type(str, envelope.get("code"))
-    kind = _class_of(reply.status, code, details)
+    envelope = _oauth_envelope(raw) if is_oauth else _envelope(raw)
     wait = seconds_to_wait(reply.headers.getall("Retry-After", ()), reply.headers.get("Date"), now)
-    text = of_type(str, envelope.get("error")) or f"the server answered {reply.status}"
-    hours = _positive(details.get("windowHours"))
-    if has_quota and kind is RateLimitedError and hours is not None:
-        return QuotaExceededError(
-            text,
-            job_id=job_id,
-            limit=_limit(details.get("limit")),
-            source="server",
-            window_hours=hours,
-            retry_after=wait,
-            request_id=of_type(str, envelope.get("requestId")),
-        )
-    error = kind(
-        text,
-        job_id=job_id,
-        effect="unknown" if reply.status == 408 or not 400 <= reply.status < 500 else "none",
-        status=reply.status,
-        code=code,
-        request_id=of_type(str, envelope.get("requestId")),
-        details=details,
-        raw=raw,
-    )
+    if envelope is None:
+        error = _error_of_a_stranger(reply, job_id, raw)
+    else:
+        details = as_object(envelope.get("details"))
+        hours = _positive(details.get("windowHours"))
+        if has_quota and reply.status == 429 and hours is not None:
+            return _quota_error(envelope, job_id, details, hours, wait)
+        error = _error_of_the_service(reply.status, job_id, envelope, details, raw)
     if isinstance(error, RateLimitedError | ServerError):
         error.retry_after = wait
+    return error
+
+
+def _quota_error(
+    envelope: Object, job_id: str | None, details: Object, hours: float, wait: float | None
+) -> QuotaExceededError:
+    return QuotaExceededError(
+        str(envelope["error"]),
+        job_id=job_id,
+        limit=_limit(details.get("limit")),
+        source="server",
+        window_hours=hours,
+        retry_after=wait,
+        request_id=of_type(str, envelope.get("requestId")),
+    )
+
+
+def _error_of_the_service(
+    status: int, job_id: str | None, envelope: Object, details: Object, raw: object
+) -> APIError | ResponseError:
+    code = of_type(str, envelope.get("code"))
+    text, request_id = str(envelope["error"]), of_type(str, envelope.get("requestId"))
+    if not 400 <= status < 600 or status == 407:
+        return UnexpectedResponseError(f"HTTP {status}: {text}", job_id=job_id, status=status, request_id=request_id)
+    error = _class_of(status, code, details)(
+        text, job_id=job_id, status=status, code=code, request_id=request_id, details=details, raw=raw
+    )
     if isinstance(error, BadRequestError):
         error.issues = validation.issues(details)
     if isinstance(error, NotPublishReadyError):
@@ -167,12 +215,63 @@ def _read_error(reply: Reply, job_id: str | None, now: float, *, is_oauth: bool,
     return error
 
 
-def _class_of(status: int, code: str | None, details: Mapping[str, object]) -> type[APIError]:
+def _error_of_a_stranger(reply: Reply, job_id: str | None, raw: object) -> APIError | ResponseError:
+    """Return the error of an answer that is not the service's own: what a 4xx says of the draft does not count."""
+    status = reply.status
+    if 300 <= status < 400:
+        text = f"redirected ({status}) to {_origin(reply.headers.get('Location'))}; redirects are not followed"
+        return UnexpectedResponseError(text, job_id=job_id, status=status)
+    text = f"the answer ({_media_type(reply)}) looks like a proxy's, not the service's{_first_words(reply)}"
+    if (kind := _MEAN_THE_SAME.get(status) or (ServerError if status >= 500 else None)) is not None:
+        return kind(text, job_id=job_id, status=status, raw=raw)
+    text = f"a proxy asks for a login: {text}" if status == 407 else text
+    return UnexpectedResponseError(f"HTTP {status}: {text}", job_id=job_id, status=status)
+
+
+def _envelope(raw: object) -> Object | None:
+    """Return the service's error envelope, or `None` if this is not one."""
+    found = as_object(raw)
+    facts = (
+        of_type(str, found.get("code")),
+        of_type(str, found.get("requestId")),
+        of_type(dict, found.get("details")),
+    )
+    is_envelope = of_type(str, found.get("error")) is not None and any(fact is not None for fact in facts)
+    return found if is_envelope else None
+
+
+def _oauth_envelope(raw: object) -> Object | None:
+    """Return the error of an agent endpoint in the API's shape, or `None` if this is not one."""
+    found = as_object(raw)
+    code = of_type(str, found.get("error"))
+    if code is None or not _OAUTH_CODE.fullmatch(code):
+        return _envelope(raw)
+    return {"error": of_type(str, found.get("error_description")) or code, "code": code}
+
+
+def _words_of_a_page(reply: Reply) -> str:
+    """Return the first words of a success that is a page, as a portal's; a JSON body may hold a token."""
+    return _first_words(reply) if reply.body.lstrip()[:1] == b"<" else ""
+
+
+def _media_type(reply: Reply) -> str:
+    return (reply.headers.get("Content-Type") or "no media type").partition(";")[0].strip()
+
+
+def _first_words(reply: Reply) -> str:
+    """Return the first words of a body, without markup and tokens, for the end of a message."""
+    text = reply.body[:_LOOKED_AT].decode(errors="replace")
+    text = " ".join(_TOKEN.sub("***", _MARKUP.sub(" ", text)).split())
+    cut = text[:_WORDS] + "…" if len(text) > _WORDS else text
+    return f": {cut}" if cut else ""
+
+
+def _class_of(status: int, code: str | None, details: Object) -> type[APIError]:
     if status == 429:
         return RateLimitedError
     if status >= 500:
         return ServerError
-    if status in {408, 425}:
+    if status in {402, 408, 423, 425}:
         return APIError
     kind = _BY_CODE.get(code or "") or _BY_STATUS.get(status, APIError)
     if kind is BadRequestError and isinstance(details.get("validation"), dict):

@@ -12,9 +12,9 @@ from attrs import define, evolve
 from .._base.clock import Clock
 from .._base.secret import Secret
 from .._retry.engine import Retrier
-from ..errors import APIError, BadRequestError, ConnectionLostError, OpenTrainError
+from ..errors import APIError, BadRequestError, ConflictError, ConnectionLostError, OpenTrainError
 from ..events._listener import CallTrace, EventEmitter
-from ..outcomes._answer_table import rule_on
+from ..outcomes._answer_table import is_transient
 from .answers import read_answer
 from .http.messages import Reply, Request
 from .http.transport import Transport
@@ -102,7 +102,8 @@ class Api:
 
         def may_repeat(error: OpenTrainError) -> bool:
             may = operation.can_repeat or error.effect == "none"
-            return may and not operation.is_poll and rule_on(error).retried
+            # A conflict passes only if it is of a publish in progress.
+            return may and not operation.is_poll and is_transient(error) and not isinstance(error, ConflictError)
 
         try:
             return await self._retrier.run(operation.job_id or operation.name, attempt, may_repeat, trace=trace)
@@ -122,7 +123,7 @@ def _explain(error: OpenTrainError, operation: Operation[T]) -> None:
     error.job_id = operation.job_id
     error.operation = operation.name
     error.idempotency_key = operation.idempotency_key
-    if not operation.changes:
+    if not operation.changes or isinstance(error, ConflictError):
         error.effect = "none"
     elif operation.applied_despite and error.effect == "none" and _reason(error) == operation.applied_despite:
         error.effect = "applied"

@@ -15,7 +15,7 @@ import attrs
 from cattrs import BaseValidationError, Converter, transform_error
 from cattrs.gen import make_dict_structure_fn, override
 
-from .._base.json import WrongShapeError, as_list, as_object, not_a, object_of
+from .._base.json import WrongShapeError, as_list, as_object, not_a, object_of, of_type
 from .._base.secret import Secret
 from ..models import Claim, JobPage, PublishResult, Registration, SideEffects, TokenGrant
 from ..models._fields import camel
@@ -39,6 +39,8 @@ def publish_result(body: bytes) -> PublishResult:
     """
     keys = object_of(body)
     keys["body"] = body
+    if keys.get("alreadyPublished") is None and of_type(str, keys.get("status")) not in {None, "OPEN"}:
+        keys["alreadyPublished"] = False  # only the answer about a live job must say so
     return read(PublishResult, keys)
 
 

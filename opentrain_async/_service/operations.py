@@ -10,8 +10,9 @@ from urllib.parse import urlencode
 
 from attrs import evolve, frozen
 
-from .._base.json import WrongShapeError, object_of
+from .._base.json import ContradictionError, object_of
 from .._base.secret import Secret, SecretBytes
+from ..errors._checks import is_same_id
 from ..models import Capabilities, Claim, ClosedJob, Draft, Identity, JobPage, JobUpdate, Registration, TokenGrant
 from . import codec, validation
 from .http.messages import Request
@@ -155,8 +156,8 @@ def _about(job_id: str, read: Callable[[bytes], R]) -> Callable[[bytes], R]:
 
     def read_of_this_job(content: bytes) -> R:
         result = read(content)
-        if result.job_id != job_id:
-            raise WrongShapeError("an answer about another job")
-        return result
+        if not is_same_id(result.job_id, job_id):
+            raise ContradictionError("the body is about another job")
+        return result if result.job_id == job_id else evolve(result, job_id=job_id)
 
     return read_of_this_job

@@ -16,7 +16,8 @@
     │  ├─ RequestTimeoutError           (TimeoutError)  sent, and no answer in time
     │  └─ ConnectionLostError           sent, and cut off before the answer
     ├─ ResponseError                    an answer that cannot be read: .status .request_id
-    │  └─ UnexpectedResponseError       not the promised format, a redirect, or over the size cap
+    │  └─ UnexpectedResponseError       not the promised format, a proxy's answer, a redirect, or over the size cap
+    │     └─ ContradictoryResponseError  the promised format, but ``"ok": false`` or another job
     └─ APIError                         the service refused: .status .code .reason .request_id .details
        ├─ BadRequestError               400: .issues
        │  ├─ NotPublishReadyError       the draft has missing fields: .validation
@@ -57,6 +58,7 @@ from ._tree import (
     ConfigurationError,
     ConnectError,
     ConnectionLostError,
+    ContradictoryResponseError,
     DraftIncompleteError,
     Effect,
     JournalError,
@@ -83,6 +85,7 @@ __all__ = [
     "ConflictError",
     "ConnectError",
     "ConnectionLostError",
+    "ContradictoryResponseError",
     "DraftIncompleteError",
     "Effect",
     "JournalError",

@@ -14,6 +14,7 @@ from . import ConfigurationError
 F = TypeVar("F", bound=Callable[..., object])
 
 _JOB_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}", re.ASCII)
+_UUID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _EMAIL = re.compile(r"[^\s@]{1,64}@[^\s@]{1,255}")
 
 
@@ -137,6 +138,16 @@ def is_job_id(value: object) -> TypeGuard[str]:
     An id becomes part of a path, so the service's own ids are checked too.
     """
     return isinstance(value, str) and _JOB_ID.fullmatch(value) is not None and value not in {".", ".."}
+
+
+def is_same_id(one: str, other: str) -> bool:
+    """True for two ids that are equal without regard to case; two UUIDs also without regard to dashes."""
+    if not (one.isascii() and other.isascii()):  # the Kelvin sign, too, is a k in lower case
+        return one == other
+    one, other = one.lower(), other.lower()
+    if _UUID.fullmatch(one) and _UUID.fullmatch(other):
+        return one.replace("-", "") == other.replace("-", "")
+    return one == other
 
 
 def checked_job_id(job_id: object) -> str:

@@ -246,3 +246,7 @@ class ResponseError(OpenTrainError):
 
 class UnexpectedResponseError(ResponseError):
     """Not the promised format: HTML, cut or misshapen JSON, over 1 MiB; or a redirect, which is not followed."""
+
+
+class ContradictoryResponseError(UnexpectedResponseError):
+    """A body in the promised format that says ``"ok": false``, or is about another job."""

@@ -1,4 +1,4 @@
-"""The result of a publish: a live job."""
+"""The result of a publish: a job that is live, or on its way there."""
 
 import json
 from collections.abc import Mapping
@@ -21,17 +21,24 @@ class SideEffects:
     status: str | None = None
 
 
-def _not_already_published(result: "PublishResult") -> bool:
-    return not result.already_published
+_LIVE = "OPEN"
+_ENDED = {"ONGOING", "COMPLETED", "ARCHIVED"}
+"""The states of a job that takes no more proposals."""
+
+
+def _is_put_live(result: "PublishResult") -> bool:
+    return result.is_live and not result.already_published
 
 
 @frozen
 class PublishResult:
-    """A job that is live.
+    """A job that the service has taken: `is_live` says whether it is live, `is_pending` whether it is not yet.
 
     Attributes:
         job_id: The job's id.
-        status: The job's status, ``"OPEN"`` as documented, and as assumed where the service left it out.
+        status: The job's status: ``"OPEN"`` if it is live, as documented, and as assumed where the service left it out;
+            ``"ONGOING"`` or ``"COMPLETED"`` if it was live before; any other, such as ``"PENDING_APPROVAL"``, if it is
+            accepted and not live yet.
         already_published: The server's word: this very request found the job live. After a lost reply that is
             also what the replay of one's own publish says.
         newly_published: Whether this call put it live, also where only a replay could tell.
@@ -49,8 +56,23 @@ class PublishResult:
     publish_attempt_id: str | None = None
     warnings: tuple[str, ...] = ()
     side_effects: SideEffects = SideEffects()
-    newly_published: bool = attrs.field(default=Factory(_not_already_published, takes_self=True))
+    newly_published: bool = attrs.field(default=Factory(_is_put_live, takes_self=True))
     body: bytes = attrs.field(default=b"", repr=False, eq=False)
+
+    @property
+    def is_live(self) -> bool:
+        """True if the job is live now."""
+        return self.status == _LIVE
+
+    @property
+    def is_pending(self) -> bool:
+        """True if the publish is accepted, counts, and the job is not live yet."""
+        return not self.is_live and not self.has_ended
+
+    @property
+    def has_ended(self) -> bool:
+        """True if the job takes no more proposals: ongoing, completed or archived."""
+        return self.status in _ENDED
 
     @property
     def raw(self) -> Mapping[str, object]:

@@ -7,17 +7,20 @@ from enum import StrEnum
 
 from attrs import field, frozen
 
-from ..errors import OpenTrainError
+from ..errors import ModerationBlockedError, NotPublishReadyError, OpenTrainError
 from ..models import PublishResult
 
 
 class OutcomeStatus(StrEnum):
-    """The six things that can become of a draft."""
+    """The outcomes of a draft."""
 
     PUBLISHED = "published"
     """This run put it live."""
     ALREADY_PUBLISHED = "already_published"
-    """It was live before; nothing was used up."""
+    """It was live before, and used up nothing as far as the service says. `result.is_live` is false if it is ongoing or
+    completed. (A proxy that repeats a POST can make the service say so of this run's own publish.)"""
+    PENDING = "pending"
+    """Accepted, counted, and not live yet, as it awaits approval; `retry_at` says when to look again."""
     REJECTED = "rejected"
     """Refused, by the service or locally, and not live through this run; `error` says why."""
     DEFERRED = "deferred"
@@ -35,9 +38,9 @@ class PublishOutcome:
     Attributes:
         job_id: The id as it was given; of something that is no string, its `repr`.
         status: What became of it.
-        result: The live job, where it is live.
-        error: Why not, where it is not known to be live; without a traceback. `None` also where the run was stopped
-            by its own caller, before anything was sent.
+        result: The job, if it is live, was live, or is pending.
+        error: The reason, if there is no result; without a traceback. `None` also where the run was stopped by its own
+            caller, before anything was sent.
         attempts: How many times its request was begun.
         retry_at: The earliest time at which trying again makes sense, where that is known. Not a booking.
     """
@@ -48,6 +51,16 @@ class PublishOutcome:
     error: OpenTrainError | None = None
     attempts: int = 0
     retry_at: datetime | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """True if publishing the draft again as it is would not help: it is live, not ready, or blocked by moderation.
+
+        A run with the same journal leaves such a draft out. With ``again=True`` it tries those that are not live.
+        """
+        if self.status is OutcomeStatus.REJECTED:
+            return isinstance(self.error, NotPublishReadyError | ModerationBlockedError)
+        return self.status in {OutcomeStatus.PUBLISHED, OutcomeStatus.ALREADY_PUBLISHED}
 
 
 @frozen
@@ -110,6 +123,11 @@ class PublishReport:
         return self._having(OutcomeStatus.ALREADY_PUBLISHED)
 
     @property
+    def pending(self) -> tuple[PublishOutcome, ...]:
+        """The drafts that were accepted and are not live yet."""
+        return self._having(OutcomeStatus.PENDING)
+
+    @property
     def rejected(self) -> tuple[PublishOutcome, ...]:
         """The drafts that were refused."""
         return self._having(OutcomeStatus.REJECTED)
@@ -130,10 +148,10 @@ class PublishReport:
         return self._having(OutcomeStatus.UNKNOWN)
 
     def raise_for_failures(self) -> None:
-        """Do nothing if every draft is live; otherwise raise what stands against it.
+        """Do nothing if every draft is live or pending; otherwise raise the errors of the others.
 
         Raises:
-            ExceptionGroup: The errors of all drafts that are not known to be live, in the order of the outcomes.
+            ExceptionGroup: The errors of all drafts that have one, in the order of the outcomes.
         """
         errors = [outcome.error for outcome in self.outcomes if outcome.error is not None]
         if errors:

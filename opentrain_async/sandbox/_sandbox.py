@@ -14,7 +14,7 @@ from ._model.agents import Agents
 from ._model.catalogue import operations
 from ._model.dialect import Dialect
 from ._model.draft_fields import COMPLETE, camel
-from ._model.state import Service
+from ._model.state import Job, Service
 from ._time import SandboxClock
 
 
@@ -87,6 +87,15 @@ class Sandbox:
     @dialect.setter
     def dialect(self, dialect: Dialect) -> None:
         self._service.dialect = dialect
+
+    @property
+    def needs_approval(self) -> bool:
+        """Whether a publish only makes a job await approval, until `approve` or `refuse`; it can be set at any time."""
+        return self._service.needs_approval
+
+    @needs_approval.setter
+    def needs_approval(self, needs: bool) -> None:
+        self._service.needs_approval = needs
 
     @property
     def agents_may_register(self) -> bool:
@@ -203,6 +212,22 @@ class Sandbox:
         job.blocked, job.status = blocked, status
         return job.id
 
+    def approve(self, job_id: str) -> None:
+        """Put a job live that awaits approval.
+
+        Raises:
+            LookupError: No job of that id awaits approval.
+        """
+        self._pending(job_id).become("OPEN", self.clock.now())
+
+    def refuse(self, job_id: str) -> None:
+        """Turn a job that awaits approval back into a draft. Its publish stays counted.
+
+        Raises:
+            LookupError: No job of that id awaits approval.
+        """
+        self._pending(job_id).become("DRAFT", self.clock.now())
+
     def publish_elsewhere(self, count: int = 1, *, token: str | None = None) -> None:
         """Use up some of an account's quota by other means, such as the web site."""
         self._account(token).published_at.extend([self.clock.now()] * count)
@@ -235,7 +260,7 @@ class Sandbox:
             times: How many calls in a row.
             published: Do what is asked for, such as the publish, before the fault strikes, so that only the answer
                 is lost; not of a `Fault.REDIRECT`.
-            status: The status of a `Fault.STATUS`, from 400 to 599.
+            status: The status of a `Fault.STATUS` or `Fault.GATEWAY`, from 400 to 599.
             retry_after: The value of its Retry-After header; `None` leaves it out.
 
         Raises:
@@ -280,6 +305,12 @@ class Sandbox:
             await self._runner.cleanup()
         if self._strays and error is None:
             raise UnknownRouteError("the sandbox does not serve " + ", ".join(self._strays))
+
+    def _pending(self, job_id: str) -> Job:
+        job = self._service.jobs.get(job_id)
+        if job is None or job.status != "PENDING_APPROVAL":
+            raise LookupError(f"no job {job_id!r} awaits approval")
+        return job
 
     def _account(self, token: str | None) -> Account:
         return self._service.accounts[token or self.token]

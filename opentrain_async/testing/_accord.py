@@ -5,9 +5,9 @@ from datetime import datetime
 from ..errors import ConfigurationError, OpenTrainError, PreflightError
 from ..errors._checks import checked_job_id
 from ..outcomes import OutcomeStatus
-from ..outcomes._answer_table import is_bare_denial, outcome_of, rule_on
+from ..outcomes._answer_table import outcome_of, rule_on
 
-LIVE = {OutcomeStatus.PUBLISHED, OutcomeStatus.ALREADY_PUBLISHED}
+WITH_RESULT = {OutcomeStatus.PUBLISHED, OutcomeStatus.ALREADY_PUBLISHED, OutcomeStatus.PENDING}
 _LEFT_BY_A_RUN = {OutcomeStatus.NOT_SENT, OutcomeStatus.UNKNOWN}
 """What can become of a draft that a run has not come to the end of when it stops."""
 
@@ -15,8 +15,8 @@ _LEFT_BY_A_RUN = {OutcomeStatus.NOT_SENT, OutcomeStatus.UNKNOWN}
 def check_stop(error: OpenTrainError) -> None:
     """See that a run can be stopped by this error.
 
-    By one with which every other draft would end; by a 403 that names neither scope nor reason, as the second in a row;
-    or, as the last failure of an outage, by one that may not come again.
+    By one with which every other draft would end, such as a revoked token; by a refusal that may be one of three in a
+    row; or, as the last failure of an outage, by one that may not come again.
     """
     if not _may_stop_a_run(error):
         raise ValueError(f"no run is stopped by this {type(error).__name__}")
@@ -42,7 +42,7 @@ def is_own_end(status: OutcomeStatus, job_id: str, error: OpenTrainError) -> boo
 
 def check_attempts(status: OutcomeStatus, attempts: int) -> None:
     """See that so many requests can have been begun for a draft of this status."""
-    least = 1 if status in LIVE else 0
+    least = 1 if status in WITH_RESULT else 0
     if attempts < least:
         raise ValueError(f"for a draft that is {status.value} {least} or more requests were begun, and not {attempts}")
 
@@ -61,4 +61,4 @@ def _may_stop_a_run(error: OpenTrainError) -> bool:
     if isinstance(error, PreflightError):  # it is raised, and there is no report
         return False
     rule = rule_on(error)
-    return rule.stops_run or rule.retried or is_bare_denial(error)
+    return rule.run in {"stops", "stops at the third"} or rule.retried

@@ -45,21 +45,27 @@ Drafts = int | Iterable[str]
 """So many drafts, or these."""
 
 
-def make_result(job_id: str = "job_1", *, already_published: bool = False) -> PublishResult:
+def make_result(job_id: str = "job_1", *, already_published: bool = False, status: str = "OPEN") -> PublishResult:
     """Make the result of a publish, as the client would have read it.
 
     Args:
         job_id: The draft.
         already_published: It was live before.
+        status: The job's status: ``"OPEN"`` if it is live; ``"PENDING_APPROVAL"`` if it is accepted and not live yet;
+            ``"ONGOING"`` or ``"COMPLETED"`` if it was live before.
 
     Returns:
-        The live job; `raw` is the body that the service would have answered.
+        The job; `raw` is the body that the service would have answered.
 
     Raises:
         ConfigurationError: That cannot be the id of a draft.
+        ValueError: A publish has no result of that status.
     """
     checked_job_id(job_id)
-    return codec.publish_result(json.dumps(_bodies.live(job_id, already=already_published)).encode())
+    if status == "ARCHIVED":
+        raise ValueError("the publish of an archived job ends with a ConflictError")
+    body = {**_bodies.live(job_id, already=already_published), "status": status}
+    return codec.publish_result(json.dumps(body).encode())
 
 
 def make_outcome(
@@ -96,11 +102,19 @@ def make_outcome(
         raise ValueError("only of a draft that is deferred for the quota a time can be given; an error brings its own")
     if attempts is not None:
         _accord.check_attempts(status, attempts)
-    if status in _accord.LIVE:
+    if status in _accord.WITH_RESULT:
         if error is not None:
             raise ValueError(f"a draft that is {status.value} has no error")
-        result = make_result(job_id, already_published=status is OutcomeStatus.ALREADY_PUBLISHED)
-        return PublishOutcome(job_id, status, result=result, attempts=1 if attempts is None else attempts)
+        is_pending = status is OutcomeStatus.PENDING
+        result = make_result(
+            job_id,
+            already_published=status is OutcomeStatus.ALREADY_PUBLISHED,
+            status="PENDING_APPROVAL" if is_pending else "OPEN",
+        )
+        look_again = datetime.now(UTC) + timedelta(hours=1) if is_pending else None
+        return PublishOutcome(
+            job_id, status, result=result, attempts=1 if attempts is None else attempts, retry_at=look_again
+        )
     if error is None:
         error = make_error(_USUAL_ERRORS[status], job_id, retry_at=retry_at)
     _accord.check_outcome(status, job_id, error)
@@ -114,6 +128,7 @@ def make_report(
     *,
     published: Drafts = 0,
     already_published: Drafts = 0,
+    pending: Drafts = 0,
     rejected: Drafts = 0,
     deferred: Drafts = 0,
     not_sent: Drafts = 0,
@@ -126,6 +141,7 @@ def make_report(
         published: The drafts that it put live, by their ids; or how many, which are then called ``job_1`` and so on,
             but for the one that *stopped_by* is about.
         already_published: Those that were live before.
+        pending: Those that were accepted and are not live yet.
         rejected: Those that were refused for their missing fields.
         deferred: Those that wait for quota.
         not_sent: Those for which nothing was sent; *stopped_by* is their error, if it is given.
@@ -143,7 +159,7 @@ def make_report(
     """
     if stopped_by is not None:
         _accord.check_stop(stopped_by)
-    asked = (published, already_published, rejected, deferred, not_sent, unknown)
+    asked = (published, already_published, pending, rejected, deferred, not_sent, unknown)
     given = [[] if isinstance(drafts, int) else _listed(drafts) for drafts in asked]
     known = {job_id for ids in given for job_id in ids}
     if len(known) < sum(map(len, given)):

@@ -161,10 +161,11 @@ async def test_a_claim_that_is_over_is_not_waited_for(code: str) -> None:
     assert slept == [5]
 
 
-async def test_an_answer_that_is_none_of_the_service_s_ends_no_claim() -> None:
-    """A 400 without a code, such as a proxy's, says nothing of the claim."""
-    error, slept = await asked_of(answer(b"<html>", status="400 Bad"))
-    assert (type(error), slept) == (BadRequestError, [])
+@pytest.mark.parametrize("body", [b"<html>", b"", {"message": "Bad Request"}, {"error": "Bad Request"}])
+async def test_F45_a_strangers_400_ends_no_claim(body: object) -> None:
+    """Without OAuth's shape it says nothing of the claim: the service is asked again."""
+    error, slept = await asked_of(answer(body, status="400 Bad"))
+    assert (type(error), slept[0]) == (UnexpectedResponseError, 5.0)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from opentrain_async.sandbox import BLOCKED_PHRASE, Fault, Sandbox
 
 from ..support import documented
 from ..support.clients import Connect
-from ..support.peers import AT_ONCE, ONCE, TOKEN, client_of
+from ..support.peers import AT_ONCE, ONCE, TOKEN, client_of, envelope
 from ..support.scripted import NEVER, Said, scripted
 from ..support.waiting import cancelled, tasks_but_of_servers, until
 
@@ -292,7 +292,7 @@ async def test_a_creation_that_is_cancelled_tells_its_key(sandbox: Sandbox, conn
 async def test_a_draft_without_an_id_is_none() -> None:
     """An answer that does not say which draft it is about cannot be gone on with."""
     async with scripted() as server, client_of(server.on(CREATE, {"ok": True}).url) as client:
-        with pytest.raises(UnexpectedResponseError, match="something else than a draft") as caught:
+        with pytest.raises(UnexpectedResponseError, match="is not a draft") as caught:
             await client.create_draft("Label cats.")
         assert caught.value.effect == "unknown"
 
@@ -347,7 +347,7 @@ async def test_cancelled_between_two_attempts_it_ends_there(sandbox: Sandbox, co
 async def test_every_error_of_a_call_says_of_which() -> None:
     """The operation and the job are on it, for a log."""
     async with scripted() as server, client_of(server.url) as client:
-        server.on(PATCH, Said(403, {"error": "no"})).on("PATCH /jobs/job_1", Said(404, {"error": "no"}))
+        server.on(PATCH, Said(403, envelope())).on("PATCH /jobs/job_1", Said(404, envelope()))
         for call, name in (client.update_draft, "update_draft"), (client.update_job, "update_job"):
             with pytest.raises(OpenTrainError) as caught:
                 await call("job_1", job_title="x")

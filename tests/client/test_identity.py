@@ -21,7 +21,7 @@ from opentrain_async.quota import LedgerStore
 from opentrain_async.sandbox import Fault, Sandbox
 
 from ..support.clients import Connect
-from ..support.peers import ONCE, TOKEN, Behaviour, Call, answer, client_of, live, peer, sends
+from ..support.peers import ONCE, TOKEN, Behaviour, Call, answer, client_of, envelope, live, peer, sends
 from ..support.waiting import until
 
 
@@ -69,7 +69,7 @@ async def test_whether_an_account_is_claimed_is_told_as_far_as_it_can_be(sandbox
 async def test_what_says_not_who_calls_is_no_identity(body: object) -> None:
     """All three parts have to be there; what is in them need not be."""
     async with peer(sends(answer(body))) as server, client_of(server.url) as client:
-        with pytest.raises(UnexpectedResponseError, match="something else than an identity") as caught:
+        with pytest.raises(UnexpectedResponseError, match="is not an identity") as caught:
             await client.whoami()
     assert (caught.value.effect, caught.value.operation) == ("none", "whoami")
 
@@ -77,7 +77,7 @@ async def test_what_says_not_who_calls_is_no_identity(body: object) -> None:
 async def test_a_person_who_is_gone_is_not_found() -> None:
     """So the page of the endpoint has it; asking changes nothing, whatever comes of it."""
     for status, kind in (("404 Gone", NotFoundError), ("401 No", AuthenticationError), ("500 Oops", ServerError)):
-        async with peer(sends(answer({}, status=status))) as server, client_of(server.url) as client:
+        async with peer(sends(answer(envelope(), status=status))) as server, client_of(server.url) as client:
             with pytest.raises(kind) as caught:
                 await client.whoami()
         assert caught.value.effect == "none"

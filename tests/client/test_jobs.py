@@ -20,7 +20,7 @@ from opentrain_async.sandbox import BLOCKED_PHRASE, Fault, Sandbox
 
 from ..support import documented
 from ..support.clients import Connect
-from ..support.peers import AT_ONCE, client_of
+from ..support.peers import AT_ONCE, client_of, envelope
 from ..support.scripted import NEVER, Said, scripted
 from ..support.waiting import cancelled, tasks_but_of_servers, until
 
@@ -116,7 +116,7 @@ async def test_a_list_ends_where_no_cursor_leads_on(end: dict[str, object]) -> N
 
 async def test_a_list_that_is_refused_says_so_where_it_is_read() -> None:
     """Not at the call."""
-    async with scripted() as server, client_of(server.on(MINE, Said(403, {"error": "no"})).url) as client:
+    async with scripted() as server, client_of(server.on(MINE, Said(403, envelope())).url) as client:
         jobs = client.iter_jobs()
         with pytest.raises(APIError) as caught:
             await anext(jobs)

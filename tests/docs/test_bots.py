@@ -268,4 +268,4 @@ async def test_whatever_goes_wrong_the_user_is_told_once_and_nothing_that_is_not
     (said,) = (await publish(_Failing(error), "Label cats")).said  # type: ignore[arg-type]
     assert "It broke" in said or "can go on" in said
     assert "Live" not in said
-    assert ("may have" in said) == (effect == "unknown") or name == "ConfigurationError"
+    assert ("may have" in said) == (effect == "unknown") or name in {"ConfigurationError", "SessionError"}

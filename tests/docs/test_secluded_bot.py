@@ -122,7 +122,9 @@ async def test_a_bot_whose_requests_are_replaced_has_nobody_s_token(
     """It asks the service's own origin, nothing of that leaves the test, and what was not foreseen is no connection."""
     publish = f"{DEFAULT_BASE_URL}/api/public/v1/jobs/job_1/publish"
     opentrain_aioresponses.post(publish, payload=dict(make_result("job_1").raw))
-    opentrain_aioresponses.post(publish, callback=lambda *_, **__: CallbackResult(status=404))
+    opentrain_aioresponses.post(
+        publish, callback=lambda *_, **__: CallbackResult(status=404, payload={"error": "No.", "code": "NOT_FOUND"})
+    )
     before, once = files_in(home), RetryPolicy(max_attempts=1)
     async with AsyncOpenTrain(retry=once) as client:
         assert (await client.publish("job_1")).newly_published

@@ -12,7 +12,7 @@ from attrs import frozen
 _TESTS = Path(__file__).parents[1]
 _ROW = re.compile(r"^\| (F\d+) \| [^|]+ \| [^|]+ \| ([^|]+) \|$", re.MULTILINE)
 _NAME = re.compile(r"test_(F\d\d(?:_F\d\d)*)_[^_]")
-_ALL = [f"F{number:02}" for number in range(1, 45)]
+_ALL = [f"F{number:02}" for number in (*range(1, 49), *range(60, 66), 69)]
 
 
 @frozen
@@ -64,7 +64,7 @@ def rows_of(name: str) -> Sequence[str]:
 
 
 def test_the_table_has_each_row_once_and_in_order() -> None:
-    """From F01 to F44."""
+    """The numbers that are missing are of situations that are still to come."""
     assert [row.number for row in rows()] == _ALL
 
 

@@ -43,7 +43,7 @@ def test_a_value_is_frozen_and_travels(value: attrs.AttrsInstance) -> None:
 def test_a_report_counts_every_status() -> None:
     """One that nothing has become of is counted as 0."""
     assert REPORT.counts == {
-        "published": 2, "already_published": 1, "rejected": 1, "deferred": 1, "not_sent": 0, "unknown": 0,
+        "published": 2, "already_published": 1, "pending": 0, "rejected": 1, "deferred": 1, "not_sent": 0, "unknown": 0,
     }  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from opentrain_async.quota import QuotaSlot
 from opentrain_async.quota._log import WINDOW
 from opentrain_async.quota._slots import Before, Reservation, Settlement
 
-from ..support.peers import AT_ONCE, ONCE, answer, client_of, live, peer, sends
+from ..support.peers import AT_ONCE, ONCE, answer, client_of, envelope, live, peer, sends
 from ..support.virtual import VirtualClock
 from ..support.waiting import until
 
@@ -123,7 +123,7 @@ async def test_a_draft_that_was_charged_is_not_newly_live_after_a_lost_reply(clo
 
 async def test_a_draft_refused_for_good_ends_the_doubt_of_an_earlier_publish(clock: VirtualClock) -> None:
     """A draft with gaps was never live, and its slot is free again."""
-    gaps = answer({"details": {"validation": {"missingFields": ["rate"]}}}, status="400 no")
+    gaps = answer(envelope(details={"validation": {"missingFields": ["rate"]}}), status="400 no")
     answers = sends(answer({}, status="501 no"), gaps)
     async with peer(answers) as server, client_of(server.url, clock=clock) as client:
         with pytest.raises(ServerError):

@@ -17,7 +17,7 @@ from opentrain_async.quota import AccountLog, QuotaLedger
 
 from ..support.account import T0, Account
 from ..support.outages import Service, facing, ids, status
-from ..support.peers import Call, client_of, live, peer, unused_port
+from ..support.peers import Call, answer, client_of, envelope, live, peer, sends, unused_port
 from ..support.stores import BrokenStore, SlowStore
 from ..support.virtual import GatedClock, VirtualClock
 from ..support.waiting import until
@@ -212,7 +212,7 @@ async def test_a_refusal_that_came_before_the_client_was_closed_is_told() -> Non
     """Its slot is still to be settled; what it was is known."""
 
     async def refuse(call: Call) -> None:
-        await status("404 no")(call)
+        await sends(answer(envelope(), status="404 no"))(call)
 
     store = SlowStore(stops_at=2)
     async with peer(refuse) as server, client_of(server.url, ledger=store) as client:

@@ -38,6 +38,15 @@ async def test_a_429_fault_is_no_quota(sandbox: Sandbox) -> None:
     assert (status, b"RATE_LIMITED" in body, b"windowHours" in body, retry_after) == (429, True, False, "")
 
 
+@pytest.mark.parametrize("status", [404, 499, 503])
+async def test_a_gateway_answers_without_the_envelope(sandbox: Sandbox, status: int) -> None:
+    """In plain text, whether or not the draft was published before."""
+    job_id = sandbox.draft()
+    sandbox.fault("gateway", status=status, published=True)
+    assert (await strike(sandbox, job_id))[:2] == (status, f"default backend - {status}".encode())
+    assert sandbox.live == (job_id,)
+
+
 async def test_a_redirect_leads_elsewhere(sandbox: Sandbox) -> None:
     """Its query holds what should not be shown."""
     sandbox.fault(Fault.REDIRECT)
@@ -214,7 +223,9 @@ def test_a_gap_where_there_can_be_none_is_a_mistake() -> None:
 @pytest.mark.parametrize("word", ["rest", "RESET", ""])
 def test_a_word_that_is_no_fault_is_a_mistake(word: str) -> None:
     """The error names the faults there are."""
-    with pytest.raises(ValueError, match=f"no such fault: '{word}'; there are close, drip, html, .*, truncated$"):
+    with pytest.raises(
+        ValueError, match=f"no such fault: '{word}'; there are close, drip, gateway, html, .*, truncated$"
+    ):
         Sandbox().fault(word)
 
 

@@ -166,3 +166,32 @@ async def test_only_ones_own_jobs_can_be_closed(sandbox: Sandbox) -> None:
     assert (await ask(sandbox, f"POST /jobs/{foreign}/close"))[0] == 404
     reader = sandbox.add_token(scopes=["jobs:read"])
     assert (await ask(sandbox, f"POST /jobs/{foreign}/close", token=reader))[0] == 403
+
+
+async def test_a_publish_may_need_approval(sandbox: Sandbox) -> None:
+    """Then it is accepted and counted, and the job is live once it is approved."""
+    sandbox.needs_approval = True
+    job_id = sandbox.draft()
+    status, body = await ask(sandbox, f"POST /jobs/{job_id}/publish")
+    assert (status, body["status"], body["alreadyPublished"], sandbox.live) == (200, "PENDING_APPROVAL", False, ())
+    status, body = await ask(sandbox, f"POST /jobs/{job_id}/publish")
+    assert (status, body["details"]) == (409, {"jobId": job_id, "status": "PENDING_APPROVAL"})
+    sandbox.approve(job_id)
+    status, body = await ask(sandbox, f"POST /jobs/{job_id}/publish")
+    assert (status, body["status"], body["alreadyPublished"], sandbox.live) == (200, "OPEN", True, (job_id,))
+
+
+async def test_a_job_that_is_refused_is_a_draft_again(sandbox: Sandbox) -> None:
+    """Its publish stays counted; without the need for approval the next one puts it live."""
+    sandbox.needs_approval = True
+    job_id = sandbox.draft()
+    await ask(sandbox, f"POST /jobs/{job_id}/publish")
+    sandbox.refuse(job_id)
+    sandbox.needs_approval = False
+    assert not sandbox.needs_approval
+    _, body = await ask(sandbox, f"POST /jobs/{job_id}/publish")
+    assert (body["status"], body["alreadyPublished"]) == ("OPEN", False)
+    with pytest.raises(LookupError, match="awaits approval"):
+        sandbox.approve(job_id)
+    with pytest.raises(LookupError, match="awaits approval"):
+        sandbox.refuse("absent")

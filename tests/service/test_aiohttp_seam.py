@@ -15,7 +15,7 @@ from opentrain_async.errors import (
     ServerError,
 )
 
-from ..support.peers import TOKEN, live
+from ..support.peers import TOKEN, envelope, live
 from ..support.virtual import VirtualClock
 
 URL = "https://app.opentrain.ai/api/public/v1/jobs/job_1/publish"
@@ -134,7 +134,7 @@ async def test_a_429_with_a_window_is_the_day_s_quota(
     requests: aioresponses, reply: Reply, clock: VirtualClock
 ) -> None:
     """It is not argued with: one request, and every later draft is refused without any."""
-    reply(status=429, payload={"code": "RATE_LIMITED", "details": {"limit": 20, "windowHours": 24}})
+    reply(status=429, payload=envelope(details={"limit": 20, "windowHours": 24}))
     async with client(clock) as opentrain:
         with pytest.raises(QuotaExceededError) as caught:
             await opentrain.publish("job_1")
@@ -171,7 +171,7 @@ async def test_a_429_that_asks_for_too_long_is_raised(
 async def test_a_run_reports_each_draft(requests: aioresponses, reply: Reply, clock: VirtualClock) -> None:
     """One draft goes live and another is absent: each has its own outcome."""
     reply(payload=live("job_1"))
-    requests.post(URL.replace("job_1", "job_2"), status=404)
+    requests.post(URL.replace("job_1", "job_2"), status=404, payload=envelope())
     async with client(clock) as opentrain:
         report = await opentrain.publish_many(["job_1", "job_2"])
     assert {outcome.job_id: outcome.status for outcome in report.outcomes} == {

@@ -13,6 +13,7 @@ from opentrain_async.errors import (
     AuthenticationError,
     BadRequestError,
     ConflictError,
+    ContradictoryResponseError,
     ModerationBlockedError,
     NotFoundError,
     NotPublishReadyError,
@@ -42,28 +43,54 @@ BODIES: dict[str, bytes] = {
     "object": b"{}",
     "nulls": b'{"error": null, "code": null, "requestId": null, "details": null}',
     "wrong types": b'{"error": 5, "code": ["FORBIDDEN"], "requestId": {}, "details": "none"}',
-    "new code": b'{"error": "no", "code": "TEAPOT", "details": {"validation": []}}',
     "oauth": b'{"error": "rate_limit_exceeded", "error_description": "slow down"}',
+}
+ENVELOPE = {"error": "No.", "requestId": "r-1"}
+LIKE_A_PROXY = "the answer (text/plain) looks like a proxy's, not the service's"
+FOREIGN = {
+    "flask": b'{"message": "Not Found"}',
+    "envoy": b"no healthy upstream",
+    "ingress": b"default backend - 404",
+    "express": b'{"error": "Not Found"}',
+    "spring": b'{"timestamp": "x", "status": 404, "error": "Not Found", "path": "/"}',
+    "kong": b'{"message": "no Route matched", "request_id": "1"}',
+    "kubernetes": b'{"kind": "Status", "code": 404, "details": {}}',
+    "problem": b'{"type": "about:blank", "title": "Not Found", "status": 404}',
+    "another service": b'{"error": {"code": "NOT_FOUND"}, "code": "NOT_FOUND"}',
+}
+STRANGERS: dict[int, tuple[type[OpenTrainError], str]] = {
+    **dict.fromkeys((301, 307, 308, 407), (UnexpectedResponseError, "none")),
+    **dict.fromkeys((300, 302, 303, 304), (UnexpectedResponseError, "unknown")),
+    **dict.fromkeys(
+        (400, 402, 403, 404, 405, 409, 410, 413, 418, 421, 422, 423, 426, 431, 451, 499),
+        (UnexpectedResponseError, "unknown"),
+    ),
+    401: (AuthenticationError, "none"),
+    407: (UnexpectedResponseError, "none"),
+    408: (APIError, "unknown"),
+    425: (APIError, "none"),
+    429: (RateLimitedError, "none"),
+    **dict.fromkeys((500, 501, 502, 503, 504, 599, 999), (ServerError, "unknown")),
+    199: (UnexpectedResponseError, "unknown"),
 }
 CLASSES: dict[int, tuple[type[OpenTrainError], str]] = {
     301: (UnexpectedResponseError, "none"),
-    308: (UnexpectedResponseError, "none"),
     400: (BadRequestError, "none"),
     401: (AuthenticationError, "none"),
     402: (APIError, "none"),
     403: (PermissionDeniedError, "none"),
     404: (NotFoundError, "none"),
+    407: (UnexpectedResponseError, "none"),
     408: (APIError, "unknown"),
-    409: (ConflictError, "none"),
+    409: (ConflictError, "unknown"),
     422: (APIError, "none"),
+    423: (APIError, "unknown"),
     425: (APIError, "none"),
     429: (RateLimitedError, "none"),
     499: (APIError, "none"),
     500: (ServerError, "unknown"),
-    503: (ServerError, "unknown"),
     599: (ServerError, "unknown"),
-    199: (APIError, "unknown"),
-    999: (ServerError, "unknown"),
+    199: (UnexpectedResponseError, "unknown"),
 }
 
 
@@ -98,34 +125,97 @@ def test_a_success_with_another_body_may_have_published(status: int, name: str) 
     error = error_of(reply(status, BODIES[name], ("Content-Type", "text/html")))
     assert isinstance(error, UnexpectedResponseError)
     assert (error.effect, error.status, error.job_id, error.request_id) == ("unknown", status, "job_1", None)
-    assert error.message.startswith(f"answered {status} (text/html) with something else than a publish result: ")
+    assert error.message.startswith(f"HTTP {status} (text/html) is not a publish result: ")
 
 
 @pytest.mark.parametrize(
     ("answer", "text"),
     [
-        (reply(200, LIVE | {"jobId": "job_2"}), "an answer about another job"),
-        (reply(200, LIVE | {"jobId": "JOB_1"}), "an answer about another job"),
         (reply(200, LIVE | {"alreadyPublished": "false"}), "expected bool @ $.already_published"),
         (reply(200, LIVE, flaw="over 1024 KiB"), "over 1024 KiB"),
         (reply(200, {"error": "no", "requestId": "r-1"}), "required field missing"),
     ],
 )
 def test_a_success_that_is_flawed_says_how(answer: Reply, text: str) -> None:
-    """Even a whole result is none if the body was cut off after it, or if it is of another job."""
+    """Even a whole result does not count if the body was cut off after it."""
     error = error_of(answer)
     assert isinstance(error, UnexpectedResponseError)
     assert (error.effect, error.status) == ("unknown", 200)
     assert error.job_id == "job_1"
-    assert error.message.startswith("answered 200 (no type) with something else than a publish result: ")
+    assert error.message.startswith("HTTP 200 (no media type) is not a publish result: ")
     assert text in error.message
 
 
-def test_an_answer_about_another_job_is_none_about_this_one() -> None:
-    """It says so, and of which draft nobody knows now what has become of it."""
-    error = error_of(reply(200, LIVE | {"jobId": "job_2"}))
-    assert error.message.endswith(" a publish result: an answer about another job")
-    assert (error.job_id, error.effect) == ("job_1", "unknown")
+@pytest.mark.parametrize(
+    ("asked", "answered"),
+    [
+        ("job_1", "job_2"), ("job_1", "job-1"), ("job_1", ""), ("job_k", "job_\u212a"),
+        ("0b3f9c0e-8a4d-4f6e-9b57-2f1c3d4e5f60", "0b3f9c0e-8a4d-4f6e-9b57-2f1c3d4e5f61"),
+        ("0b3f9c0e8a4d4f6e9b572f1c3d4e5f60", "0b3f9c0e-8a4d4f6e9b572f1c3d4e5f60"),
+    ],
+)  # fmt: skip
+def test_an_answer_about_another_job_says_nothing_of_this_one(asked: str, answered: str) -> None:
+    """The draft may be live, and the error says what came."""
+    error = error_of(reply(200, LIVE | {"jobId": answered}), asked)
+    assert isinstance(error, ContradictoryResponseError)
+    assert error.message == "HTTP 200, but the body is about another job"
+    assert (error.job_id, error.effect, error.status) == (asked, "unknown", 200)
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered"),
+    [
+        ("job_1", "JOB_1"),
+        ("0b3f9c0e-8a4d-4f6e-9b57-2f1c3d4e5f60", "0B3F9C0E8A4D4F6E9B572F1C3D4E5F60"),
+        ("0b3f9c0e8a4d4f6e9b572f1c3d4e5f60", "0b3f9c0e-8a4d-4f6e-9b57-2f1c3d4e5f60"),
+    ],
+)
+def test_an_id_is_the_same_in_another_spelling(asked: str, answered: str) -> None:
+    """Case does not matter, nor do the dashes of a UUID; the result has the id that was asked for."""
+    result = read_publish(reply(200, LIVE | {"jobId": answered}), asked, NOW)
+    assert (result.job_id, result.raw["jobId"]) == (asked, answered)
+
+
+def test_a_success_that_says_it_is_not_well_contradicts_itself() -> None:
+    """Its request id is kept for support."""
+    error = error_of(reply(200, LIVE | {"ok": False, "requestId": "r-1"}))
+    assert isinstance(error, ContradictoryResponseError)
+    assert error.message == 'HTTP 200, but the body says "ok": false'
+    assert (error.effect, error.request_id) == ("unknown", "r-1")
+
+
+@pytest.mark.parametrize("status", [200, 202])
+@pytest.mark.parametrize("word", ["PENDING_APPROVAL", "DRAFT", "SCHEDULED", "open", ""])
+@pytest.mark.parametrize("already", [False, True, None])
+def test_F47_a_status_that_is_not_open_is_pending(status: int, word: str, already: bool | None) -> None:
+    """Accepted, and not live yet, whether or not the answer says that it was so before."""
+    keys = {key: value for key, value in LIVE.items() if key != "alreadyPublished" or already is not None}
+    body = keys | {"status": word} | ({} if already is None else {"alreadyPublished": already})
+    result = read_publish(reply(status, body), "job_1", NOW)
+    assert (result.is_pending, result.is_live, result.newly_published) == (True, False, False)
+    assert (result.status, result.already_published) == (word, already or False)
+
+
+@pytest.mark.parametrize("word", ["ONGOING", "COMPLETED"])
+def test_F47_a_job_that_has_ended_was_live_before(word: str) -> None:
+    """It is not live now, and this publish did not put it there."""
+    result = read_publish(reply(200, LIVE | {"status": word}), "job_1", NOW)
+    assert (result.has_ended, result.is_live, result.is_pending, result.newly_published) == (True, False, False, False)
+
+
+def test_F47_an_archived_job_is_refused_by_a_success_too() -> None:
+    """As by a 409 that names the state."""
+    error = error_of(reply(200, LIVE | {"status": "ARCHIVED"}))
+    assert isinstance(error, ConflictError)
+    assert (error.job_status, error.effect, error.status, error.job_id) == ("ARCHIVED", "none", 200, "job_1")
+
+
+def test_F47_a_conflict_with_an_approval_is_pending() -> None:
+    """An earlier publish was accepted; the draft is on its way."""
+    details = {"status": "PENDING_APPROVAL"}
+    result = read_publish(reply(409, ENVELOPE | {"code": "CONFLICT", "details": details}), "job_1", NOW)
+    assert (result.job_id, result.is_pending, result.newly_published) == ("job_1", True, False)
+    assert result.raw["details"] == details
 
 
 def test_a_request_id_is_kept_where_there_is_one() -> None:
@@ -135,17 +225,52 @@ def test_a_request_id_is_kept_where_there_is_one() -> None:
     assert error.request_id == "r-1"
 
 
-@pytest.mark.parametrize("name", BODIES)
-@pytest.mark.parametrize("status", CLASSES)
-def test_F41_a_status_has_its_class_whatever_the_body(status: int, name: str) -> None:
-    """Pages of a gateway, cut JSON and worse change neither the class nor what is known of the effect."""
-    error = error_of(reply(status, BODIES[name]))
-    assert (type(error), error.effect, error.job_id) == (*CLASSES[status], "job_1")
+@pytest.mark.parametrize("name", BODIES | FOREIGN)
+@pytest.mark.parametrize("status", STRANGERS)
+def test_F45_an_answer_without_the_envelope_is_a_strangers(status: int, name: str) -> None:
+    """Pages of a gateway, foreign and cut JSON: no 4xx of theirs says anything of the draft."""
+    error = error_of(reply(status, (BODIES | FOREIGN)[name]))
+    assert (type(error), error.effect, error.job_id) == (*STRANGERS[status], "job_1")
+    assert getattr(error, "status", None) == status
+    assert str(error).isprintable()
     if isinstance(error, APIError):
-        assert error.status == status
-        assert dict(error.details) == ({"validation": []} if name == "new code" else {})
-        assert (error.request_id, error.reason) == (None, None)
-        assert str(error).isprintable()
+        assert (dict(error.details), error.code, error.request_id, error.reason) == ({}, None, None, None)
+
+
+@pytest.mark.parametrize("facts", [{"code": "TEAPOT"}, {"requestId": "r-1"}, {"details": {}}])
+@pytest.mark.parametrize("status", CLASSES)
+def test_F41_a_status_has_its_class_whatever_the_envelope(status: int, facts: dict[str, object]) -> None:
+    """The text and one other key make it the service's; a new code changes nothing."""
+    error = error_of(reply(status, {"error": "No.", **facts}))
+    assert (type(error), error.effect, error.job_id) == (*CLASSES[status], "job_1")
+    assert error.message.endswith("No.")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "message"),
+    [
+        (404, b"default backend - 404", f"HTTP 404: {LIKE_A_PROXY}: default backend - 404"),
+        (404, b"", f"HTTP 404: {LIKE_A_PROXY}"),
+        (502, b"<html><title>502</title>\n<b>Bad\tGateway<!-- x --><script>var a = 1</script>",
+         f"{LIKE_A_PROXY}: 502 Bad Gateway"),
+        (407, b"<p>Log in", f"HTTP 407: a proxy asks for a login: {LIKE_A_PROXY}: Log in"),
+        (418, b"a ot_pat_8f2a_secret!", f"HTTP 418: {LIKE_A_PROXY}: a ***"),
+        (403, b"x" * 5000, f"HTTP 403: {LIKE_A_PROXY}: {'x' * 80}…"),
+        (403, b"\xff\x1b[31m", f"HTTP 403: {LIKE_A_PROXY}: \ufffd\x1b[31m"),
+    ],
+)  # fmt: skip
+def test_F45_a_strangers_answer_says_what_it_looks_like(status: int, body: bytes, message: str) -> None:
+    """Status, media type and the first words, without markup and tokens."""
+    error = error_of(reply(status, body, ("Content-Type", "text/plain; charset=utf-8")))
+    assert error.message == message
+    assert f"HTTP {status}" in str(error)
+
+
+def test_a_portal_s_page_is_shown_and_a_cut_answer_is_not() -> None:
+    """The words of a page say who answered; the body of an agent endpoint holds a token."""
+    page = error_of(reply(200, b"<html><h1>Please log in</h1>", ("Content-Type", "text/html")))
+    assert page.message.endswith(": no JSON (JSONDecodeError): Please log in")
+    assert "hunter2" not in error_of(reply(200, b'{"access_token": "hunter2')).message
 
 
 @pytest.mark.parametrize(
@@ -153,7 +278,7 @@ def test_F41_a_status_has_its_class_whatever_the_body(status: int, name: str) ->
     [
         (b"<h1>\xff</h1>", "<h1>\ufffd</h1>"),
         (b"", ""),
-        (b'{"code": "X", "n": [1]}', {"code": "X", "n": [1]}),
+        (b'{"error": "No.", "code": "X", "n": [1]}', {"error": "No.", "code": "X", "n": [1]}),
         (b"{}", {}),
         (b'["no"]', ["no"]),
         (b'"no"', "no"),
@@ -161,8 +286,8 @@ def test_F41_a_status_has_its_class_whatever_the_body(status: int, name: str) ->
     ],
 )
 def test_the_whole_body_is_kept(body: bytes, raw: object) -> None:
-    """As decoded JSON, or as text where it is none."""
-    error = error_of(reply(404, body))
+    """As decoded JSON, or as its text."""
+    error = error_of(reply(503, body))
     assert isinstance(error, APIError)
     assert error.raw == raw
 
@@ -224,7 +349,7 @@ def test_the_envelope_is_read_key_by_key() -> None:
 )
 def test_the_details_choose_the_class_within_a_status(status: int, details: object, kind: type[APIError]) -> None:
     """Only the reason that is documented for a status, and only an object under `validation`, do."""
-    assert type(error_of(reply(status, {"details": details}))) is kind
+    assert type(error_of(reply(status, ENVELOPE | {"details": details}))) is kind
 
 
 @pytest.mark.parametrize(
@@ -235,9 +360,9 @@ def test_the_details_choose_the_class_within_a_status(status: int, details: obje
         {"details": {"validation": {}}, "missingFields": ["rate"]},
     ],
 )
-def test_gaps_are_found_wherever_a_400_names_them(body: object) -> None:
+def test_gaps_are_found_wherever_a_400_names_them(body: dict[str, object]) -> None:
     """The pages differ on the place."""
-    error = error_of(reply(400, body))
+    error = error_of(reply(400, ENVELOPE | body))
     assert isinstance(error, NotPublishReadyError)
     assert [item.field for item in error.validation.missing_fields] == ["rate"]
     assert "Fill in rate, then publish again." in str(error)
@@ -245,7 +370,7 @@ def test_gaps_are_found_wherever_a_400_names_them(body: object) -> None:
 
 def test_a_400_with_an_empty_validation_is_about_gaps_nobody_names() -> None:
     """The draft is not ready, and that is all that is known."""
-    error = error_of(reply(400, {"details": {"validation": {}}}))
+    error = error_of(reply(400, ENVELOPE | {"details": {"validation": {}}}))
     assert isinstance(error, NotPublishReadyError)
     assert error.validation == Validation()
     assert "Fill in what is missing, then publish again." in str(error)
@@ -254,7 +379,7 @@ def test_a_400_with_an_empty_validation_is_about_gaps_nobody_names() -> None:
 def test_what_a_400_finds_wrong_is_listed() -> None:
     """Item by item, with where it is."""
     found = [{"path": ["title"], "message": "Required", "code": "invalid_type"}, "no issue"]
-    error = error_of(reply(400, {"details": {"issues": found}}))
+    error = error_of(reply(400, ENVELOPE | {"details": {"issues": found}}))
     assert isinstance(error, BadRequestError)
     assert [(issue.path, issue.message, issue.code) for issue in error.issues] == [
         (("title",), "Required", "invalid_type"),
@@ -311,7 +436,7 @@ def test_a_429_is_about_the_quota_if_it_names_a_window(hours: str, window: float
 )  # fmt: skip
 def test_a_limit_is_a_whole_number_from_1_or_none(limit: str, read: int | None) -> None:
     """A malformed one leaves the 429 what it is: an answer about the quota."""
-    error = error_of(reply(429, f'{{"details": {{"windowHours": 24, "limit": {limit}}}}}'.encode()))
+    error = error_of(reply(429, f'{{"error": "No.", "details": {{"windowHours": 24, "limit": {limit}}}}}'.encode()))
     assert isinstance(error, QuotaExceededError)
     assert (error.limit, type(error.limit)) == (read, type(read))
 
@@ -325,12 +450,12 @@ def test_a_window_longer_than_a_year_makes_no_sense(hours: float | None, seconds
     assert window_seconds(hours) == seconds
 
 
-@pytest.mark.parametrize("status", [300, 302, 399])
-def test_a_redirect_has_its_status_and_changed_nothing(status: int) -> None:
-    """It is what the run is stopped by, so that it can be looked into."""
+@pytest.mark.parametrize(("status", "effect"), [(301, "none"), (307, "none"), (302, "unknown"), (399, "unknown")])
+def test_a_redirect_has_its_status(status: int, effect: str) -> None:
+    """It stops the run; a portal's leaves open what became of the draft."""
     error = error_of(reply(status, LIVE, ("Location", "https://b.test/")))
     assert isinstance(error, UnexpectedResponseError)
-    assert (error.status, error.job_id, error.effect) == (status, "job_1", "none")
+    assert (error.status, error.job_id, error.effect) == (status, "job_1", effect)
     assert error.message == f"redirected ({status}) to https://b.test; redirects are not followed"
 
 
@@ -344,21 +469,34 @@ def test_a_redirect_has_its_status_and_changed_nothing(status: int) -> None:
         ),
         ({"error": "invalid_grant"}, "invalid_grant", "invalid_grant"),
         ({"error": "invalid_grant", "error_description": ""}, "invalid_grant", "invalid_grant"),
-        ({"error": {"message": "no"}, "code": "NOT_FOUND"}, "the server answered 400", None),
-        ([], "the server answered 400", None),
     ],
 )
 def test_an_error_of_oauth_has_a_code_and_a_description(body: object, message: str, code: str | None) -> None:
-    """What the API itself would say in other keys is not looked for."""
+    """The code is the service's own word, the description the text."""
     with pytest.raises(BadRequestError) as caught:
         read_answer(reply(400, body), len, "a token", NOW, is_oauth=True)
     assert (caught.value.message, caught.value.code, caught.value.request_id) == (message, code, None)
     assert (caught.value.raw, dict(caught.value.details)) == (body, {})
 
 
+def test_an_agent_endpoint_may_answer_in_the_api_s_shape() -> None:
+    """Then it is read as that."""
+    with pytest.raises(NotFoundError) as caught:
+        read_answer(reply(404, ENVELOPE | {"code": "NOT_FOUND"}), len, "a token", NOW, is_oauth=True)
+    assert (caught.value.message, caught.value.code, caught.value.request_id) == ("No.", "NOT_FOUND", "r-1")
+
+
+@pytest.mark.parametrize("body", [{"error": {"message": "no"}, "code": "NOT_FOUND"}, {"error": "Bad Request"}, []])
+def test_F45_an_agent_endpoint_s_stranger_is_one(body: object) -> None:
+    """A sentence is not a code of OAuth's."""
+    with pytest.raises(UnexpectedResponseError) as caught:
+        read_answer(reply(400, body), len, "a token", NOW, is_oauth=True)
+    assert caught.value.effect == "unknown"
+
+
 def test_a_429_names_a_window_of_the_quota_only_where_a_publish_was_asked_for() -> None:
     """Anywhere else it is one of too much traffic, whatever its details say; the reading and its subject are told."""
-    body = {"error": "no", "details": {"limit": 3, "windowHours": 24}}
+    body = ENVELOPE | {"details": {"limit": 3, "windowHours": 24}}
     with pytest.raises(RateLimitedError) as caught:
         read_answer(reply(429, body, ("Retry-After", "5")), len, "a page", NOW, "job_1")
     assert (caught.value.retry_after, caught.value.details, caught.value.job_id) == (5.0, body["details"], "job_1")

@@ -105,7 +105,7 @@ def is_read_or_refused(name: str, body: object, status: int) -> None:
     if status == 200:
         assert refusal is None or (isinstance(refusal, UnexpectedResponseError) and refusal.effect == "unknown")
     else:
-        assert isinstance(refusal, APIError | QuotaExceededError)
+        assert isinstance(refusal, APIError | QuotaExceededError | UnexpectedResponseError)
     assert str(refusal).isprintable()
 
 
@@ -300,7 +300,7 @@ def test_oauth_s_errors_have_another_shape() -> None:
     assert isinstance(error, BadRequestError)
     assert (error.code, error.message, error.details) == ("invalid_request", "No such e-mail.", {})
     assert error_of("register", {"error": "server_error"}, 500).message == "server_error"
-    assert error_of("register", {"error_description": 5}, 400).message == "the server answered 400"
+    assert isinstance(error_of("register", {"error_description": 5}, 400), UnexpectedResponseError)
     limited = error_of("register", {"error": "rate_limit_exceeded"}, 429)
     assert isinstance(limited, RateLimitedError)
     assert limited.code == "rate_limit_exceeded"

@@ -9,7 +9,7 @@ from opentrain_async._base.alarm import Alarm
 from opentrain_async._service.http.pool import AttemptWatch
 from opentrain_async.errors import NotFoundError
 
-from ..support.peers import AT_ONCE, Call, Then, answer, client_of, live, peer, sends
+from ..support.peers import AT_ONCE, Call, Then, answer, client_of, envelope, live, peer, sends
 
 
 async def test_publishes_one_after_the_other_share_a_connection() -> None:
@@ -32,7 +32,7 @@ async def test_a_connection_that_the_server_closed_when_idle_is_replaced() -> No
 
 async def test_a_question_whose_new_connection_is_lost_is_asked_again_over_another_new_one() -> None:
     """A GET is repeated by aiohttp itself: not over one that was kept meanwhile, which is likely lost as well."""
-    first_is_answered, missing = asyncio.Event(), answer({"error": "No."}, status="404 Not Found")
+    first_is_answered, missing = asyncio.Event(), answer(envelope(), status="404 Not Found")
 
     async def behave(call: Call) -> None:
         if call.number == 2:

@@ -62,7 +62,8 @@ async def test_F34_a_redirect_is_not_followed(status: str) -> None:
                 await client.publish("job_1")
             assert len(server.calls) == 1
         assert other.connections == 0
-    assert (caught.value.effect, caught.value.status) == ("none", int(status[:3]))
+    effect = "unknown" if status[:3] in {"302", "303"} else "none"  # a portal's: a login page, as a rule
+    assert (caught.value.effect, caught.value.status) == (effect, int(status[:3]))
     assert "hush" not in str(caught.value)
     assert "secret" not in str(caught.value)
 

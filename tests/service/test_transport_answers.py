@@ -12,7 +12,6 @@ from opentrain_async import OutcomeStatus
 from opentrain_async._service.http import pool
 from opentrain_async.errors import (
     ConnectionLostError,
-    NotFoundError,
     OpenTrainError,
     ServerError,
     UnexpectedResponseError,
@@ -153,22 +152,22 @@ def test_what_nobody_has_read_is_found_in_either_way(asked: Callable[[int], bool
 
 
 @pytest.mark.parametrize("then", [Then.CLOSE, Then.RESET])
-async def test_a_404_cut_in_its_body_is_still_a_404(then: Then) -> None:
-    """The status was read, and it says all that there is to know."""
+async def test_F45_a_404_cut_in_its_body_is_not_the_service_s_word(then: Then) -> None:
+    """The envelope did not come, so that a proxy may have said it."""
     cut = sends(answer(b'{"error": "No su', status="404 Not Found", length=400), then=then)
     async with peer(cut) as server, client_of(server.url) as client:
-        with pytest.raises(NotFoundError) as caught:
+        with pytest.raises(UnexpectedResponseError) as caught:
             await client.publish("job_1")
-        assert (caught.value.effect, caught.value.status) == ("none", 404)
+        assert (caught.value.effect, caught.value.status) == ("unknown", 404)
 
 
-async def test_a_404_whose_body_stalls_is_still_a_404() -> None:
-    """An answer that ends too late is one as well."""
+async def test_F45_a_404_whose_body_stalls_is_not_the_service_s_word() -> None:
+    """No more than one that is cut."""
     stalls = sends(answer(b'{"error": "No su', status="404 Not Found", length=400), then=Then.STALL)
     async with peer(stalls) as server, client_of(server.url, timeout=0.05) as client:
-        with pytest.raises(NotFoundError) as caught:
+        with pytest.raises(UnexpectedResponseError) as caught:
             await client.publish("job_1")
-        assert caught.value.effect == "none"
+        assert caught.value.effect == "unknown"
 
 
 async def test_a_503_in_html_is_a_server_error() -> None:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from opentrain_async import AsyncOpenTrain, RetryPolicy
 
-from .peers import Behaviour, Call, Peer, Then, answer, client_of, job_of, leave, live, peer
+from .peers import Behaviour, Call, Peer, Then, answer, client_of, envelope, job_of, leave, live, peer
 from .virtual import VirtualClock
 
 PATIENT = RetryPolicy()
@@ -17,7 +17,7 @@ def status(line: str, *, headers: str = "") -> Fail:
     """Fails with this status."""
 
     async def fail(call: Call) -> None:
-        call.writer.write(answer({"ok": False}, status=line, headers=headers))
+        call.writer.write(answer(envelope(), status=line, headers=headers))
 
     return fail
 

@@ -236,6 +236,11 @@ def answer(body: object, *, status: str = "200 OK", headers: str = "", length: i
     return head.encode() + content
 
 
+def envelope(text: str = "No.", **keys: object) -> dict[str, object]:
+    """What the service says of a refusal, with these keys beside its text and the request's id."""
+    return {"error": text, "requestId": "request_1", **keys}
+
+
 def live(job_id: str, *, already: bool = False) -> dict[str, object]:
     """What the service says of a job that is live."""
     return {"ok": True, "jobId": job_id, "status": "OPEN", "alreadyPublished": already}

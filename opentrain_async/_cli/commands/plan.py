@@ -7,7 +7,7 @@ import click
 
 from ...errors import ConfigurationError, JournalError, QuotaLedgerError
 from ...quota import LedgerStore
-from ..common import client_of, json_option, ledger_option, told_in_one_line, with_client
+from ..common import again_option, client_of, json_option, ledger_option, told_in_one_line, with_client
 from ..ids import all_drafts_option, file_option, ids_wanted
 from ..signals import run
 from ..views import plan_view
@@ -18,6 +18,7 @@ from ..views import plan_view
 @file_option
 @all_drafts_option
 @click.option("--journal", type=click.Path(path_type=Path), help="Leave out what a run with it would leave out.")
+@again_option
 @json_option
 @ledger_option
 def plan(
@@ -25,6 +26,7 @@ def plan(
     source: TextIO | None,
     all_drafts: bool,
     journal: Path | None,
+    again: bool,
     as_json: bool,
     ledger: LedgerStore,
 ) -> None:
@@ -41,7 +43,8 @@ def plan(
     """  # noqa: D301 - \b is click's: what follows it is not wrapped
     wanted = ids_wanted(ids, source, all_drafts=all_drafts)
     with told_in_one_line(QuotaLedgerError, JournalError, ConfigurationError):
-        planned = run(with_client(ledger, client_of(ledger), lambda client: client.plan(wanted, journal=journal)))
+        client = client_of(ledger)
+        planned = run(with_client(ledger, client, lambda client: client.plan(wanted, journal=journal, again=again)))
     if as_json:
         click.echo(plan_view.as_json(planned))
     else:

@@ -20,8 +20,8 @@ from ...errors import (
     OpenTrainError,
 )
 from ...models import Draft, PublishResult
-from ...outcomes import OutcomeStatus, PublishOutcome, PublishReport
-from ...outcomes._answer_table import outcome_of, rule_on
+from ...outcomes import PublishOutcome, PublishReport
+from ...outcomes._answer_table import outcome_of, outcome_of_result, rule_on
 from ...quota import LedgerStore
 from ..campaign import closing
 from ..common import client_of, json_option, ledger_option, max_wait_option, seconds_of, status_of, wait_option
@@ -95,7 +95,7 @@ def post(
     \b
     Exit status:
       0    the job is live
-      1    it is not: a gap without an answer, refused, or no quota
+      1    it is not: a missing field without an answer, refused, pending, or no quota
       2    misuse
       3    it could not run: credentials, network, or the quota ledger
       130  Ctrl-C (143: SIGTERM)
@@ -120,7 +120,7 @@ def post(
     _print(outcome, post_job, as_json=as_json)
     if asker.unused:
         click.echo(f"A draft has no such field: {', '.join(map(one_line, asker.unused))}", err=True)
-    stopped_by = outcome.error if outcome.error and rule_on(outcome.error).stops_run else None
+    stopped_by = outcome.error if outcome.error and rule_on(outcome.error).run == "stops" else None
     ctx.exit(status_of(PublishReport((outcome,), stopped_by)))
 
 
@@ -133,8 +133,7 @@ def _attempt(post_job: PostJob, client: AsyncOpenTrain, ledger: LedgerStore, max
         job_id = post_job.draft.job_id if post_job.draft else "-"
         retry_at = getattr(error, "retry_at", None)
         return PublishOutcome(job_id, outcome_of(error), error=error.with_traceback(None), retry_at=retry_at)
-    status = OutcomeStatus.PUBLISHED if result.newly_published else OutcomeStatus.ALREADY_PUBLISHED
-    return PublishOutcome(result.job_id, status, result=result)
+    return PublishOutcome(result.job_id, outcome_of_result(result), result=result)
 
 
 def _print(outcome: PublishOutcome, post_job: PostJob, *, as_json: bool) -> None:
@@ -145,10 +144,8 @@ def _print(outcome: PublishOutcome, post_job: PostJob, *, as_json: bool) -> None
         job_id = post_job.draft.job_id if post_job.draft else None
         click.echo(json.dumps({**facts, "job_id": job_id, "idempotency_key": post_job.key}))
     elif outcome.result is not None:
-        is_new = "" if outcome.result.newly_published else ", and was before"
-        click.echo(
-            f"{outcome.job_id} is live{is_new}: {one_line(outcome.result.job_url or 'the service gave no page')}"
-        )
+        page = one_line(outcome.result.job_url or "the service gave no page")
+        click.echo(f"{outcome.job_id} {_state_of(outcome.result)}: {page}")
     if error is None:
         return
     click.echo(f"Not live: {error}", err=True)
@@ -157,6 +154,14 @@ def _print(outcome: PublishOutcome, post_job: PostJob, *, as_json: bool) -> None
             click.echo(f"  {one_line(field.field)}: {one_line(field.question)}{choices_of(field)}", err=True)
     if post_job.draft or error.effect == "unknown":
         click.echo(_how_to_go_on(post_job, error), err=True)
+
+
+def _state_of(result: PublishResult) -> str:
+    if result.is_pending:
+        return f"is accepted and not live yet ({one_line(result.status)})"
+    if result.has_ended:
+        return f"was live before, and is {one_line(result.status)} now"
+    return "is live" if result.newly_published else "is live, and was before"
 
 
 def _how_to_go_on(post_job: PostJob, error: OpenTrainError | None = None) -> str:

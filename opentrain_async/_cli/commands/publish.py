@@ -17,6 +17,7 @@ from ..campaign import Campaign, PublishOptions
 from ..common import (
     SOME_NOT,
     CannotRunError,
+    again_option,
     client_of,
     ledger_option,
     max_wait_option,
@@ -61,9 +62,10 @@ _ONCE_MORE = "Run the same command again: none is charged twice."
 @click.option(
     "--journal",
     type=click.Path(path_type=Path),
-    help="Write each outcome down in this file as it comes, and go on with what is in it: drafts that are live or were "
-    "rejected are left out.",
+    help="Write each outcome down in this file as it comes, and resume from it: drafts that are live, not ready, or "
+    "blocked by moderation are left out.",
 )
+@again_option
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object a line to stdout, as the outcomes come.")
 @ledger_option
 @click.pass_context
@@ -78,6 +80,7 @@ def publish(
     wait: bool,
     outage_patience: float,
     journal: Path | None,
+    again: bool,
     as_json: bool,
     ledger: LedgerStore,
 ) -> None:
@@ -93,7 +96,7 @@ def publish(
     \b
     Exit status:
       0    every draft is live
-      1    some are not, or it was stopped in good order
+      1    some are not, be they only pending; or it was stopped gracefully
       2    misuse
       3    it could not run: credentials, network, the quota ledger, or the journal
       130  Ctrl-C (143: SIGTERM)
@@ -103,7 +106,7 @@ def publish(
         click.echo("There are no drafts.", err=True)
         return
     max_wait = seconds_of(max_wait, wait=wait)
-    options = PublishOptions(wanted, concurrency, max_wait, outage_patience, journal, preflight=preflight)
+    options = PublishOptions(wanted, concurrency, max_wait, outage_patience, journal, preflight=preflight, again=again)
     client = client_of(ledger)
     with progress_bar.watching(draws=not (as_json and sys.stdout.isatty())) as watch:
         campaign = Campaign(options, ledger, _write_json if as_json else _keep_quiet, watch.show)

@@ -24,6 +24,7 @@ from ...outcomes import OutcomeStatus, PublishOutcome, PublishReport
 _STYLES: Mapping[OutcomeStatus, str] = {
     OutcomeStatus.PUBLISHED: "green",
     OutcomeStatus.ALREADY_PUBLISHED: "cyan",
+    OutcomeStatus.PENDING: "blue",
     OutcomeStatus.REJECTED: "red",
     OutcomeStatus.DEFERRED: "yellow",
     OutcomeStatus.NOT_SENT: "bright_black",
@@ -72,7 +73,8 @@ def print_table(outcomes: Iterable[PublishOutcome], answers: Mapping[str, str] |
     for outcome in outcomes:
         status = Text(words(outcome.status), _STYLES[outcome.status])
         if answers is None:
-            more = [why(outcome) if outcome.result is None else one_line(outcome.result.job_url or "")]
+            result = outcome.result
+            more = [one_line(result.job_url or "") if result is not None and result.is_live else why(outcome)]
         else:
             more = [answers.get(outcome.job_id, ""), why(outcome)]
         shown.add_row(one_line(outcome.job_id), status, str(outcome.attempts), *more)
@@ -118,6 +120,8 @@ def counts(outcomes: Iterable[PublishOutcome]) -> str:
 def why(outcome: PublishOutcome) -> str:
     """What is in the way of a draft that is not known to be live, and until when; escaped."""
     error, until = outcome.error, outcome.retry_at and when(outcome.retry_at)
+    if outcome.result is not None and not outcome.result.is_live:
+        return f"the job is {one_line(outcome.result.status)}" + (f"; look again at {until}" if until else "")
     if error is None:
         return ""
     if isinstance(error, QuotaExceededError) and error.effect == "none":

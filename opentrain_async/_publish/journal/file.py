@@ -10,7 +10,7 @@ from pathlib import Path
 from ..._base.text import one_line
 from ...errors import JournalError
 from ...outcomes import PublishOutcome
-from ...outcomes._answer_table import is_final
+from ...outcomes._answer_table import REJECTED
 from .lines import BEGINS, NotAnEntryError, read_line
 
 _MODE = 0o600
@@ -168,7 +168,7 @@ def _failed(path: Path, what: str, error: OSError) -> JournalError:
 
 
 def _outcomes(path: Path, content: bytes, service: str | None) -> dict[str, PublishOutcome]:
-    """The last outcome of each draft; but of one that is final, that: a second look at it may have come to nothing."""
+    """Return the last outcome of each draft that counts."""
     *lines, torn = content.split(b"\n")
     outcomes: dict[str, PublishOutcome] = {}
     for number, text in enumerate(lines, start=1):
@@ -181,13 +181,21 @@ def _outcomes(path: Path, content: bytes, service: str | None) -> dict[str, Publ
         outcome = line.outcome
         if service not in {None, line.service or service}:
             continue
-        if (known := outcomes.get(outcome.job_id)) is None or is_final(outcome) or not is_final(known):
+        if (known := outcomes.get(outcome.job_id)) is None or _counts_after(outcome, known):
             outcomes.pop(outcome.job_id, None)
             outcomes[outcome.job_id] = outcome
     torn = torn.replace(b"\0", b"")  # which a crash of the machine may leave
     if torn and not (torn.startswith(BEGINS) or BEGINS.startswith(torn)):
         raise _no_journal(path, len(lines) + 1)
     return outcomes
+
+
+def _counts_after(outcome: PublishOutcome, known: PublishOutcome) -> bool:
+    """True unless the known outcome is final: of a live draft a second look changes nothing.
+
+    A draft that was not ready, or was blocked, may have been sent again: then the later outcome counts.
+    """
+    return outcome.is_final or not known.is_final or (known.status is REJECTED and outcome.attempts > 0)
 
 
 def _no_file(path: Path) -> JournalError:

@@ -12,7 +12,7 @@ from ..._base.clock import Clock, instant
 from ..._base.tasks import ended
 from ...errors import JournalError, _checks
 from ...outcomes import PublishOutcome
-from ...outcomes._answer_table import is_final
+from ...outcomes._answer_table import ALREADY_PUBLISHED, PUBLISHED
 from .file import JournalFile, read
 from .lines import line_of
 
@@ -49,7 +49,7 @@ class Journal:
         return cls(tuple(read(_checks.path("path", path), service).values()))
 
     def is_final(self, job_id: str) -> bool:
-        """Whether a run with this journal leaves the draft out: it is live, or the service has refused it."""
+        """True if a run with this journal leaves the draft out: it is live, not ready, or blocked by moderation."""
         return job_id in self._final
 
     def __len__(self) -> int:
@@ -157,6 +157,11 @@ class JournalWriter:
         return asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
 
 
+def is_left_out(outcome: PublishOutcome, *, again: bool) -> bool:
+    """True if a run leaves out a draft that has this outcome; with *again* only if it is live."""
+    return outcome.status in {PUBLISHED, ALREADY_PUBLISHED} if again else outcome.is_final
+
+
 def _warn_if_failed(writing: "asyncio.Future[None]") -> None:
     if (error := writing.exception()) is not None:
         _warn_of_loss(error)
@@ -168,7 +173,7 @@ def _warn_of_loss(error: BaseException) -> None:
 
 def _final(outcomes: Iterable[PublishOutcome]) -> dict[str, PublishOutcome]:
     """Those that leave nothing to be done, by their drafts."""
-    return {outcome.job_id: outcome for outcome in outcomes if is_final(outcome)}
+    return {outcome.job_id: outcome for outcome in outcomes if outcome.is_final}
 
 
 def _close_unwanted(opening: "asyncio.Future[JournalFile]") -> None:

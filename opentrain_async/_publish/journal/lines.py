@@ -17,6 +17,7 @@ from ..._service.validation import issues, validation
 from ...errors import BadRequestError, NotPublishReadyError, OpenTrainError
 from ...models import PublishResult, SideEffects
 from ...outcomes import OutcomeStatus, PublishOutcome
+from ...outcomes._answer_table import PENDING
 
 BEGINS = b'{"job_id": '
 """How every line begins."""
@@ -69,10 +70,13 @@ def read_line(line: bytes) -> JournalEntry:
     """
     try:
         facts = json.loads(line)
+        result = None if facts["result"] is None else _result(facts["result"])
+        status = OutcomeStatus(facts["status"])
         outcome = PublishOutcome(
             _of_type(str, facts["job_id"]),
-            OutcomeStatus(facts["status"]),
-            result=None if facts["result"] is None else _result(facts["result"]),
+            # Earlier versions wrote that a draft which awaits approval was published.
+            PENDING if result is not None and result.is_pending else status,
+            result=result,
             error=None if facts["error"] is None else _error(facts["error"]),
             attempts=_of_type(int, facts["attempts"]),
             retry_at=None if facts["retry_at"] is None else datetime.fromisoformat(facts["retry_at"]),

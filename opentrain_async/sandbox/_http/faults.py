@@ -11,6 +11,8 @@ class Fault(StrEnum):
 
     STATUS = "status"
     """An answer of that HTTP status, with the body that the service's errors have."""
+    GATEWAY = "gateway"
+    """An answer of that HTTP status in plain text, such as that of an ingress during a deploy."""
     REDIRECT = "redirect"
     """307 to another host."""
     RESET = "reset"
@@ -52,7 +54,7 @@ class PlannedFault:
         calls: The numbers of the calls it strikes, counted from the sandbox's beginning: for the operation and the
             draft, or over all of the operation.
         published: What was asked for is done before the fault strikes.
-        status: The status of a `STATUS`.
+        status: The status of a `STATUS` or `GATEWAY`.
         retry_after: The value of a Retry-After header, as text, or `None`.
     """
 

@@ -94,7 +94,7 @@ class Routes:
             if fault is not None and fault.kind is Fault.STATUS:
                 answer = self._refusal(operation.failure(fault.status))
             elif fault is not None:
-                return await strike(fault.kind, request, json.dumps(dict(answer.body)).encode(), self.closing)
+                return await strike(fault, request, json.dumps(dict(answer.body)).encode(), self.closing)
             return self._sent(answer, number, fault.retry_after if fault else None)
 
         return serve

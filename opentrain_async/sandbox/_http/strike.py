@@ -6,23 +6,25 @@ import struct
 
 from aiohttp import web
 
-from .faults import Fault
+from .faults import Fault, PlannedFault
 
 _OVERSIZE = 2 * 1024 * 1024
 _DRIP_SECONDS = 0.002
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
-async def strike(kind: Fault, request: web.Request, body: bytes, closing: asyncio.Event) -> web.StreamResponse:
+async def strike(fault: PlannedFault, request: web.Request, body: bytes, closing: asyncio.Event) -> web.StreamResponse:
     """Let a request go wrong.
 
     Args:
-        kind: How. A `Fault.STATUS` is an answer like others and is not made here.
+        fault: How. A `Fault.STATUS` is an answer like others and is not made here.
         request: The request.
         body: The answer that it would have had.
         closing: Set when the sandbox ends, and with it whatever takes its time.
     """
-    match kind:
+    match kind := fault.kind:
+        case Fault.GATEWAY:
+            return web.Response(status=fault.status, text=f"default backend - {fault.status}")
         case Fault.REDIRECT:
             return web.Response(status=307, headers={"Location": "http://elsewhere.invalid/?token=x"})
         case Fault.HTML:

@@ -12,15 +12,15 @@ def publish(service: Service, caller: Token, call: Call) -> Body:
     """`POST /jobs/{id}/publish`. In which order the real service checks is not documented."""
     job = service.job_of(caller, call.job_id)
     if job.status == "OPEN":
-        return _live(job, already=True)
+        return _published(job, already=True)
     _refuse_what_cannot_go_live(service, job)
     limit = LIMITS[caller.account.claimed]
     if used(caller.account, call.now) >= limit:
         quota = {"limit": limit, "windowHours": 24}
         raise RefusedError(429, "RATE_LIMITED", "The daily publish limit is reached.", quota)
-    job.become("OPEN", call.now)
+    job.become("PENDING_APPROVAL" if service.needs_approval else "OPEN", call.now)
     caller.account.published_at.append(call.now)
-    return _live(job, already=False)
+    return _published(job, already=False)
 
 
 def update_job(service: Service, caller: Token, call: Call) -> Body:
@@ -61,11 +61,11 @@ def _refuse_what_cannot_go_live(service: Service, job: Job) -> None:
         raise RefusedError(403, "FORBIDDEN", "Moderation blocked the job.", refusal)
 
 
-def _live(job: Job, *, already: bool) -> Body:
+def _published(job: Job, *, already: bool) -> Body:
     return {
         "ok": True,
         "jobId": job.id,
-        "status": "OPEN",
+        "status": job.status,
         "alreadyPublished": already,
         "jobUrl": f"https://app.opentrain.ai/jobs/{job.id}",
         "publishAttemptId": None if already else f"attempt_{job.id}",

@@ -66,11 +66,19 @@ class Job:
 
 @define
 class Service:
-    """All accounts and jobs."""
+    """All accounts and jobs.
+
+    Attributes:
+        registry: The accounts and their tokens.
+        jobs: The jobs by their ids, the newest last.
+        dialect: How answers show what a draft needs.
+        needs_approval: A publish is accepted, and the job awaits approval.
+    """
 
     registry: Registry = Factory(Registry)
     jobs: dict[str, Job] = Factory(dict[str, Job])
     dialect: Dialect = Dialect.REFERENCE
+    needs_approval: bool = False
     _numbers: "itertools.count[int]" = Factory(lambda: itertools.count(1))
 
     @property
