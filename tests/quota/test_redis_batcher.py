@@ -35,10 +35,10 @@ async def test_something_else_under_the_key_is_an_error(redis_store: RedisLedger
     with pytest.raises(QuotaLedgerError, match="WRONGTYPE"):
         await used(redis_store)
     redis_server.do("DEL", "opentrain:quota:account")
-    redis_server.do("HSET", "opentrain:quota:account", "version", "x", "log", "[2]")
+    redis_server.do("HSET", "opentrain:quota:account", "version", "x", "log", "[3]")
     with pytest.raises(QuotaLedgerError, match="newer version"):
         await used(redis_store)
-    assert redis_server.do("HGET", "opentrain:quota:account", "log") == b"[2]"
+    assert redis_server.do("HGET", "opentrain:quota:account", "log") == b"[3]"
 
 
 def test_what_a_closed_loop_leaves_behind_is_cancelled(redis_server: RedisServer) -> None:

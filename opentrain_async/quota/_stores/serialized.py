@@ -9,14 +9,19 @@ from ...errors import QuotaLedgerError
 from .._log import AccountLog
 from .._slots import Reservation, Slot
 
-FORMAT = 1
-"""Counts up whenever what is written changes, so that an older version refuses what it would misread."""
+FORMAT = 2
+"""The format that is written. It counts up with each change, so that an older version refuses what it would misread."""
+_READABLE = {1, FORMAT}
+"""Format 1 has no accepted slots, and calls an expired doubt faded."""
 
 _FIXED: Mapping[str | bool | None, str] = {
     value: json.dumps(value)
-    for value in (None, False, True, "spent", "unknown", "elsewhere", "new", "held", "server", "documented")
-} | {"expired": '"faded"'}
-"""The text of each field that has only a few values. Format 1 calls an expired doubt faded."""
+    for value in (
+        None, False, True, "spent", "accepted", "unknown", "elsewhere", "new", "held", "expired",
+        "server", "documented",
+    )
+}  # fmt: skip
+"""The text of each field that has only a few values."""
 
 
 def dump_log(log: AccountLog) -> str:
@@ -32,14 +37,14 @@ def dump_log(log: AccountLog) -> str:
 
 
 def load_log(text: str | bytes) -> AccountLog:
-    """The log that `dump_log` wrote.
+    """Read a log that `dump_log` wrote, also that of an earlier version.
 
     Raises:
-        QuotaLedgerError: It is not one, or a newer version of this library wrote it.
+        QuotaLedgerError: It is not a log, or a newer version of this library wrote it.
     """
     try:
         written, *state = json.loads(text)
-        if written == FORMAT:
+        if written in _READABLE:
             return _log(*state)
         is_newer = written > FORMAT
     except (ValueError, TypeError):
