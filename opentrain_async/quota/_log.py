@@ -17,7 +17,7 @@ twice the limit through in some 24 hours.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Literal
+from typing import Literal, cast
 
 from attrs import Factory, define, evolve, field
 
@@ -32,7 +32,7 @@ CLAIMED_LIMIT = 20
 PROBE_INTERVAL = 3600.0
 """Seconds after a refusal, or a probe that was not answered, in which nothing is sent to find out more."""
 REMEMBERED = 30 * WINDOW
-"""Seconds for which a doubt that no longer counts is remembered: nobody is to say of the draft that it is not live."""
+"""Seconds for which a doubt or an acceptance that no longer counts is remembered: the draft may be live."""
 MOST_REMEMBERED = 200
 """How many of these are remembered, the newest: each is written down with every step."""
 _LATE = 60.0
@@ -44,8 +44,8 @@ class AccountLog:
     """One account's slots, what the server has said about its limit, and the steps on both.
 
     A job has at most one slot that can be joined. `others` are charges that no job can join. `expired_doubts` are
-    doubts that no longer count, because their window is over or a probe was accepted. With room in the window a step
-    costs the same however long the log is.
+    doubts that no longer count, because their window is over or a probe was accepted, and accepted publishes whose
+    window is over. With room in the window a step costs the same however long the log is.
     """
 
     jobs: dict[str, Slot] = Factory(dict[str, Slot])
@@ -128,7 +128,9 @@ class AccountLog:
         self.others += [slot for slot in other.others if slot not in self.others]
         self.jobs = {**other.jobs, **self.jobs}
         self.expired_doubts = {
-            job: slot for job, slot in {**other.expired_doubts, **self.expired_doubts}.items() if job not in self.jobs
+            job: slot
+            for job, slot in {**other.expired_doubts, **self.expired_doubts}.items()
+            if job not in self.jobs or slot.kind == "accepted"
         }
         self.forget_limit()
         self._tidy(now)
@@ -136,10 +138,13 @@ class AccountLog:
     def settle(self, reservation: Reservation, how: Settlement, now: float) -> None:
         """End a reservation. Doing so twice, or after its lease, is harmless.
 
-        Certainty wins: *published*, *confirmed* and *found* stand against whatever the slot said, and *unknown* never
-        overwrites them. What was *found* was charged when it came into doubt, unless somebody else is at work on it
-        who may have done it since. *released* takes away this reservation and the doubt that it inherited, never
-        somebody else's; *unsent* this reservation alone.
+        Certainty wins: *published*, *accepted*, *confirmed* and *found* stand against whatever the slot said, and
+        *unknown* never overwrites them. A draft that was *found* was charged when its slot became unknown, unless
+        another reservation of the slot may have done it since. *released* takes away this reservation and the doubt
+        that it inherited, never another reservation's; *unsent* takes away this reservation alone.
+
+        An accepted slot keeps the date of its first acceptance. No refusal takes it away. Found live, it is spent as of
+        that date; a fresh charge counts beside it.
         """
         if self.ahead or not self.seen <= now < self.tidy_until:
             now = self._tidy(now)
@@ -147,10 +152,10 @@ class AccountLog:
         slot = self.jobs.get(reservation.job)
         if slot is None:
             slot = self.jobs[reservation.job] = Slot()
-        if how not in {"released", "unsent"}:
-            self.expired_doubts.pop(reservation.job, None)
+        remembered = None if how in {"released", "unsent"} else self.expired_doubts.pop(reservation.job, None)
+        accepted_at = remembered.at if remembered is not None and remembered.kind == "accepted" else None
         slot.release(reservation.id)
-        self._decide(slot, reservation, how, now)
+        self._decide(slot, reservation, how, now, accepted_at)
         if slot.kind is None and not slot.holders:
             del self.jobs[reservation.job]
         elif how == "unsent" and reservation.before == "expired" and slot.is_doubtful(now):
@@ -240,12 +245,19 @@ class AccountLog:
         return min(cap, self.limit) if self.limit_source == "server" else cap
 
     def _open(self, job: str, now: float, reservation_id: str, lease: float, *, probe: bool) -> Reservation:
-        """A slot for a job that has none; a doubt about it that had expired counts again."""
-        slot = self.expired_doubts.pop(job, None)
+        """Open a slot for a job that has none; a doubt about it that had expired counts again.
+
+        An earlier acceptance stays remembered meanwhile: it has left the window, whatever comes of this publish.
+        """
+        slot = self.expired_doubts.get(job)
         if slot is None:
             reservation = Reservation(reservation_id, job, "new", None, now, lease, probe)
             self.jobs[job] = Slot(holders=(reservation,))
+        elif slot.kind == "accepted":
+            reservation = Reservation(reservation_id, job, "accepted", slot.at, now, lease, probe)
+            self.jobs[job] = Slot(holders=(reservation,))
         else:
+            del self.expired_doubts[job]
             reservation = Reservation(reservation_id, job, "expired", slot.at, now, lease, probe)
             slot.join(reservation)
             self.jobs[job] = slot
@@ -258,8 +270,9 @@ class AccountLog:
             return mine
         if slot.is_doubtful(now):
             slot.kind, slot.at, slot.holders = "unknown", slot.dated(), ()
-        before: Before = "spent" if slot.kind == "spent" else "unknown" if slot.kind else "held"
-        reservation = Reservation(reservation_id, job, before, slot.at if slot.kind else None, now, lease)
+        known = slot if slot.kind else self.expired_doubts.get(job)
+        before: Before = "held" if known is None else cast("Before", known.kind)
+        reservation = Reservation(reservation_id, job, before, None if known is None else known.at, now, lease)
         slot.join(reservation)
         return reservation
 
@@ -273,7 +286,7 @@ class AccountLog:
             return False
         if limit is None:
             return cap is None or self.used < cap
-        return sum(slot.kind == "spent" for slot in self._slots()) < min(limit, self.used)
+        return sum(slot.is_certain for slot in self._slots()) < min(limit, self.used)
 
     def _denied(self, limit: int | None, now: float, *, in_doubt: bool = False) -> Denied:
         """No place until so many slots have left the window that one is free."""
@@ -281,15 +294,23 @@ class AccountLog:
         frees_at = departures[0 if limit is None else self.used - limit]
         return Denied(frees_at - self.ahead, frees_at - now, limit, self.used, in_doubt)
 
-    def _decide(self, slot: Slot, reservation: Reservation, how: Settlement, now: float) -> None:
-        """Have a slot say what has become known of its job."""
+    def _decide(
+        self, slot: Slot, reservation: Reservation, how: Settlement, now: float, accepted_at: float | None
+    ) -> None:
+        """Record in a slot what has become known of its job; *accepted_at* is an acceptance that has left the window.
+
+        A slot that another reservation holds keeps no earlier date: that publish may have been charged since.
+        """
         if how == "published":
             self._charge(slot, reservation, now)
+        elif how == "accepted":
+            self._accept(slot, reservation, now, None if slot.holders or slot.kind else accepted_at)
         elif how in {"confirmed", "found"} and slot.kind != "spent":
-            is_of_before = how == "found" and slot.kind == "unknown" and not slot.holders
-            slot.at = slot.at if is_of_before else now
+            if slot.kind != "accepted":
+                earlier = slot.at if slot.kind == "unknown" else accepted_at
+                slot.at = now if how == "confirmed" or slot.holders or earlier is None else earlier
             slot.kind = "spent"
-        elif how == "unknown" and slot.kind != "spent":
+        elif how == "unknown" and not slot.is_certain:
             slot.kind, slot.at = "unknown", now
             if reservation.probe:
                 self.refused_at = now  # it has found out nothing, and the next one would hardly do better
@@ -304,10 +325,25 @@ class AccountLog:
         """
         if slot.charged_by == reservation.id:
             return
-        if slot.kind == "spent" and (reservation.before == "spent" or slot.fresh):
+        if slot.is_certain and (reservation.before == "spent" or slot.fresh):
             self.others.append(evolve(slot, holders=()))
         slot.kind, slot.at, slot.fresh, slot.charged_by = "spent", now, True, reservation.id
         if reservation.probe:
+            self._drop_a_doubt(now)
+
+    def _accept(self, slot: Slot, reservation: Reservation, now: float, accepted_at: float | None) -> None:
+        """Date a publish that the server has accepted: at the first acceptance, also one that has left the window.
+
+        A job that was spent before this reservation was taken down since: its acceptance counts beside the charge.
+        """
+        if slot.kind == "accepted" or (slot.kind == "spent" and reservation.before != "spent"):
+            return
+        if slot.kind == "spent":
+            self.others.append(evolve(slot, holders=()))
+        slot.kind, slot.at, slot.fresh, slot.charged_by = "accepted", now, True, None
+        if accepted_at is not None:
+            slot.at = accepted_at
+        elif reservation.probe:
             self._drop_a_doubt(now)
 
     def _drop_a_doubt(self, now: float) -> None:
@@ -321,10 +357,10 @@ class AccountLog:
             self._expire(min(doubtful, key=lambda job: self.jobs[job].dated()))
 
     def _expire(self, job: str) -> None:
-        """Count a job's slot no longer, and remember that the job may be live, if that is not certain."""
+        """Count a job's slot no longer. Remember it unless it is spent: the job may be live, or become so."""
         slot = self.jobs.pop(job)
         if slot.kind != "spent":
-            self.expired_doubts[job] = Slot("unknown", slot.dated())
+            self.expired_doubts[job] = Slot("accepted" if slot.kind == "accepted" else "unknown", slot.dated())
             if len(self.expired_doubts) > MOST_REMEMBERED:
                 del self.expired_doubts[next(iter(self.expired_doubts))]
 

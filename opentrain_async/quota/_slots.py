@@ -4,13 +4,18 @@ from typing import Literal
 
 from attrs import define, field, frozen
 
-Before = Literal["new", "held", "unknown", "expired", "spent"]
-"""What the log knew of a job when a reservation was made for it; *expired* is a doubt that counted no longer."""
+Before = Literal["new", "held", "unknown", "expired", "accepted", "spent"]
+"""What the log knew of a job when a reservation was made for it.
 
-Settlement = Literal["published", "confirmed", "found", "released", "unsent", "unknown"]
+- expired: a doubt that counted no longer;
+- accepted: the service has accepted its publish; the slot may have left the window since.
+"""
+
+Settlement = Literal["published", "accepted", "confirmed", "found", "released", "unsent", "unknown"]
 """What became of a reservation:
 
 - published: the server said `alreadyPublished: false`: a publish was charged just now;
+- accepted: the server has accepted the publish, and the job is not live yet;
 - confirmed: it said `alreadyPublished: true`, and a request of this reservation may be the reason: charged since it was
   made, at the latest just now;
 - found: it said so, none of this reservation can be the reason, and an earlier one may be: charged by then;
@@ -18,6 +23,8 @@ Settlement = Literal["published", "confirmed", "found", "released", "unsent", "u
 - unsent: nothing reached it;
 - unknown: something was sent and not decided.
 """
+
+_CERTAIN = {"spent", "accepted"}
 
 
 @define
@@ -81,21 +88,26 @@ class Slot:
     A slot of no *kind* lives by its holders alone; when all their leases have run out it reads as unknown.
 
     Attributes:
-        kind: Decided to be spent, left unknown, or used elsewhere; `None` until something is known.
+        kind: Decided to be spent, accepted, left unknown, or used elsewhere; `None` until something is known.
         at: The date of that.
-        fresh: The server itself dated the charge (`alreadyPublished: false`).
+        fresh: The server itself dated the charge: it published the job, or accepted it.
         charged_by: The reservation that did it.
         holders: The reservations at work on it.
         written: What the slot is as text, once somebody has written it down; nothing about it changes but when a
             reservation joins or is released.
     """
 
-    kind: Literal["spent", "unknown", "elsewhere"] | None = None
+    kind: Literal["spent", "accepted", "unknown", "elsewhere"] | None = None
     at: float = 0.0
     fresh: bool = False
     charged_by: str | None = None
     holders: tuple[Reservation, ...] = ()
     written: str | None = field(default=None, init=False, eq=False, repr=False)
+
+    @property
+    def is_certain(self) -> bool:
+        """True if a publish of ours is known to be charged: no publish in flight can make the slot free."""
+        return self.kind in _CERTAIN
 
     def holder(self, reservation_id: str) -> Reservation | None:
         """The reservation of that id, if it is at work on this slot."""
@@ -115,15 +127,15 @@ class Slot:
 
     def is_held(self, now: float) -> bool:
         """True if a publish in flight may still decide about this slot."""
-        return self.kind != "spent" and any(now < holder.lease_ends for holder in self.holders)
+        return not self.is_certain and any(now < holder.lease_ends for holder in self.holders)
 
     def is_doubtful(self, now: float) -> bool:
-        """Whether the slot counts although no publish of ours is known to have been charged."""
-        return self.kind != "spent" and not self.is_held(now)
+        """True if the slot counts although no publish of ours is known to be charged."""
+        return not self.is_certain and not self.is_held(now)
 
     def dated(self) -> float:
         """When the charge happened, at the latest."""
-        if self.kind == "spent" or not self.holders:
+        if self.is_certain or not self.holders:
             return self.at
         leases_end = max(holder.lease_ends for holder in self.holders)
         return leases_end if self.kind is None else max(self.at, leases_end)

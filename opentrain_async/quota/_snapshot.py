@@ -15,13 +15,14 @@ class QuotaSlot:
 
     Attributes:
         job_id: The draft that takes it; `None` for one that was used elsewhere, or by a publish before the job's last.
-        state: ``"held"``: its publish is in flight; ``"spent"``: the server confirmed it; ``"unknown"``: it was sent
-            and not decided, or begun by a process that died; ``"elsewhere"``: the server counts it, and it is not ours.
+        state: ``"held"``: its publish is in flight; ``"spent"``: the server confirmed it; ``"accepted"``: the server
+            has accepted it, and it was not live yet; ``"unknown"``: it was sent and not decided, or begun by a process
+            that died; ``"elsewhere"``: the server counts it, and it is not ours.
         frees_at: When it leaves the window; of one that is held at the latest.
     """
 
     job_id: str | None
-    state: Literal["held", "spent", "unknown", "elsewhere"]
+    state: Literal["held", "spent", "accepted", "unknown", "elsewhere"]
     frees_at: datetime
 
 

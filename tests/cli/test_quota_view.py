@@ -6,11 +6,14 @@ import pty
 
 import pytest
 
+from opentrain_async._base.clock import instant
 from opentrain_async._cli.commands import demo
-from opentrain_async.quota import QuotaSnapshot
+from opentrain_async._cli.views import quota_view
+from opentrain_async.quota import MemoryLedger, QuotaSnapshot
 from opentrain_async.sandbox import Fault, Sandbox
 
 from ..support import command
+from ..support.account import T0, Account
 
 
 async def test_quota_shows_each_slot(sandbox: Sandbox) -> None:
@@ -62,3 +65,13 @@ def test_a_quota_of_which_little_is_known_is_shown_as_well(capsys: pytest.Captur
     """There may be no limit yet, and no slot in the window."""
     demo.show(demo.Performance((), (), 0, QuotaSnapshot(limit=None, used=0, remaining=None, next_slot_at=None)))
     assert "Quota     0 of an unknown limit used\n" in capsys.readouterr().out
+
+
+def test_an_accepted_publish_is_shown_as_one(capsys: pytest.CaptureFixture[str]) -> None:
+    """It counts, and is not among those in doubt."""
+    account = Account(cap=20)
+    account.settled("job_1", "accepted")
+    quota_view.show(account.log.snapshot(T0, 20), MemoryLedger(), instant(T0))
+    first, *rows = capsys.readouterr().out.splitlines()
+    assert first == "1 of 20 used, 19 free"
+    assert [row.split()[:2] for row in rows if "job_1" in row] == [["job_1", "accepted"]]

@@ -44,6 +44,8 @@ def refusal(*, headers: str = "", **details: object) -> bytes:
         ("held", True, "confirmed"),
         ("unknown", False, "found"),
         ("unknown", True, "confirmed"),
+        ("accepted", False, "found"),
+        ("accepted", True, "confirmed"),
         ("spent", False, "unsent"),
         ("spent", True, "unsent"),
     ],

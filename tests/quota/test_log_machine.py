@@ -13,6 +13,7 @@ from opentrain_async.quota._slots import Denied, Reservation, Settlement
 from ..support.true_server import ARRIVALS, TrueServer
 
 _JOBS = st.sampled_from([f"job_{number}" for number in range(8)])
+_MODERATED = ("job_5", "job_6", "job_7")
 _PAUSES = st.sampled_from([0.0, 1.0, 59.0, 200.0, 3600.0, 7200.0, WINDOW / 2, WINDOW - 1, WINDOW])
 _LEASE = 180.0
 
@@ -29,7 +30,7 @@ class QuotaMachine(RuleBasedStateMachine):
         super().__init__()
         self.now = 1_800_000_000.0
         self.log = AccountLog()
-        self.server = TrueServer(self.limit)
+        self.server = TrueServer(self.limit, _MODERATED)
         self.under_way: list[Reservation] = []
         self.numbers = itertools.count()
         self.refusals: dict[str, float] = {}
@@ -70,14 +71,18 @@ class QuotaMachine(RuleBasedStateMachine):
             self.sent(reservation, arrive, reply_is_lost=reply_is_lost)
 
     def sent(self, reservation: Reservation, arrive: list[bool], *, reply_is_lost: bool) -> None:
-        reply_is_lost &= reservation.before != "spent"
+        slot = self.log.jobs.get(reservation.job)
+        is_certain = reservation.before == "spent" or (slot is not None and slot.is_certain)
+        reply_is_lost &= not is_certain
         charged = self.server.asked(reservation.job, self.now, arrive, is_answered=not reply_is_lost)
-        is_sent_twice = len(arrive) > 1 and reservation.before != "spent"
+        is_sent_twice = len(arrive) > 1 and not is_certain
         self.was_in_doubt |= is_sent_twice
         doubtful = reservation.before in {"unknown", "expired"}
         if reply_is_lost or (charged is None and is_sent_twice):
             self.in_doubt[reservation.job] = self.now
-        elif charged is not None or not doubtful:
+        elif charged == "accepted":  # it may be approved at any time
+            self.in_doubt.setdefault(reservation.job, self.now)
+        elif charged is not None or not (doubtful or reservation.before == "accepted"):
             self.in_doubt.pop(reservation.job, None)
         if reply_is_lost:
             self.was_in_doubt = True
@@ -94,7 +99,7 @@ class QuotaMachine(RuleBasedStateMachine):
             if reservation.before == "new":
                 self.refusals.setdefault(reservation.job, self.now)
         elif charged:
-            self.log.settle(reservation, "published", self.now)
+            self.log.settle(reservation, "accepted" if charged == "accepted" else "published", self.now)
         elif reservation.before == "spent":
             self.log.settle(reservation, "unsent", self.now)
         elif is_sent_twice:
@@ -129,6 +134,21 @@ class QuotaMachine(RuleBasedStateMachine):
     def wait(self, pause: float) -> None:
         """Time goes by."""
         self.now += pause
+
+    @precondition(lambda self: self.server.pending)
+    @rule(data=st.data(), is_approved=st.booleans())
+    def moderate(self, data: st.DataObject, is_approved: bool) -> None:
+        """A person approves an accepted job, or makes it a draft again.
+
+        As with a job that is taken down, this happens where the acceptance is known and no request is in flight.
+        """
+        job = data.draw(st.sampled_from(sorted(self.server.pending)))
+        slot = self.log.jobs.get(job)
+        is_known = slot is None or slot.kind == "accepted"
+        if is_approved:
+            self.server.approve(job)
+        elif is_known and not self.was_in_doubt and not self.under_way:
+            self.server.disapprove(job)
 
     @precondition(lambda self: not self.is_alone)
     @rule()
@@ -174,8 +194,9 @@ class QuotaMachine(RuleBasedStateMachine):
 
     @invariant()
     def a_job_is_counted_or_remembered(self) -> None:
-        """And never both."""
-        assert not self.log.jobs.keys() & self.log.expired_doubts.keys()
+        """Both only where it was accepted before the window, and another publish of it is in flight."""
+        for job in self.log.jobs.keys() & self.log.expired_doubts.keys():
+            assert (self.log.jobs[job].is_certain, self.log.expired_doubts[job].kind) == (False, "accepted")
 
     @invariant()
     def the_log_stays_small(self) -> None:

@@ -19,6 +19,8 @@ def test_what_is_written_is_read_again() -> None:
     account = Account(cap=20)
     account.settled("a", "unknown", T0)
     account.publish(2, T0 + WINDOW)
+    account.settled("pending", "accepted", T0 + WINDOW)
+    account.reserve("pending", T0 + WINDOW + 1)
     account.reserve("held", T0 + WINDOW + 1)
     account.log.refused(account.reserve("b", T0 + WINDOW + 2), "released", T0 + WINDOW + 2, limit=7)
     assert account.log.expired_doubts

@@ -22,7 +22,7 @@ from opentrain_async.quota._slots import Before, Denied, Reservation, Settlement
 from opentrain_async.quota._stores import redis_batcher
 
 from ..support.servers import KINDS_OF_REDIS, RedisServer
-from ..support.true_server import ARRIVALS, TrueServer
+from ..support.true_server import ARRIVALS, Answer, TrueServer
 from ..support.virtual import VirtualClock
 
 LIMIT = 4
@@ -36,13 +36,15 @@ EXAMPLES_EACH = 400
 """A long run begins anew that often with the next seed: what Hypothesis remembers of a run grows with it."""
 
 _FOUND_LIVE: Mapping[Before, Settlement] = {
-    "spent": "unsent", "new": "released", "held": "found", "unknown": "found", "expired": "found",
+    "spent": "unsent", "new": "released", "held": "found", "unknown": "found", "expired": "found", "accepted": "found",
 }  # fmt: skip
 _REFUSED: Mapping[Before, Settlement] = {
     "spent": "released", "new": "released", "held": "released", "unknown": "unsent", "expired": "unsent",
+    "accepted": "released",
 }  # fmt: skip
 
 _JOBS = st.sampled_from([f"job_{number}" for number in range(8)])
+_MODERATED = ("job_6", "job_7")
 _CLIENTS = st.integers(0, 2)
 _PAUSES = st.sampled_from([0.0, 1.0, 59.0, 200.0, 3601.0, DAY / 2, DAY - 1, DAY])
 
@@ -90,7 +92,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.world.steps -= 1  # what holds is looked at before the first step too
         self.host = VirtualClock(self.world.clock.time)
         self.account = f"account_{next(self.world.accounts)}"
-        self.server = TrueServer(LIMIT)
+        self.server = TrueServer(LIMIT, _MODERATED)
         self.clients = [self.client(store) for store in self.world.stores]
         self.under_way: list[tuple[int, Reservation, float]] = []
         self.in_doubt: dict[str, float] = {}
@@ -150,6 +152,8 @@ class StoreMachine(RuleBasedStateMachine):
         charged = self.server.asked(reservation.job, self.now, arrive, is_answered=not reply_is_lost)
         if reply_is_lost:
             self.in_doubt[reservation.job] = self.now
+        elif charged == "accepted":  # it may be approved at any time
+            self.in_doubt.setdefault(reservation.job, self.now)
         elif charged is not None:
             self.in_doubt.pop(reservation.job, None)
         is_asked_after = reservation.before != "new" or reply_is_lost
@@ -157,7 +161,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.world.runner.run(self.finish(client, reservation, charged, reply_is_lost, len(arrive) > 1, how))
 
     async def finish(
-        self, client: int, reservation: Reservation, charged: bool | None, is_lost: bool, is_second: bool, how: str
+        self, client: int, reservation: Reservation, charged: Answer, is_lost: bool, is_second: bool, how: str
     ) -> None:
         ledger = self.clients[client]
         settling: Coroutine[object, object, object]
@@ -168,7 +172,7 @@ class StoreMachine(RuleBasedStateMachine):
             settling = ledger.refused(reservation, refused, limit=LIMIT, window=DAY, retry_after=None)
         else:
             found = "confirmed" if is_second and reservation.before != "spent" else _FOUND_LIVE[reservation.before]
-            settlement: Settlement = "published" if charged else found
+            settlement: Settlement = "accepted" if charged == "accepted" else "published" if charged else found
             if how == "soon":
                 ledger.settle_soon(reservation, settlement)
                 settling = ledger.snapshot()
@@ -194,6 +198,12 @@ class StoreMachine(RuleBasedStateMachine):
             self.world.close_one(self.world.stores[victim])
             self.world.stores[victim] = self.world.open(self.world.clock)
         self.clients[victim] = self.client(self.world.stores[victim])
+
+    @precondition(lambda self: self.server.pending)
+    @rule(data=st.data())
+    def approve(self, data: st.DataObject) -> None:
+        """A person approves an accepted job."""
+        self.server.approve(data.draw(st.sampled_from(sorted(self.server.pending))))
 
     @rule(pause=_PAUSES)
     def wait(self, pause: float) -> None:

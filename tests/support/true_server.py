@@ -1,6 +1,7 @@
 """The server that a ledger is held against: exact, and with nothing to learn."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from hypothesis import strategies as st
 
@@ -9,31 +10,53 @@ from opentrain_async.quota._log import WINDOW
 ARRIVALS = st.lists(st.booleans(), min_size=1, max_size=2)
 """One attempt or two: whether each arrives, if its reply is lost; that of all but the last is."""
 
+Answer = bool | Literal["accepted"] | None
+"""True: charged now; False: was live already; accepted: not live yet; None: refused by the quota."""
+
 
 class TrueServer:
     """Publishes up to so many jobs in any 24 hours.
 
     Attributes:
+        moderated: The jobs that a person must approve before they are live. They are charged when they are accepted.
         live: The jobs that are live.
+        pending: The jobs that are accepted and not approved.
         charges: When each publish was charged.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, moderated: Sequence[str] = ()) -> None:
         self.limit = limit
+        self.moderated = set(moderated)
         self.live: set[str] = set()
+        self.pending: set[str] = set()
         self.charges: list[float] = []
 
-    def publish(self, job: str, now: float) -> bool | None:
-        """True: charged now; False: was live already; None: refused by the quota."""
+    def publish(self, job: str, now: float) -> Answer:
+        """Publish a job, or accept it, within the limit."""
         if job in self.live:
             return False
+        if job in self.pending:
+            return "accepted"
         if sum(now < at + WINDOW for at in self.charges) >= self.limit:
             return None
-        self.live.add(job)
         self.charges.append(now)
+        if job in self.moderated:
+            self.pending.add(job)
+            return "accepted"
+        self.live.add(job)
         return True
 
-    def asked(self, job: str, now: float, arrive: Sequence[bool], *, is_answered: bool) -> bool | None:
+    def approve(self, job: str) -> None:
+        """Put an accepted job live."""
+        self.pending.remove(job)
+        self.live.add(job)
+
+    def disapprove(self, job: str) -> None:
+        """Make an accepted job a draft again. Its charge stays, and a person has no more to say about it."""
+        self.pending.remove(job)
+        self.moderated.remove(job)
+
+    def asked(self, job: str, now: float, arrive: Sequence[bool], *, is_answered: bool) -> Answer:
         """What is answered to the last of some attempts, if it is; what arrives is carried out in any case."""
         *lost, last = arrive
         for arrives in lost:

@@ -22,6 +22,7 @@ _DAY = timedelta(days=1)
 _STATES: Mapping[str, tuple[str, str]] = {
     "held": ("under way", "cyan"),
     "spent": ("published", "green"),
+    "accepted": ("accepted", "yellow"),
     "unknown": ("in doubt", "magenta"),
     "elsewhere": ("elsewhere", "bright_black"),
 }

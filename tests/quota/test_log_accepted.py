@@ -1,0 +1,221 @@
+"""Publishes that the service has accepted and not put live yet: the log's part."""
+
+import pytest
+
+from opentrain_async._base.clock import instant
+from opentrain_async.quota import AccountLog, Denied, QuotaSlot, Settlement, dump_log, load_log
+from opentrain_async.quota._log import REMEMBERED, WINDOW
+
+from ..support.account import LEASE, T0, Account
+
+LATER = T0 + WINDOW + 3600
+
+
+def accepted(cap: int | None = 5, now: float = T0) -> Account:
+    """An account with one accepted publish, of job a."""
+    account = Account(cap)
+    account.settled("a", "accepted", now)
+    return account
+
+
+def test_an_accepted_publish_counts_and_is_not_doubtful() -> None:
+    """It is dated at its acceptance."""
+    snapshot = accepted().log.snapshot(T0 + 60, 5)
+    assert (snapshot.used, snapshot.doubtful) == (1, 0)
+    assert snapshot.slots == (QuotaSlot("a", "accepted", instant(T0 + WINDOW)),)
+
+
+def test_a_second_acceptance_keeps_the_first_date() -> None:
+    """Each run asks for the draft again until it is live."""
+    account = accepted()
+    again = account.settled("a", "accepted", T0 + 60)
+    assert (again.before, again.before_at) == ("accepted", T0)
+    assert (account.log.jobs["a"].at, account.used(T0 + 60)) == (T0, 1)
+
+
+@pytest.mark.parametrize("how", ["released", "unsent", "unknown"])
+def test_no_refusal_takes_an_accepted_slot_away(how: Settlement) -> None:
+    """The job may be a draft again: its publish was counted all the same."""
+    account = accepted()
+    account.settled("a", how, T0 + 60)
+    slot = account.log.jobs["a"]
+    assert (slot.kind, slot.at, slot.is_doubtful(T0 + 60)) == ("accepted", T0, False)
+
+
+def test_the_refusal_of_a_quota_leaves_an_accepted_slot() -> None:
+    """The server's count stands, and the slot is one of those that it counts."""
+    account = accepted()
+    account.log.refused(account.reserve("a", T0 + 60), "released", T0 + 60, limit=2)
+    assert [slot.state for slot in account.log.snapshot(T0 + 60, 5).slots] == ["accepted", "elsewhere"]
+
+
+@pytest.mark.parametrize("how", ["found", "confirmed"])
+def test_an_accepted_job_that_is_found_live_is_spent_as_of_its_acceptance(how: Settlement) -> None:
+    """Our publish has put it live, and was charged then."""
+    account = accepted()
+    account.settled("a", how, T0 + 60)
+    slot = account.log.jobs["a"]
+    assert (slot.kind, slot.at, account.used(T0 + 60)) == ("spent", T0, 1)
+
+
+def test_a_fresh_charge_counts_beside_an_acceptance() -> None:
+    """The job became a draft again and was published anew."""
+    account = accepted()
+    twice = account.settled("a", "published", T0 + 60)
+    account.log.settle(twice, "published", T0 + 61)
+    assert (account.used(T0 + 61), account.log.jobs["a"].kind) == (2, "spent")
+    assert [(slot.kind, slot.at) for slot in account.log.others] == [("accepted", T0)]
+
+
+def test_a_fresh_charge_counts_beside_an_acceptance_that_was_found_live() -> None:
+    """A live edit took the job down since."""
+    account = accepted()
+    account.settled("a", "found", T0 + 60)
+    account.settled("a", "published", T0 + 120)
+    assert account.used(T0 + 120) == 2
+
+
+@pytest.mark.parametrize(("before", "used"), [("spent", 2), ("held", 1)])
+def test_an_acceptance_counts_beside_a_charge_of_before(before: str, used: int) -> None:
+    """Where two publishes of the job are in flight at once, they are charged once."""
+    account = Account(cap=5)
+    first = account.reserve("a")
+    second = account.reserve("a") if before == "held" else None
+    account.log.settle(first, "published", T0)
+    second = second or account.reserve("a", T0 + 60)
+    for _ in range(2):
+        account.log.settle(second, "accepted", T0 + 60)
+    assert account.used(T0 + 60) == used
+
+
+def test_an_unknown_publish_that_is_accepted_is_dated_at_the_acceptance() -> None:
+    """From then on it is not probed for."""
+    account = Account(cap=5)
+    account.settled("a", "unknown")
+    account.settled("a", "accepted", T0 + 60)
+    slot = account.log.jobs["a"]
+    assert (slot.kind, slot.at, account.log.snapshot(T0 + 60, 5).doubtful) == ("accepted", T0 + 60, 0)
+
+
+def test_accepted_publishes_are_not_probed_for() -> None:
+    """A full window of them leaves nothing to find out."""
+    account = accepted(cap=2)
+    account.settled("b", "accepted")
+    assert account.ask("c", T0 + 7200) == Denied(T0 + WINDOW, WINDOW - 7200, 2, 2)
+
+
+def test_a_publish_of_an_accepted_job_leaves_no_place() -> None:
+    """While it is in flight, another draft need not wait for what comes of it."""
+    account = accepted(cap=1)
+    account.reserve("a", T0 + 60)
+    assert isinstance(account.ask("b", T0 + 60), Denied)
+    assert [slot.state for slot in account.log.snapshot(T0 + 60, 1).slots] == ["accepted"]
+
+
+@pytest.mark.parametrize("how", ["published", "accepted"])
+def test_a_probe_takes_away_a_doubt_and_no_acceptance(how: Settlement) -> None:
+    """The service has taken one more, so one doubt was not charged."""
+    account = accepted(cap=2)
+    account.settled("doubt", "unknown")
+    probe = account.reserve("probe", T0 + 3600)
+    assert probe.probe
+    account.log.settle(probe, how, T0 + 3600)
+    assert {job: slot.kind for job, slot in account.log.jobs.items()} == {
+        "a": "accepted",
+        "probe": "spent" if how == "published" else "accepted",
+    }
+
+
+def test_four_acceptances_are_more_than_an_unclaimed_account_has() -> None:
+    """Then the limit is a claimed account's, and drafts go at once."""
+    account = Account()
+    for job in "abcd":
+        account.settled(job, "accepted")
+    snapshot = account.log.snapshot(T0, None)
+    assert (snapshot.limit, snapshot.limit_source) == (20, "documented")
+
+
+def test_an_acceptance_is_remembered_after_its_window() -> None:
+    """The job may be approved later. Until then a full window tells that it may be live."""
+    account = accepted(cap=1)
+    account.settled("b", "published", LATER)
+    denied = account.ask("a", LATER)
+    assert isinstance(denied, Denied)
+    assert denied.in_doubt
+    assert account.used(LATER) == 1
+
+
+def test_an_acceptance_is_forgotten_after_a_month() -> None:
+    """As a doubt is."""
+    account = accepted()
+    assert account.reserve("a", T0 + REMEMBERED).before == "new"
+
+
+@pytest.mark.parametrize(
+    ("how", "used", "kind"),
+    [
+        ("found", 0, None),
+        ("accepted", 0, None),
+        ("released", 0, None),
+        ("unsent", 0, None),
+        ("published", 1, "spent"),
+        ("confirmed", 1, "spent"),
+        ("unknown", 1, "unknown"),
+    ],
+)
+def test_a_publish_after_the_window_of_an_acceptance(how: Settlement, used: int, kind: str | None) -> None:
+    """Only a request of its own can have been charged in this window."""
+    account = accepted()
+    again = account.reserve("a", LATER)
+    assert (again.before, again.before_at, account.used(LATER)) == ("accepted", T0, 1)
+    assert load_log(dump_log(account.log)) == account.log
+    account.log.settle(again, how, LATER)
+    assert account.used(LATER) == used
+    assert (account.log.jobs["a"].kind if used else None) == kind
+    is_remembered = how in {"accepted", "released", "unsent"}
+    assert {job: slot.kind for job, slot in account.log.expired_doubts.items()} == (
+        {"a": "accepted"} if is_remembered else {}
+    )
+    assert account.reserve("a", LATER + 60).before == ("accepted" if is_remembered else kind or "new")
+
+
+@pytest.mark.parametrize(("how", "kind"), [("found", "spent"), ("accepted", "accepted")])
+def test_after_the_window_another_publish_in_flight_may_have_been_charged(how: Settlement, kind: str) -> None:
+    """Then nothing is dated back."""
+    account = accepted()
+    first, second = account.reserve("a", LATER), account.reserve("a", LATER)
+    assert (second.before, second.before_at) == ("accepted", T0)
+    account.log.settle(first, how, LATER)
+    account.log.settle(second, "unknown", LATER + 1)
+    assert (account.used(LATER + 1), account.log.jobs["a"].kind) == (1, kind)
+
+
+def test_a_process_that_dies_after_the_window_of_an_acceptance_leaves_a_doubt() -> None:
+    """Its request may have been charged, and an answer to a later one settles that."""
+    account = accepted()
+    account.reserve("a", LATER)
+    dead = LATER + LEASE
+    assert [slot.state for slot in account.log.snapshot(dead, 5).slots] == ["unknown"]
+    again = account.reserve("a", dead)
+    assert again.before == "unknown"
+    account.log.settle(again, "found", dead)
+    assert (account.used(dead), account.log.jobs["a"].kind, account.log.expired_doubts) == (1, "spent", {})
+
+
+def test_a_late_answer_finds_an_acceptance_whose_window_has_ended_meanwhile() -> None:
+    """The job is known to be charged, and as of when."""
+    account = accepted()
+    late = account.reserve("a", T0 + WINDOW - 1)
+    assert account.used(T0 + WINDOW) == 0
+    account.log.settle(late, "found", T0 + WINDOW + 1)
+    assert (account.used(T0 + WINDOW + 1), account.log.expired_doubts) == (0, {})
+
+
+def test_a_log_takes_over_acceptances() -> None:
+    """Those in the window, and those that are remembered while another publish is in flight."""
+    before, after = accepted(), AccountLog()
+    before.settled("b", "accepted", LATER)
+    before.reserve("a", LATER)
+    after.take_over(before.log, LATER)
+    assert [slot.state for slot in after.snapshot(LATER, None).slots] == ["accepted", "held"]
+    assert {job: slot.kind for job, slot in after.expired_doubts.items()} == {"a": "accepted"}
