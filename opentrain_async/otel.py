@@ -48,7 +48,8 @@ class OpenTelemetry:
     - A span of kind client for each attempt, as the semantic conventions for HTTP have it, with
       ``http.request.resend_count`` where it is a retry. The token is in none.
     - The gauges ``opentrain.quota.limit``, ``opentrain.quota.used`` and ``opentrain.quota.remaining``, each with
-      ``opentrain.account``, as of the last step on the ledger; the first and the last as soon as the limit is known.
+      ``opentrain.account`` and ``opentrain.service``, the service's origin, as of the last step on the ledger; the
+      first and the last as soon as the limit is known.
 
     Args:
         tracer_provider: Whose tracer; `None`: the global provider's.
@@ -73,7 +74,7 @@ class OpenTelemetry:
                 f"opentrain.quota.{name}", [partial(self._observed, name)], "{publish}", description
             )
         self._observation = metrics.Observation
-        self._quotas: dict[str, QuotaSnapshot] = {}
+        self._quotas: dict[tuple[str, str], QuotaSnapshot] = {}
         self._publishes: dict[int, Span] = {}
         self._attempts: dict[int, Span] = {}
 
@@ -93,7 +94,7 @@ class OpenTelemetry:
             case AttemptRetried():
                 self._attempt_retried(event)
             case QuotaCounted():
-                self._quotas[event.account] = event.quota
+                self._quotas[event.account, event.service] = event.quota
             case _:
                 pass
 
@@ -152,10 +153,11 @@ class OpenTelemetry:
         Yields:
             The value of each account.
         """
-        for account, quota in list(self._quotas.items()):  # as it is now: whoever reads does so in a thread of its own
+        # A copy, since the reader has a thread of its own.
+        for (account, service), quota in list(self._quotas.items()):
             value: int | None = getattr(quota, name)
             if value is not None:
-                yield self._observation(value, {"opentrain.account": account})
+                yield self._observation(value, {"opentrain.account": account, "opentrain.service": service})
 
     def _fail(self, span: Span, error: BaseException, kind: str | None = None) -> None:
         span.set_attribute("error.type", kind or type(error).__qualname__)

@@ -1,5 +1,7 @@
 """Construct the client: check every argument and connect the parts."""
 
+from functools import partial
+
 import aiohttp
 
 from .._base.clock import Clock
@@ -16,6 +18,7 @@ from ..events._listener import EventEmitter
 from ..quota import LedgerStore, MemoryLedger, QuotaLedger
 from .account.claim import ClaimWatch
 from .account.identity import KnownIdentity
+from .account.ledger_key import account_in, ledger_key
 from .account.settings import resolve
 from .core import checked_clock, fingerprint
 from .drafts import Posting
@@ -45,9 +48,10 @@ class AsyncOpenTrain(Posting, Jobs, Onboarding):
         ledger: Where the account's publishes are counted; borrowed. `None`: a `MemoryLedger` of this client's.
         daily_limit: The account's publishes in any 24 hours, from 1. `None` learns it, at the cost of one
             refusal a day at most. The server's word lowers it.
-        account: The account's name in the ledger. ``"auto"``: its organisation's id, which all its tokens have in
-            common; one `whoami` for the client's life, before the quota is first looked at. `None`: a fingerprint of
-            the token, so that a new token starts from nothing, unless it comes by `wait_for_claim`.
+        account: The account's name in the ledger; the same name at another origin is another account. ``"auto"``: its
+            organisation's id, which all its tokens have in common; one `whoami` for the client's life, before the quota
+            is first looked at. `None`: a fingerprint of the token, so that a new token starts from nothing, unless it
+            comes by `wait_for_claim`.
         claim_token: What `start_claim` and `wait_for_claim` need (``ot_clm_…``). `None`: the saved one, if the token
             is the saved one, too.
         retry: What is tried again, how often, for how long.
@@ -110,11 +114,11 @@ class AsyncOpenTrain(Posting, Jobs, Onboarding):
         self._tokenless = transport(settings.base_url, None)
         self._ledger = QuotaLedger(
             MemoryLedger() if ledger is None else ledger,
-            account or fingerprint(settings.token or Secret()),
+            ledger_key(settings.base_url, account or fingerprint(settings.token or Secret())),
             self._clock,
             daily_limit=daily_limit,
             lease=retry.deadline + _LEASE_MARGIN,
-            observer=None if emitter is None else emitter.quota_observer(),
+            observer=None if emitter is None else emitter.quota_observer(partial(account_in, settings.base_url)),
         )
         retrier = Retrier(retry, self._clock, emit)
         self._breaker = retrier.breaker

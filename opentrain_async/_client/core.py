@@ -19,6 +19,7 @@ from ..models import DraftCapabilities
 from ..quota import QuotaLedger
 from .account.claim import ClaimWatch
 from .account.identity import KnownIdentity
+from .account.ledger_key import ledger_key
 
 T = TypeVar("T")
 
@@ -47,7 +48,7 @@ class ClientCore(Closable):
     _is_closed = True
     _is_account_known = True
     _owed: tuple[str, str] | None = None
-    """After a claim, until the slots are carried over: the ledger's earlier name for the account, and its next one."""
+    """After a claim, until the slots are carried over: the account's earlier key in the ledger, and its next one."""
 
     def __repr__(self) -> str:
         # Also of one whose making failed: a crash reporter shows it with the frames.
@@ -116,11 +117,11 @@ class ClientCore(Closable):
         name = account.organization_id or account.owner_user_id
         if name is None:
             _logger.warning("the service names no organisation: the quota is kept by a fingerprint of the token")
-        name = name or fingerprint(self._transport.token or Secret())
-        self._ledger.use(name)
+        key = ledger_key(self._base_url, name or fingerprint(self._transport.token or Secret()))
+        self._ledger.use(key)
         self._is_account_known = True
         if self._owed is not None:
-            self._owed = (name, name)
+            self._owed = (key, key)
 
     def _check_usable(self) -> None:
         if self._is_closed:

@@ -17,6 +17,7 @@ from .._service.http.transport import transports
 from ..errors import ConfigurationError, OpenTrainError, _checks
 from ..models import Capabilities, Claim, Identity, Registration, TokenGrant
 from .account import credentials
+from .account.ledger_key import ledger_key
 from .account.settings import without_token
 from .core import ClientCore, checked_clock, fingerprint
 
@@ -176,14 +177,16 @@ class Onboarding(ClientCore):
     async def _exchange(self) -> TokenGrant:
         """Ask for the token and use it; keep it first of all, as it comes only once."""
         claim_token = self._checked_claim_token()
-        counted_by = fingerprint(self._transport.token or Secret())
+        counted_by = ledger_key(self._base_url, fingerprint(self._transport.token or Secret()))
         async with self._transport.renewing():
             grant = await self._call(operations.claimed_token(claim_token))
             self._transport.renew(grant.access_token)
         # Whatever comes now, the token is not lost, nor is what the ledger owes.
         self._claims.grant = grant
-        is_by_token = self._ledger.account == counted_by
-        self._owed = (self._ledger.account, fingerprint(grant.access_token) if is_by_token else self._ledger.account)
+        next_key = earlier = self._ledger.account
+        if earlier == counted_by:
+            next_key = ledger_key(self._base_url, fingerprint(grant.access_token))
+        self._owed = (earlier, next_key)
         self._identity.forget()
         saving = asyncio.to_thread(credentials.replace, claim_token, grant.access_token)
         grant = evolve(grant, saved_to=await asyncio.shield(saving))

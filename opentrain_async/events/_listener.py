@@ -51,12 +51,16 @@ class EventEmitter:
         """Begin the trace of the next call."""
         return CallTrace(self.emit, self._clock, next(_numbers), operation, job_id, method, self._origin + path)
 
-    def quota_observer(self) -> QuotaObserver:
-        """Return the functions by which a ledger's slots become events."""
+    def quota_observer(self, account_in: Callable[[str], str]) -> QuotaObserver:
+        """Return the functions by which a ledger's slots become events.
+
+        Args:
+            account_in: Takes an account's key in the ledger, and returns the account's name.
+        """
         return QuotaObserver(
             reserved=lambda job_id, is_probe: self.emit(SlotReserved(job_id, is_probe)),
             settled=lambda job_id, how: self.emit(SlotSettled(job_id, how)),
-            counted=lambda account, quota: self.emit(QuotaCounted(account, quota)),
+            counted=lambda key, quota: self.emit(QuotaCounted(account_in(key), quota, self._origin)),
         )
 
 

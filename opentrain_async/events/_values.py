@@ -148,12 +148,14 @@ class QuotaCounted:
     """The quota has changed, or is seen for the first time, or again after a minute or more.
 
     Attributes:
-        account: The account's name in the ledger: a fingerprint of the token unless it was given another name.
+        account: The account's name: a fingerprint of the token unless it was given another name.
         quota: The quota now.
+        service: The origin of the service; an account of the same name at another origin is another one.
     """
 
     account: str
     quota: QuotaSnapshot
+    service: str = ""
 
 
 @frozen

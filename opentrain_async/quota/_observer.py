@@ -15,7 +15,7 @@ class QuotaObserver:
     Attributes:
         reserved: Called with a draft that has a slot, and whether it is a probe.
         settled: Called with a draft whose slot is settled, and how.
-        counted: Called with the account's name and its quota, when that has changed or was last seen a minute ago.
+        counted: Called with the account's key and its quota, when that has changed or was last seen a minute ago.
     """
 
     reserved: Callable[[str, bool], None]

@@ -7,6 +7,7 @@ import pytest
 from opentrain_async import MemoryLedger
 from opentrain_async._base.secret import Secret
 from opentrain_async._client.account.identity import KnownIdentity
+from opentrain_async._client.account.ledger_key import ledger_key
 from opentrain_async._client.core import fingerprint
 from opentrain_async.errors import (
     AuthenticationError,
@@ -117,7 +118,7 @@ async def test_an_account_without_an_organisation_goes_by_what_there_is(
     """Its owner's id, or, as ever, a fingerprint of the token, which is logged once."""
     async with peer(names(account)) as server, client_of(server.url, account="auto") as client:
         await asyncio.gather(*(client.publish(f"job_{number}") for number in range(3)))
-        assert client._ledger.account == name
+        assert client._ledger.account == ledger_key(server.url, name)
         assert (await client.quota()).used == 3
     assert caplog.text.count("the service names no organisation") == (name == fingerprint(Secret(TOKEN)))
 

@@ -172,7 +172,7 @@ async def test_after_a_claim_the_same_count_is_told_under_the_new_name(unclaimed
 async def test_a_count_is_told_under_the_name_that_it_was_counted_by(clock: VirtualClock) -> None:
     """Also where the account has got another one before the store has answered."""
     told: list[object] = []
-    observer = EventEmitter(told.append, "", clock).quota_observer()
+    observer = EventEmitter(told.append, "", clock).quota_observer(str)
     store = SlowStore(goes_on=False)
     ledger = QuotaLedger(store, "earlier", clock, daily_limit=20, lease=180.0, observer=observer)
     looking = asyncio.create_task(ledger.snapshot())

@@ -3,7 +3,7 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
@@ -43,14 +43,18 @@ class Telemetry:
 
     def gauges(self) -> dict[tuple[str, object], object]:
         """The last value of each gauge of each account."""
+        return {(name, attributes["opentrain.account"]): value for name, attributes, value in self._points()}
+
+    def used(self) -> dict[object, object]:
+        """How many slots are used at each service."""
+        return {attributes["opentrain.service"]: value for name, attributes, value in self._points() if name == "used"}
+
+    def _points(self) -> Iterator[tuple[str, Mapping[str, object], object]]:
         data = self.reader.get_metrics_data()
-        metrics = [] if data is None else data.resource_metrics[0].scope_metrics[0].metrics
-        return {
-            (metric.name.removeprefix("opentrain.quota."), (point.attributes or {})["opentrain.account"]): point.value
-            for metric in metrics
-            for point in metric.data.data_points
-            if isinstance(point, NumberDataPoint)
-        }
+        for metric in [] if data is None else data.resource_metrics[0].scope_metrics[0].metrics:
+            for point in metric.data.data_points:
+                if isinstance(point, NumberDataPoint):
+                    yield metric.name.removeprefix("opentrain.quota."), point.attributes or {}, point.value
 
 
 @pytest.fixture
@@ -349,3 +353,12 @@ def test_nobody_who_does_not_ask_for_it_loads_it() -> None:
     """The package does without."""
     check = "import sys, opentrain_async; sys.exit(any(name.startswith('opentelemetry') for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
+
+
+async def test_one_name_at_two_services_has_two_gauges(telemetry: Telemetry, connect: Connect) -> None:
+    """Neither takes the other's place."""
+    async with Sandbox() as one, Sandbox() as other:
+        for box, count in ((one, 1), (other, 2)):
+            client = connect(box, account="acme", on_event=telemetry.listener)
+            await client.publish_many([box.draft() for _ in range(count)])
+        assert telemetry.used() == {one.url: 1, other.url: 2}

@@ -200,7 +200,7 @@ async def test_F20_F26_a_server_that_stalls_is_given_up_and_mixes_up_no_answers(
     async with RedisLedger(redis_server.url) as redis_store:
         assert [
             await used(redis_store, "other"),
-            await used(redis_store, "one"),
+            await used(redis_store, f"{sandbox.url} one"),
             await used(redis_store, "nobody"),
         ] == [3, 1, 0]
 

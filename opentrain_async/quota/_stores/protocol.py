@@ -27,7 +27,8 @@ class LedgerStore(Protocol):
         because it does not know whether its own write arrived, runs the step again, on a fresh copy of the log.
 
         Args:
-            account: The account's key: a name or a fingerprint, never a token.
+            account: The account's key: a name or a fingerprint, behind an origin if that is not the service's own;
+                never a token.
             step: What to run.
             now: The caller's wall clock in epoch seconds; a store with a clock of its own gives the step that.
 
