@@ -102,6 +102,7 @@ class AsyncOpenTrain(Posting, Jobs, Onboarding):
         self._max_connections = max_connections
         self._clock = checked_clock(clock)
         self._is_account_known = account != self._AUTO
+        self._account_name = account if account is not None and self._is_account_known else None
         self._claim_token = settings.claim_token
         emitter = None
         if on_event is not None:

@@ -7,8 +7,10 @@ from contextlib import suppress
 from typing import ClassVar, Self, TypeVar
 
 from .._base.clock import Clock, SystemClock
+from .._base.origin import is_loopback
 from .._base.secret import Secret
 from .._base.tasks import Closable
+from .._publish.journal.account import JournalAccount
 from .._publish.single_flight import SingleFlight
 from .._retry.breaker import CircuitBreaker
 from .._service.call import Api
@@ -47,6 +49,8 @@ class ClientCore(Closable):
     _loop: asyncio.AbstractEventLoop | None = None
     _is_closed = True
     _is_account_known = True
+    _account_name: str | None = None
+    """The account's name, once it is known; `None` where the ledger has a fingerprint of the token for it."""
     _owed: tuple[str, str] | None = None
     """After a claim, until the slots are carried over: the account's earlier key in the ledger, and its next one."""
 
@@ -119,9 +123,15 @@ class ClientCore(Closable):
             _logger.warning("the service names no organisation: the quota is kept by a fingerprint of the token")
         key = ledger_key(self._base_url, name or fingerprint(self._transport.token or Secret()))
         self._ledger.use(key)
+        self._account_name = name
         self._is_account_known = True
         if self._owed is not None:
             self._owed = (key, key)
+
+    def _journal_account(self) -> JournalAccount:
+        """Return the account of new lines of a journal, for which earlier lines count or not."""
+        token = fingerprint(self._transport.token or Secret()) if is_loopback(self._base_url) else None
+        return JournalAccount(self._base_url, self._account_name, token)
 
     def _check_usable(self) -> None:
         if self._is_closed:

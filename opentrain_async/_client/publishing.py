@@ -6,7 +6,7 @@ import os
 from functools import partial
 
 from .._base.clock import instant
-from .._publish.journal.journal import Journal, JournalWriter, is_left_out
+from .._publish.journal.journal import Journal, JournalWriter, is_left_out, journal_of
 from .._publish.progress import BlockedBy, OnProgress, Progress
 from .._publish.run import JobIds, OnOutcome, Run, publish_many
 from .._publish.source import Source
@@ -97,7 +97,8 @@ class Publishing(ClientCore):
             journal: A file in which each outcome is written down, one JSON object a line, before anybody is told of it.
                 A run with an existing journal resumes from it: drafts that are live, not ready, or blocked by
                 moderation are left out and have their earlier outcomes in the report; the rest is tried. What was
-                written of another service, such as a sandbox, does not count. `None`: nothing is written.
+                written of another service, such as a sandbox, or of an account of another name does not count. `None`:
+                nothing is written.
             again: Also try the drafts of the journal that were not ready or blocked, as after they were edited. Live
                 drafts are left out always.
             preflight: Ask the service first what is switched on for the account and what the token may do: two
@@ -199,7 +200,9 @@ class Publishing(ClientCore):
         source = Source(job_ids, distinct=True)
         done = Journal(())
         if journal is not None and (path := _checks.path("journal", journal)).exists():
-            done = await asyncio.to_thread(Journal.open, path, service=self._base_url)
+            self._check_usable()
+            await self._know_account()
+            done = await asyncio.to_thread(journal_of, path, self._journal_account())
         left_out = {outcome.job_id for outcome in done if is_left_out(outcome, again=again)}
         items = [item async for item in source if not (isinstance(item, str) and item in left_out)]
         if source.failure is not None:
@@ -244,7 +247,9 @@ class Publishing(ClientCore):
         workers = min(_checks.whole("concurrency", concurrency), self._max_connections)
         source = Source(job_ids, distinct=distinct)
         writer = (
-            None if journal is None else JournalWriter(_checks.path("journal", journal), self._base_url, self._clock)
+            None
+            if journal is None
+            else JournalWriter(_checks.path("journal", journal), self._journal_account, self._clock)
         )
         progress = None
         if on_progress is not None:

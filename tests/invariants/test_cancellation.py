@@ -14,6 +14,7 @@ import pytest
 from attrs import frozen
 
 from opentrain_async import PublishReport, PublishResult
+from opentrain_async._publish.journal.account import JournalAccount
 from opentrain_async._publish.journal.file import JournalFile
 from opentrain_async.errors import QuotaExceededError
 from opentrain_async.quota import LedgerStore, MemoryLedger, SQLiteLedger
@@ -357,7 +358,7 @@ async def test_a_run_cancelled_as_it_lets_go_of_its_journal_has_let_go_of_it(
     await asyncio.wait({run})
     assert run.cancelled()
     if cancellations == 1:
-        JournalFile(tmp_path / "run.jsonl", sandbox.url).close()
+        JournalFile(tmp_path / "run.jsonl", JournalAccount(sandbox.url)).close()
 
 
 @pytest.mark.parametrize("cancellations", [1, 2])

@@ -162,6 +162,7 @@ async def test_F25_a_second_run_on_a_journal_is_refused_and_told_whose_it_is(
 def _elsewhere(code: str) -> "subprocess.CompletedProcess[str]":
     imports = (
         "import os, signal; from pathlib import Path; from opentrain_async._publish.journal.file import JournalFile; "
+        "from opentrain_async._publish.journal.account import JournalAccount; "
     )
     return subprocess.run([sys.executable, "-c", imports + code], capture_output=True, text=True, check=False)
 

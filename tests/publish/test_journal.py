@@ -153,7 +153,7 @@ async def test_lines_that_come_while_others_are_written_follow_together(
     """In their order, and with far fewer syncs than lines."""
     syncs: list[int] = []
     monkeypatch.setattr(os, "fsync", syncs.append)
-    writer = JournalWriter(journal_path, SERVICE, clock)
+    writer = JournalWriter(journal_path, lambda: SERVICE, clock)
     await writer.open()
     syncs.clear()
     outcomes = [PublishOutcome(f"job_{number}", OutcomeStatus.DEFERRED) for number in range(100)]
@@ -192,7 +192,7 @@ async def test_a_line_whose_writer_is_cancelled_before_the_thread_takes_it_is_wr
     journal_path: Path, clock: VirtualClock, caplog: pytest.LogCaptureFixture, is_full: bool
 ) -> None:
     """The thread may be slow to begin, as on a busy machine: what is known is not lost by that, or said so."""
-    writer, go_on = JournalWriter(journal_path, SERVICE, clock), threading.Event()
+    writer, go_on = JournalWriter(journal_path, lambda: SERVICE, clock), threading.Event()
     await writer.open()
     writer._thread.submit(go_on.wait)
     writing = asyncio.create_task(writer.write(PublishOutcome("job_1", OutcomeStatus.DEFERRED)))
@@ -255,7 +255,7 @@ async def test_F24_what_cannot_be_written_at_the_end_is_logged(
     journal_path: Path, clock: VirtualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A cancelled run stays a cancelled run."""
-    writer = JournalWriter(journal_path, SERVICE, clock)
+    writer = JournalWriter(journal_path, lambda: SERVICE, clock)
     await writer.open()
     with full_disk():
         writing = [asyncio.create_task(writer.write(PublishOutcome(name, OutcomeStatus.UNKNOWN))) for name in "abc"]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from opentrain_async import OutcomeStatus, PublishOutcome
 from opentrain_async import errors as all_errors
+from opentrain_async._publish.journal.account import JournalAccount
 from opentrain_async._publish.journal.lines import JournalEntry, NotAnEntryError, line_of, read_line
 from opentrain_async.errors import (
     NotPublishReadyError,
@@ -86,6 +87,23 @@ def test_whatever_a_line_is_it_is_an_outcome_or_none(line: bytes) -> None:
     """No other error ever comes of reading one."""
     with suppress(NotAnEntryError):
         assert isinstance(read_line(line), JournalEntry)
+
+
+def test_a_line_says_last_of_which_account_it_is() -> None:
+    """Earlier versions leave out what they do not know; their own lines say nothing of it."""
+    account = JournalAccount("http://127.0.0.1:8080", "acme", "f1")
+    facts = json.loads(line_of(PublishOutcome("job_1", OutcomeStatus.DEFERRED), AT, account))
+    assert list(facts)[-2:] == ["account", "token"]
+    assert read_line(json.dumps(facts).encode()).account == account
+    del facts["account"], facts["token"]
+    assert read_line(json.dumps(facts).encode()).account == JournalAccount("http://127.0.0.1:8080")
+
+
+@pytest.mark.parametrize("key", ["service", "account", "token"])
+def test_an_account_that_is_not_text_is_not_an_entry(key: str) -> None:
+    """Whatever else the line says."""
+    with pytest.raises(NotAnEntryError):
+        read_line(json.dumps(_GOOD | {key: ["acme"]}).encode())
 
 
 @pytest.mark.parametrize("name", ["AsyncOpenTrain", "Effect", "_api", "__doc__"])

@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from opentrain_async import PublishResult
+from opentrain_async._publish.journal.account import JournalAccount
 from opentrain_async.models import SideEffects
 
-SERVICE = "https://app.opentrain.ai"
+SERVICE = JournalAccount("https://app.opentrain.ai")
 AT = datetime(2026, 11, 25, 12, 30, 15, tzinfo=UTC)
 RESULT = PublishResult(
     "job_1", True, job_url="https://x/job_1", publish_attempt_id="p1", warnings=("w\x1b",),

@@ -1,4 +1,5 @@
 """The journal of a run: one outcome a line, in a file that a later run resumes from.
 
-Read `lines` first (one line), then `file` (the file and its lock), then `journal` (reading and writing one).
+Read `lines` first (one line), then `account` (which lines count), `file` (the file and its lock) and `journal` (reading
+and writing one).
 """

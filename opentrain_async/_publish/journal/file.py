@@ -11,17 +11,18 @@ from ..._base.text import one_line
 from ...errors import JournalError
 from ...outcomes import PublishOutcome
 from ...outcomes._answer_table import REJECTED
+from .account import JournalAccount
 from .lines import BEGINS, NotAnEntryError, read_line
 
 _MODE = 0o600
 
 
-def read(path: Path, service: str | None) -> dict[str, PublishOutcome]:
+def read(path: Path, account: JournalAccount) -> dict[str, PublishOutcome]:
     """The last outcome of each draft, in the order in which they came; a last line that is torn is left out.
 
     Args:
         path: The file.
-        service: Of this service alone, or of all.
+        account: The account whose lines count.
 
     Raises:
         JournalError: There is no such file, or it is no journal.
@@ -32,7 +33,7 @@ def read(path: Path, service: str | None) -> dict[str, PublishOutcome]:
         content = path.read_bytes()
     except OSError as error:
         raise _failed(path, "read", error) from None
-    return _outcomes(path, content, service)
+    return _outcomes(path, content, account)
 
 
 class JournalFile:
@@ -43,7 +44,7 @@ class JournalFile:
 
     Args:
         path: Where it is. A file that is missing is made for the user alone; its folder has to be there.
-        service: The origin of the service. What was written of another one, such as a sandbox, is not gone by.
+        account: The account whose lines count. Those of another service, such as a sandbox, do not.
 
     Raises:
         JournalError: It cannot be. Nothing was sent.
@@ -52,10 +53,10 @@ class JournalFile:
         outcomes: The last outcome of each draft, as of the opening.
     """
 
-    def __init__(self, path: Path, service: str) -> None:
+    def __init__(self, path: Path, account: JournalAccount) -> None:
         path = path.resolve()  # whoever comes by a link has the same journal
         self._path = path
-        self._service = service
+        self._account = account
         self._failure: OSError | None = None
         self._lock = _Lock(path)
         try:
@@ -98,7 +99,7 @@ class JournalFile:
         with open(self._file, "rb", closefd=False) as file:
             file.seek(0)
             content = file.read()
-        outcomes = _outcomes(self._path, content, self._service)
+        outcomes = _outcomes(self._path, content, self._account)
         whole = content.rfind(b"\n") + 1
         os.ftruncate(self._file, whole)
         # A disk that is full, or a file system that is mounted read-only, is found out before anything is sent.
@@ -167,7 +168,7 @@ def _failed(path: Path, what: str, error: OSError) -> JournalError:
     return JournalError(f"the journal {one_line(path)} cannot be {what}: {error.strerror or error}")
 
 
-def _outcomes(path: Path, content: bytes, service: str | None) -> dict[str, PublishOutcome]:
+def _outcomes(path: Path, content: bytes, account: JournalAccount) -> dict[str, PublishOutcome]:
     """Return the last outcome of each draft that counts."""
     *lines, torn = content.split(b"\n")
     outcomes: dict[str, PublishOutcome] = {}
@@ -179,7 +180,7 @@ def _outcomes(path: Path, content: bytes, service: str | None) -> dict[str, Publ
         except NotAnEntryError:
             raise _no_journal(path, number) from None
         outcome = line.outcome
-        if service not in {None, line.service or service}:
+        if not account.covers(line.account):
             continue
         if (known := outcomes.get(outcome.job_id)) is None or _counts_after(outcome, known):
             outcomes.pop(outcome.job_id, None)

@@ -13,6 +13,7 @@ from ..._base.tasks import ended
 from ...errors import JournalError, _checks
 from ...outcomes import PublishOutcome
 from ...outcomes._answer_table import ALREADY_PUBLISHED, PUBLISHED
+from .account import JournalAccount
 from .file import JournalFile, read
 from .lines import line_of
 
@@ -46,7 +47,7 @@ class Journal:
             ConfigurationError: That can be no path of a file.
             JournalError: There is no such file, or it is no journal.
         """
-        return cls(tuple(read(_checks.path("path", path), service).values()))
+        return journal_of(_checks.path("path", path), JournalAccount(service))
 
     def is_final(self, job_id: str) -> bool:
         """True if a run with this journal leaves the draft out: it is live, not ready, or blocked by moderation."""
@@ -62,6 +63,15 @@ class Journal:
         return f"<Journal of {len(self.outcomes)} drafts>"
 
 
+def journal_of(path: Path, account: JournalAccount) -> Journal:
+    """Read a journal as a run of this account does: without the lines of other accounts.
+
+    Raises:
+        JournalError: There is no such file, or it is not a journal.
+    """
+    return Journal(tuple(read(path, account).values()))
+
+
 class JournalWriter:
     """Writes outcomes down, each before anybody is told of it, and knows those of earlier runs.
 
@@ -69,13 +79,14 @@ class JournalWriter:
 
     Args:
         path: The file.
-        service: The origin of the service.
+        account: Called when the journal is opened: by then the account is known.
         clock: What time it is, for the lines.
     """
 
-    def __init__(self, path: Path, service: str, clock: Clock) -> None:
+    def __init__(self, path: Path, account: Callable[[], JournalAccount], clock: Clock) -> None:
         self._path = path
-        self._service = service
+        self._account_now = account
+        self._account = JournalAccount(None)
         self._clock = clock
         self._thread = ThreadPoolExecutor(1, "opentrain-journal")
         self._file: JournalFile | None = None
@@ -92,7 +103,8 @@ class JournalWriter:
         Raises:
             JournalError: It cannot be written, is no journal, or another run has it.
         """
-        opening = self._in_thread(JournalFile, self._path, self._service)
+        self._account = self._account_now()
+        opening = self._in_thread(JournalFile, self._path, self._account)
         try:
             file = await asyncio.shield(opening)
             self._file, self._earlier = file, _final(file.outcomes.values())
@@ -114,7 +126,7 @@ class JournalWriter:
         Raises:
             JournalError: It is not; nor will any that comes later be.
         """
-        self._lines.append(line_of(outcome, instant(self._clock.now()), self._service))
+        self._lines.append(line_of(outcome, instant(self._clock.now()), self._account))
         self._came += 1
         number = self._came
         async with self._turn:

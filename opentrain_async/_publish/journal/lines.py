@@ -18,6 +18,7 @@ from ...errors import BadRequestError, NotPublishReadyError, OpenTrainError
 from ...models import PublishResult, SideEffects
 from ...outcomes import OutcomeStatus, PublishOutcome
 from ...outcomes._answer_table import PENDING
+from .account import JournalAccount
 
 BEGINS = b'{"job_id": '
 """How every line begins."""
@@ -37,15 +38,18 @@ class JournalEntry:
 
     Attributes:
         outcome: The outcome of a draft.
-        service: The origin of the service that it is of; `None` where that is not said.
+        account: The account that it is of, as far as the line says.
     """
 
     outcome: PublishOutcome
-    service: str | None
+    account: JournalAccount
 
 
-def line_of(outcome: PublishOutcome, at: datetime, service: str) -> bytes:
-    """The outcome of that time, at the service of that origin, as a line with its end."""
+def line_of(outcome: PublishOutcome, at: datetime, account: JournalAccount) -> bytes:
+    """The outcome of that time and account, as a line with its end.
+
+    The keys of the account stand last: earlier versions leave them out.
+    """
     error = outcome.error
     return (
         b"%b\n"
@@ -54,10 +58,12 @@ def line_of(outcome: PublishOutcome, at: datetime, service: str) -> bytes:
             "status": outcome.status.value,
             "attempts": outcome.attempts,
             "at": iso(at),
-            "service": service,
+            "service": account.service,
             "retry_at": iso(outcome.retry_at),
             "result": None if outcome.result is None else _of_result(outcome.result),
             "error": None if error is None else _of_error(error),
+            "account": account.name,
+            "token": account.token,
         }).encode()
     )
 
@@ -81,7 +87,8 @@ def read_line(line: bytes) -> JournalEntry:
             attempts=_of_type(int, facts["attempts"]),
             retry_at=None if facts["retry_at"] is None else datetime.fromisoformat(facts["retry_at"]),
         )
-        return JournalEntry(outcome, facts.get("service"))
+        service, name, token = (_of_type_or_none(str, facts.get(key)) for key in ("service", "account", "token"))
+        return JournalEntry(outcome, JournalAccount(service, name, token))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise NotAnEntryError(f"{type(error).__name__}") from None
 
@@ -139,3 +146,7 @@ def _of_type(kind: type, value: Any) -> Any:
     if type(value) is not kind:
         raise NotAnEntryError(f"{type(value).__name__} in place of {kind.__name__}")
     return value
+
+
+def _of_type_or_none(kind: type, value: Any) -> Any:
+    return None if value is None else _of_type(kind, value)
