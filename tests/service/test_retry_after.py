@@ -1,6 +1,6 @@
 """Retry-After as it is really written: every form of it is seconds to wait, or nothing."""
 
-import math
+import time
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
@@ -54,11 +54,11 @@ def waits(value: str, date: str | None = None) -> float | None:
         ("0.001", 0.001),
         (" 30 ", 30.0),
         ("\t30", 30.0),
-        ("12345678901234567890", 12345678901234567890.0),
+        ("31622400", 31622400.0),
     ],
 )
 def test_seconds_are_seconds(value: str, seconds: float) -> None:
-    """Whole or with a fraction, blanks around them or none, up to what a float holds."""
+    """Whole or with a fraction, with or without blanks around them, up to a year."""
     assert waits(value) == seconds
 
 
@@ -66,13 +66,14 @@ def test_seconds_are_seconds(value: str, seconds: float) -> None:
     "value",
     [
         "0", "0.0", "000", "-5", "+5", "-0", ".5", "1e3", "1E400", "inf", "-inf", "Infinity", "nan", "NaN", "", " ",
-        "soon", "5s", "5 seconds", "1,5", "5, 7", "0x10", "1_000", "٣", "\uff15", "²", "9" * 400, "9" * 6000, "5\n7",
+        "soon", "5s", "5 seconds", ",", " , ,", "Fri,", "0x10", "1_000", "٣", "\uff15", "²", "9" * 20, "9" * 400,
+        "9" * 6000, "0" * 64 + "5", "31622401", "1800000000", "1800000000.5", "1800000000000", "5\n7",
         "null", "[]", "<html>", "Fri", "Fri, 99 Foo 2026 99:99:99 GMT", "Fri, 31 Dec 999999999999 23:59:59 GMT",
-        "Fri, 31 Dec 2026 23:59:59 +9999", "2027-01-15T08:00:00Z",
+        "Fri, 31 Dec 2026 23:59:59 +9999", "Fri, 31 Dec 9999 23:59:59 GMT", "2027-01-15T08:00:00Z",
     ],
 )  # fmt: skip
 def test_F10_what_makes_no_sense_is_no_wait(value: str) -> None:
-    """Zero, negative, endless and unreadable values are as good as none."""
+    """Zero, negative, endless and unreadable values do not count, nor does an absolute time in place of a delay."""
     assert waits(value) is None
 
 
@@ -103,7 +104,7 @@ def test_F10_a_date_that_has_passed_is_no_wait(ago: float) -> None:
         ("Fri Jan 15 08:01:00 2027", 60.0),
         ("15 Jan 2027 08:01:00 -0000", 60.0),
         ("Fri, 15 Jan 2027 09:01:00 +0100", 60.0),
-        ("Fri, 31 Dec 9999 23:59:59 GMT", 253402300799.0 - NOW),
+        ("Sat, 16 Jan 2028 08:00:00 GMT", 366 * 86400.0),
     ],
 )
 def test_F10_every_form_of_an_http_date_is_read(value: str, seconds: float) -> None:
@@ -129,6 +130,36 @@ def test_F10_of_several_headers_the_longest_sensible_one_counts(values: list[str
     assert seconds_to_wait(values, None, NOW) == seconds
 
 
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("70, 90", 90.0),
+        ("90,70", 90.0),
+        ("1,5", 5.0),
+        (",, 5\t,\t2.5 ,", 5.0),
+        ("garbage, 5, 1800000000", 5.0),
+        ("Fri, 15 Jan 2027 08:01:00 GMT, 30", 60.0),
+        ("Fri, 15 Jan 2027 08:01:00 GMT, 90", 90.0),
+        ("30, Friday, 15-Jan-27 08:01:00 GMT", 60.0),
+        ("Fri Jan 15 08:01:00 2027, 30", 60.0),
+        ("Fri, 15 Jan 2027 08:01:00 GMT, Fri, 15 Jan 2027 08:02:00 GMT", 120.0),
+    ],
+)
+def test_values_that_are_folded_into_one_line_are_several(value: str, seconds: float) -> None:
+    """A comma separates values, and follows the weekday of a date."""
+    assert waits(value) == seconds
+    assert seconds_to_wait(["1", value], None, NOW) == seconds
+
+
+@pytest.mark.parametrize("part", ["5,", "15 Jan 2027 08:01:00 GMT,", "9", " ", ",", "1 a,"])
+def test_a_header_of_any_size_is_read_in_no_time(part: str) -> None:
+    """Only its first values are read, and of them only those that are short enough to mean something."""
+    began = time.process_time()
+    assert waits(part * (65536 // len(part)), "G" * 65536) in {None, 5.0, 60.0}
+    assert seconds_to_wait([part] * 20_000, None, NOW) in {None, 5.0, 9.0, 60.0}
+    assert time.process_time() - began < 0.5
+
+
 @given(
     st.lists(st.text(max_size=40) | st.lists(WORDS, max_size=7).map(" ".join) | st.floats().map(str), max_size=3),
     st.none() | st.text(max_size=40) | st.lists(WORDS, max_size=7).map(" ".join),
@@ -137,10 +168,10 @@ def test_F10_of_several_headers_the_longest_sensible_one_counts(values: list[str
 def test_any_header_is_a_positive_finite_wait_or_none(values: list[str], date: str | None, now: float) -> None:
     """Nothing that a server can write makes reading it fail, or the client wait for ever."""
     seconds = seconds_to_wait(values, date, now)
-    assert seconds is None or (0 < seconds < math.inf)
+    assert seconds is None or (0 < seconds <= 366 * 86400)
 
 
-@given(st.integers(min_value=1, max_value=10**9), st.integers(min_value=0, max_value=4 * 10**9))
+@given(st.integers(min_value=1, max_value=366 * 86400), st.integers(min_value=0, max_value=4 * 10**9))
 def test_a_date_is_worth_as_much_as_the_seconds_to_it(seconds: int, served: int) -> None:
     """Both forms of one wait are read as the same wait."""
     assert waits(http_date(served + seconds), http_date(served)) == waits(str(seconds)) == float(seconds)
