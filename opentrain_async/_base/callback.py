@@ -1,16 +1,14 @@
 """Call the user's functions; an exception from one is logged once and changes nothing."""
 
 import asyncio
-import logging
 from collections.abc import Callable
 from inspect import isawaitable
 from typing import Generic, TypeVar
 
+from .fenced_log import logger
 from .tasks import is_cancelled_by_its_caller
 
 T = TypeVar("T")
-
-_logger = logging.getLogger("opentrain_async")
 
 
 class Callback(Generic[T]):
@@ -50,9 +48,9 @@ class Callback(Generic[T]):
     def log_failures(self) -> None:
         """Log at the end how often the function raised, if that was more than once."""
         if self._failures > 1:
-            _logger.warning("%s raised %d times in all", self._name, self._failures)
+            logger.warning("%s raised %d times in all", self._name, self._failures)
 
     def _count_failure(self) -> None:
         self._failures += 1
         if self._failures == 1:
-            _logger.exception("%s raised; the error changes nothing and is logged once", self._name)
+            logger.exception("%s raised; the error changes nothing and is logged once", self._name)

@@ -2,11 +2,11 @@
 
 import asyncio
 import hashlib
-import logging
 from contextlib import suppress
 from typing import ClassVar, Self, TypeVar
 
 from .._base.clock import Clock, SystemClock
+from .._base.fenced_log import logger
 from .._base.origin import is_loopback
 from .._base.secret import Secret
 from .._base.tasks import Closable
@@ -24,8 +24,6 @@ from .account.identity import KnownIdentity
 from .account.ledger_key import ledger_key
 
 T = TypeVar("T")
-
-_logger = logging.getLogger("opentrain_async")
 
 
 class ClientCore(Closable):
@@ -120,7 +118,7 @@ class ClientCore(Closable):
             return
         name = account.organization_id or account.owner_user_id
         if name is None:
-            _logger.warning("the service names no organisation: the quota is kept by a fingerprint of the token")
+            logger.warning("the service names no organisation: the quota is kept by a fingerprint of the token")
         key = ledger_key(self._base_url, name or fingerprint(self._transport.token or Secret()))
         self._ledger.use(key)
         self._account_name = name

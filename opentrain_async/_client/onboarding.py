@@ -1,13 +1,13 @@
 """The part of the client for the account: who calls, register, claim."""
 
 import asyncio
-import logging
 from typing import Self
 
 import aiohttp
 from attrs import evolve
 
 from .._base.clock import Clock
+from .._base.fenced_log import logger
 from .._base.secret import Secret
 from .._retry.engine import Retrier
 from .._retry.policy import RetryPolicy
@@ -20,8 +20,6 @@ from .account import credentials
 from .account.ledger_key import ledger_key
 from .account.settings import without_token
 from .core import ClientCore, checked_clock, fingerprint
-
-_logger = logging.getLogger("opentrain_async")
 
 
 class Onboarding(ClientCore):
@@ -194,7 +192,7 @@ class Onboarding(ClientCore):
             if self._is_account_known:
                 await self._carry_over()
         except OpenTrainError:
-            _logger.warning("the account is claimed; its publishes could not be carried over yet", exc_info=True)
+            logger.warning("the account is claimed; its publishes could not be carried over yet", exc_info=True)
         return grant
 
     def _checked_claim_token(self) -> Secret:

@@ -1,11 +1,11 @@
 """The part of the client that publishes: one draft, or many, at once or as a stream; the plan and the quota."""
 
 import asyncio
-import logging
 import os
 from functools import partial
 
 from .._base.clock import instant
+from .._base.fenced_log import logger
 from .._publish.journal.journal import Journal, JournalWriter, is_left_out, journal_of
 from .._publish.progress import BlockedBy, OnProgress, Progress
 from .._publish.run import JobIds, OnOutcome, Run, publish_many
@@ -24,8 +24,6 @@ from .core import ClientCore
 
 _NOT_SERVED = {404, 405, 501}
 """The answers of a service that does not know the question."""
-
-_logger = logging.getLogger("opentrain_async")
 
 
 class Publishing(ClientCore):
@@ -269,7 +267,7 @@ class Publishing(ClientCore):
         except (APIError, ResponseError) as error:
             if error.status not in _NOT_SERVED:
                 raise
-            _logger.warning("the preflight could not see what the token may do: %s", error)
+            logger.warning("the preflight could not see what the token may do: %s", error)
 
     async def _prepare(self, *, preflight: bool) -> None:
         """What a run needs to know before its first draft."""

@@ -1,13 +1,13 @@
 """Publish one draft: the order of the steps."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 
 from attrs import evolve
 
 from .._base.clock import Clock, instant
+from .._base.fenced_log import logger
 from .._retry.callers import GivenUpError
 from .._retry.engine import Retrier
 from .._service.answers import ended_job_error, read_publish, window_seconds
@@ -25,8 +25,6 @@ from ..quota._slots import Denied, Reservation, Settlement
 from .single_flight import SharedPublish
 
 Publish = Callable[[SharedPublish], Awaitable[PublishResult]]
-
-_logger = logging.getLogger("opentrain_async")
 
 
 class Publisher:
@@ -123,7 +121,7 @@ class Publisher:
             if error.effect == "unknown":
                 shared.in_doubt = shared.has_doubtful_attempt = True
             shared.phase = "ready"
-            _logger.debug("publish %s: attempt %d: %s", shared.job_id, shared.attempts, error)
+            logger.debug("publish %s: attempt %d: %s", shared.job_id, shared.attempts, error)
             raise
         except BaseException:
             shared.in_doubt = shared.has_doubtful_attempt = True

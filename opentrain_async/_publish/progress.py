@@ -1,7 +1,6 @@
 """Count the outcomes of a run, and report its progress while it runs."""
 
 import asyncio
-import logging
 from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,6 +12,7 @@ from attrs import frozen
 
 from .._base.callback import Callback
 from .._base.clock import Clock, instant
+from .._base.fenced_log import logger
 from ..errors import OpenTrainError, QuotaExceededError
 from ..outcomes import OutcomeStatus, PublishOutcome, PublishProgress
 
@@ -27,8 +27,6 @@ _RATE_TICKS = 100
 _LAST_SECONDS = 1.0
 """How long the run's end waits for a callback that is still at it."""
 _DAY = timedelta(days=1)
-
-_logger = logging.getLogger("opentrain_async")
 
 
 @frozen
@@ -92,7 +90,7 @@ class Progress:
             await asyncio.wait({ticker}, timeout=_LAST_SECONDS)
         finally:
             if ticker.cancel():
-                _logger.warning("on_progress has not returned; the run ends without it")
+                logger.warning("on_progress has not returned; the run ends without it")
             self._callback.log_failures()
 
     def begun(self) -> None:

@@ -1,13 +1,13 @@
 """Publish many drafts: bounded workers over one source, and an outcome for each."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from contextlib import nullcontext
 from datetime import datetime
 
 from .._base.callback import Callback
 from .._base.clock import Clock, instant
+from .._base.fenced_log import logger
 from .._base.text import shown
 from .._retry.callers import Caller, GivenUpError
 from ..errors import JournalError, OpenTrainError, QuotaExceededError
@@ -37,8 +37,6 @@ _REFUSALS_THAT_STOP, _REFUSALS_THAT_WARN = 3, 10
 """Different drafts in a row with the same refusal: then it is not the draft's."""
 _APPROVAL_SECONDS = 3600.0
 """When to ask again for a draft that awaits approval. The service does not say how long that takes."""
-
-_logger = logging.getLogger("opentrain_async")
 
 
 class _Refusals:
@@ -234,7 +232,7 @@ class Run:
     def _warn_of_another_account(self, error: OpenTrainError) -> None:
         if not self._has_warned:
             self._has_warned = True
-            _logger.warning(
+            logger.warning(
                 "%d drafts in a row do not exist for this token, which may be of another account: %s",
                 _REFUSALS_THAT_WARN, error,
             )  # fmt: skip
@@ -249,7 +247,7 @@ class Run:
     def _give_up(self, error: OpenTrainError) -> None:
         if not self._caller.is_given_up:
             self._caller.give_up(error)
-            _logger.warning("the run stops, the rest is not sent: %s", error)
+            logger.warning("the run stops, the rest is not sent: %s", error)
 
     def _give_up_shared(self) -> None:
         """Give up the drafts in flight that are not being sent, once."""

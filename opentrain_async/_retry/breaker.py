@@ -10,7 +10,6 @@ outage ended, and the failure of a draft that failed before, where others have b
 """
 
 import copy
-import logging
 import random
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Literal
@@ -18,6 +17,7 @@ from typing import Any, Literal
 from attrs import define
 
 from .._base.clock import Clock, doubled
+from .._base.fenced_log import logger
 from .._base.waiting import Waiter, WaitQueue
 from ..errors import OpenTrainError
 from ..errors._api import retry_after_of
@@ -34,8 +34,6 @@ _RECHECK_SECONDS = 15.0
 
 RenewLease = Callable[[Any], Awaitable[None]]
 """Renews the lease of a draft that is paused for long."""
-
-_logger = logging.getLogger("opentrain_async")
 
 
 @define(eq=False)
@@ -167,7 +165,7 @@ class CircuitBreaker:
         self._probes = 0 if self.state == "closed" else self._probes
         self.state = "open"
         self._delay_probe(failure)
-        _logger.warning("the service does not answer: runs are paused, and one draft at a time is tried: %s", failure)
+        logger.warning("the service does not answer: runs are paused, and one draft at a time is tried: %s", failure)
         if self._emit is not None:
             self._emit(RunHeld(failure))
 
@@ -185,7 +183,7 @@ class CircuitBreaker:
         if self.state == "open":
             self.state = "half_open"
             self.outages_ended += 1
-            _logger.warning("the service answers again: paused runs resume step by step")
+            logger.warning("the service answers again: paused runs resume step by step")
             if self._emit is not None:
                 self._emit(RunResumed(self._clock.monotonic() - self._began_at))
         self._in_flight.discard(permit)
@@ -222,5 +220,5 @@ class CircuitBreaker:
         for caller in callers:
             if caller.outage_patience and not caller.is_given_up and now >= self._patience_ends(caller):
                 failure = copy.copy(self.last_failure)
-                _logger.warning("no answer for %g s, run stopped: %s", caller.outage_patience, failure)
+                logger.warning("no answer for %g s, run stopped: %s", caller.outage_patience, failure)
                 caller.give_up(failure.with_traceback(None))

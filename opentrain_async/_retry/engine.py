@@ -1,6 +1,5 @@
 """The engine that repeats attempts under a policy; the only importer of tenacity."""
 
-import logging
 import random
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
@@ -8,6 +7,7 @@ from typing import Generic, TypeVar
 from tenacity import AsyncRetrying, RetryCallState
 
 from .._base.clock import Clock, doubled
+from .._base.fenced_log import logger
 from .._base.waiting import Waiter
 from ..errors import ConnectionLostError, OpenTrainError, RateLimitedError
 from ..errors._api import retry_after_of
@@ -22,8 +22,6 @@ from .throttle import Throttle
 T = TypeVar("T")
 Attempt = Callable[[float], Awaitable[T]]
 IsTransient = Callable[[OpenTrainError], bool]
-
-_logger = logging.getLogger("opentrain_async")
 
 
 class Retrier:
@@ -285,10 +283,10 @@ class _Attempts(Generic[T]):
             return False
         if retry_after is None and not self._owes_a_token:
             if not await self._retrier.budget.draw():
-                _logger.warning("%s: not tried again, the retry budget is empty", self._name)
+                logger.warning("%s: not tried again, the retry budget is empty", self._name)
                 return False
             self._owes_a_token = True
-        _logger.warning(
+        logger.warning(
             "trying again in %.2f s, after attempt %d of %d: %s",
             self._delay, self._attempts, self._retrier.policy.max_attempts, error,
         )  # fmt: skip

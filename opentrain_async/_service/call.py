@@ -3,13 +3,13 @@
 `Api` makes every call except publish, whose order of steps is in `_publish/draft.py`.
 """
 
-import logging
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from attrs import define, evolve
 
 from .._base.clock import Clock
+from .._base.fenced_log import logger
 from .._base.secret import Secret
 from .._retry.engine import Retrier
 from ..errors import APIError, BadRequestError, ConflictError, ConnectionLostError, OpenTrainError
@@ -21,8 +21,6 @@ from .http.transport import Transport
 from .operations import Operation
 
 T = TypeVar("T")
-
-_logger = logging.getLogger("opentrain_async")
 
 
 @define(eq=False)
@@ -127,7 +125,7 @@ def _explain(error: OpenTrainError, operation: Operation[T]) -> None:
         error.effect = "none"
     elif operation.applied_despite and error.effect == "none" and _reason(error) == operation.applied_despite:
         error.effect = "applied"
-    _logger.debug("%s: %s", operation.name, error)
+    logger.debug("%s: %s", operation.name, error)
 
 
 def _reason(error: OpenTrainError) -> str | None:

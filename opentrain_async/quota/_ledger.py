@@ -12,6 +12,7 @@ from functools import cache
 from typing import TypeVar
 
 from .._base.clock import Clock, doubled
+from .._base.fenced_log import logger
 from .._base.waiting import Waiter, WaitQueue
 from ..errors import QuotaLedgerError
 from ._log import AccountLog
@@ -22,8 +23,6 @@ from ._steps import AccountStore
 from ._stores.protocol import LedgerStore, Step
 
 T = TypeVar("T")
-
-_logger = logging.getLogger("opentrain_async")
 
 _RECHECK_SECONDS = 60.0
 """The longest sleep, after which the wall clock is read again: it may have jumped."""
@@ -189,7 +188,7 @@ class QuotaLedger:
         try:
             await self._store.run(lambda log, now: log.renew(reservation, now))
         except Exception:
-            _logger.warning("the quota ledger could not renew a reservation; its lease runs out", exc_info=True)
+            logger.warning("the quota ledger could not renew a reservation; its lease runs out", exc_info=True)
 
     async def settled(self) -> None:
         """Wait until what was to be settled soon is, or has failed."""
@@ -222,7 +221,7 @@ class QuotaLedger:
             return None
         counted_on, denied = ended
         if limit is not None and counted_on is not None and limit < counted_on:
-            _logger.warning("the account's publish limit is %d and not %d: so says the server", limit, counted_on)
+            logger.warning("the account's publish limit is %d and not %d: so says the server", limit, counted_on)
         return denied
 
     async def snapshot(self) -> QuotaSnapshot:

@@ -10,6 +10,7 @@ from attrs import define, field
 
 from .._base.alarm import Alarm
 from .._base.clock import Clock
+from .._base.fenced_log import logger
 from ._log import AccountLog
 from ._observer import QuotaObserver
 from ._snapshot import QuotaSnapshot
@@ -26,8 +27,6 @@ _PUT_OFF_SECONDS = 0.05
 """How long a settlement waits at most for another step that takes it along."""
 _AGAIN_SECONDS = 60.0
 """Seconds after which the observer is called again with the same count: another client may have changed it since."""
-
-_logger = logging.getLogger("opentrain_async")
 
 
 class StoreCancelledError(Exception):
@@ -173,7 +172,7 @@ class AccountStore:
                 await self._run_surely(step)
             raise
         except Exception:
-            _logger.log(level, "the quota ledger could not settle a reservation; its lease runs out", exc_info=True)
+            logger.log(level, "the quota ledger could not settle a reservation; its lease runs out", exc_info=True)
             return None
         finally:
             self._settling -= step is not _nothing

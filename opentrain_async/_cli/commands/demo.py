@@ -1,6 +1,5 @@
 """The command `demo`: publish more drafts than a day has room for, through many faults, on this machine."""
 
-import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from itertools import groupby
@@ -9,6 +8,7 @@ import click
 from attrs import frozen
 from rich.text import Text
 
+from ..._base.fenced_log import logger
 from ..._client.client import AsyncOpenTrain
 from ..._retry.policy import RetryPolicy
 from ...outcomes import PublishOutcome
@@ -72,7 +72,7 @@ class Performance:
 async def play() -> Performance:
     """Create drafts, plan the faults, and publish."""
     # The table tells of the retries; without a handler each would be a line on stderr.
-    logging.getLogger("opentrain_async").addHandler(logging.NullHandler())
+    logger.keep_off_stderr()
     async with Sandbox() as sandbox:
         ids = _draft(sandbox)
         _plan_faults(sandbox, ids)

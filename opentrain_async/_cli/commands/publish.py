@@ -1,6 +1,5 @@
 """The command `publish`: many drafts, within the quota."""
 
-import logging
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import TextIO
 
 import click
 
+from ..._base.fenced_log import logger
 from ..._client.client import AsyncOpenTrain
 from ...errors import APIError, ConfigurationError, JournalError, ResponseError, TransportError
 from ...outcomes import PublishOutcome
@@ -142,7 +142,7 @@ def _run(
             )
 
     # The report tells what became of the drafts; without a handler each retry would be a line on stderr.
-    logging.getLogger("opentrain_async").addHandler(logging.NullHandler())
+    logger.keep_off_stderr()
     try:
         run(campaign.run(client), stop if is_gentle else None)
     except ConfigurationError as error:

@@ -4,7 +4,6 @@ Source: https://www.opentrain.ai/docs/developers/cli/overview/.
 """
 
 import json
-import logging
 import os
 import tempfile
 from collections.abc import Generator, Mapping
@@ -12,11 +11,10 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import cast
 
+from ..._base.fenced_log import logger
 from ..._base.secret import Secret, masked
 from ...errors import ConfigurationError
 from ...models import Registration
-
-_logger = logging.getLogger("opentrain_async")
 
 API_TOKEN, BASE_URL, CLAIM_TOKEN = "apiToken", "baseUrl", "claimToken"
 
@@ -103,7 +101,7 @@ def save(made: Registration, base_url: str, *, force: bool) -> Path | None:
         with suppress(FileExistsError):
             if force or not _are_in(saved):
                 return _write({**saved, **content}, is_first=is_first)
-        _logger.warning("others have saved credentials meanwhile: the new ones were not saved")
+        logger.warning("others have saved credentials meanwhile: the new ones were not saved")
     return None
 
 
@@ -132,7 +130,7 @@ def _logged() -> Generator[None, None, None]:
     try:
         yield
     except (OSError, RuntimeError, ConfigurationError):
-        _logger.warning("the credentials could not be saved", exc_info=True)
+        logger.warning("the credentials could not be saved", exc_info=True)
 
 
 def _write(content: Mapping[str, object], *, is_first: bool = False) -> Path:

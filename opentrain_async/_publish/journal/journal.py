@@ -1,7 +1,6 @@
 """Read a journal, or write one during a run."""
 
 import asyncio
-import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..._base.clock import Clock, instant
+from ..._base.fenced_log import logger
 from ..._base.tasks import ended
 from ...errors import JournalError, _checks
 from ...outcomes import PublishOutcome
@@ -18,8 +18,6 @@ from .file import JournalFile, read
 from .lines import line_of
 
 T = TypeVar("T")
-
-_logger = logging.getLogger("opentrain_async")
 
 
 class Journal:
@@ -180,7 +178,7 @@ def _warn_if_failed(writing: "asyncio.Future[None]") -> None:
 
 
 def _warn_of_loss(error: BaseException) -> None:
-    _logger.warning("what was cancelled last is not in the journal: %s", error)
+    logger.warning("what was cancelled last is not in the journal: %s", error)
 
 
 def _final(outcomes: Iterable[PublishOutcome]) -> dict[str, PublishOutcome]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import logging
 import os
 import random
 import secrets
@@ -12,6 +11,7 @@ from typing import Any
 
 from attrs import frozen
 
+from ..._base.fenced_log import logger
 from .._log import AccountLog
 from .batch import PendingStep, StepFailedError, by_account
 from .redis_scripts import NONE, READ, SWAP, Script
@@ -23,8 +23,6 @@ _YIELD = 0.004
 """Seconds of jitter, at the most, before a step where others are at work: a turn taken is followed by others."""
 _BACKOFF = 0.002
 """Seconds of jitter, at the most, after somebody else was faster for the first time."""
-
-_logger = logging.getLogger("opentrain_async")
 
 
 @frozen
@@ -192,7 +190,7 @@ class RedisBatcher:
                 memory = await self.client.info("memory")
             if memory["maxmemory"] and memory["maxmemory_policy"] != "noeviction":
                 policy = memory["maxmemory_policy"]
-                _logger.warning("Redis may evict the quota ledger: its maxmemory-policy is %s", policy)
+                logger.warning("Redis may evict the quota ledger: its maxmemory-policy is %s", policy)
 
 
 def _sent_together(client: object, steps: dict[str, list[PendingStep]]) -> list[dict[str, list[PendingStep]]]:
