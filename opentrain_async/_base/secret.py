@@ -1,6 +1,8 @@
 """Strings and bytes that do not show themselves."""
 
-from typing import TypeVar
+from typing import TypeVar, cast
+
+from .text import exact_str
 
 T = TypeVar("T")
 
@@ -24,5 +26,7 @@ class SecretBytes(bytes):
 
 
 def masked(token: T) -> T | Secret:
-    """The token as a `Secret`; what is no string stays as it is, to be refused."""
-    return Secret(token) if isinstance(token, str) else token
+    """Return a string as a `Secret` with its own value, and bytes as `SecretBytes`; anything else unchanged."""
+    if (text := exact_str(token)) is not None:
+        return Secret(text)
+    return cast("T", SecretBytes(token)) if isinstance(token, bytes | bytearray) else token

@@ -1,6 +1,20 @@
-"""Escape and cut foreign text for one line of a log or a terminal."""
+"""Foreign text: make it an exact `str`, and escape and cut it for one line of a log or a terminal."""
 
 _LONGEST = 300
+
+
+def exact_str(value: object) -> str | None:
+    """Return a string as an exact `str` with the string's own value; `None` for anything else.
+
+    A subclass can say something else wherever it is formatted, compared or encoded, as the members of a ``(str, Enum)``
+    class do. So a caller's string is made exact before it is checked, and only the exact one is used.
+
+    >>> import enum
+    >>> exact_str(enum.Enum("Drafts", {"CATS": "job_1"}, type=str).CATS)
+    'job_1'
+    """
+    # Not isinstance(), which a __class__ attribute can deceive. Called on its class, the method cannot be overridden.
+    return str.__str__(value) if issubclass(type(value), str) else None
 
 
 def one_line(text: object) -> str:
@@ -17,6 +31,6 @@ def one_line(text: object) -> str:
 def shown(value: object) -> str:
     """The value's `repr`, or its type's name where that fails, as of an int too long to be written."""
     try:
-        return repr(value)
+        return str.__str__(repr(value))
     except Exception:
         return f"<{type(value).__name__}>"

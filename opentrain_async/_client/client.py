@@ -93,11 +93,11 @@ class AsyncOpenTrain(Posting, Jobs, Onboarding):
         settings = resolve(token, base_url, claim_token)
         _checks.kind("retry", retry, RetryPolicy)
         if daily_limit is not None:
-            _checks.whole("daily_limit", daily_limit)
+            daily_limit = _checks.whole("daily_limit", daily_limit)
         if ledger is not None:
             _checks.method("ledger", ledger, "run")
         if account is not None:
-            _checks.name("account", account)
+            account = _checks.name("account", account)
         self._base_url = settings.base_url
         self._max_connections = max_connections
         self._clock = checked_clock(clock)

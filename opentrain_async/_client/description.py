@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import cast
 
-from .._base.text import shown
+from .._base.text import exact_str, shown
 from ..errors import ConfigurationError
 
 _LONGEST = 60_000
@@ -40,11 +40,12 @@ def body_of_description(*, description: object, **structured: object) -> dict[st
 
 
 def _text(name: str, value: object) -> str:
-    if not isinstance(value, str) or not value.strip():
+    text = exact_str(value)
+    if text is None or not text.strip():
         raise ConfigurationError(f"{name} has to be a text that is not empty, not {shown(value)[:80]}")
-    if len(value) > _LONGEST:
-        raise ConfigurationError(f"{name} has {len(value):,} characters; the service takes {_LONGEST:,} at the most")
-    return value
+    if len(text) > _LONGEST:
+        raise ConfigurationError(f"{name} has {len(text):,} characters; the service takes {_LONGEST:,} at the most")
+    return text
 
 
 def _object(name: str, value: object) -> Mapping[str, object]:

@@ -63,11 +63,9 @@ class Drafting(ClientCore):
             description=description, job=job, json_ld=json_ld, indeed_xml=indeed_xml, hr_xml=hr_xml
         )
         if external_id is not None:
-            _checks.name("external_id", external_id)
-            body["externalId"] = external_id
-        if idempotency_key is not None:
-            _checks.name("idempotency_key", idempotency_key)
-        key = idempotency_key or str(uuid.uuid4())
+            body["externalId"] = _checks.name("external_id", external_id)
+        given = idempotency_key is not None
+        key = _checks.name("idempotency_key", idempotency_key) if given else str(uuid.uuid4())
         try:
             return await self._call(operations.create_draft(body, key))
         except asyncio.CancelledError as error:
@@ -98,7 +96,8 @@ class Drafting(ClientCore):
             UnexpectedResponseError: An answer that cannot be read. It may have been applied.
             ClientClosedError: The client is closed.
         """
-        return await self._update(checked_job_id(job_id), self._body(job_id, fields))
+        checked = checked_job_id(job_id)
+        return await self._update(checked, self._body(checked, fields))
 
     async def fill_gaps(self, draft: Draft | NotPublishReadyError, answer: Answer) -> Draft:
         """Ask for what a draft lacks, round by round, until it can be published.
@@ -127,7 +126,7 @@ class Drafting(ClientCore):
         if isinstance(draft, NotPublishReadyError):
             draft = Draft(draft.job_id or "", validation=evolve(draft.validation, publish_ready=False))
         _checks.kind("draft", draft, Draft)
-        checked_job_id(draft.job_id)
+        draft = evolve(draft, job_id=checked_job_id(draft.job_id))
         return await gaps.fill(draft, answer, self._update)
 
     async def _update(self, job_id: str, body: Mapping[str, object]) -> Draft:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Unpack
 
-from .._base.text import shown
+from .._base.text import exact_str, shown
 from .._service import operations
 from ..errors import ConfigurationError, UnexpectedResponseError
 from ..errors._checks import checked_job_id
@@ -34,9 +34,11 @@ class Jobs(Drafting):
             UnexpectedResponseError: An answer that cannot be read, or a list without an end.
             ClientClosedError: The client is closed.
         """
-        if status is not None and status not in JOB_STATUSES:
+        if status is None:
+            return self._pages(None)
+        if (wanted := exact_str(status)) not in JOB_STATUSES:
             raise ConfigurationError(f"status has to be one of {', '.join(JOB_STATUSES)}, not {shown(status)}")
-        return self._pages(status)
+        return self._pages(wanted)
 
     async def update_job(self, job_id: str, **fields: Unpack[DraftFields]) -> JobUpdate:
         """Edit a live job. Each edit is moderated anew. It can be repeated safely. Cancelled, it may be applied.
@@ -60,7 +62,8 @@ class Jobs(Drafting):
             UnexpectedResponseError: An answer that cannot be read. It may have been applied.
             ClientClosedError: The client is closed.
         """
-        return await self._call(operations.update_job(checked_job_id(job_id), self._body(job_id, fields)))
+        checked = checked_job_id(job_id)
+        return await self._call(operations.update_job(checked, self._body(checked, fields)))
 
     async def close_job(self, job_id: str) -> ClosedJob:
         """Close a job: it is ``ARCHIVED``, and its contracts continue. There is no way back. It can be repeated safely.

@@ -98,8 +98,7 @@ class Onboarding(ClientCore):
         body: dict[str, object] = {}
         for argument, value in {"agent_name": agent_name, "organization_name": organization_name}.items():
             if value is not None:
-                _checks.name(argument, value)
-                body[argument] = value
+                body[argument] = _checks.name(argument, value)
         _checks.kind("retry", retry, RetryPolicy)
         settings, clock = without_token(base_url), checked_clock(clock)
         transport = transports(timeout=timeout, connect_timeout=connect_timeout, max_connections=1, session=session)(
@@ -134,8 +133,8 @@ class Onboarding(ClientCore):
             UnexpectedResponseError: An answer that cannot be read.
             ClientClosedError: The client is closed.
         """
-        _checks.email("email", email)
-        claim = await self._call(operations.start_claim(self._checked_claim_token(), email))
+        address = _checks.email("email", email)
+        claim = await self._call(operations.start_claim(self._checked_claim_token(), address))
         self._claims.begin(claim.interval)
         return claim
 

@@ -5,11 +5,14 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sized
 from typing import cast
 
 from .._base.tasks import is_cancelled_by_its_caller
+from .._base.text import exact_str
 from ..errors import ConfigurationError
 
 
 class Source:
     """An iterator that many tasks take from, one item each; of an iterable or an async iterable.
+
+    Each string comes out as an exact `str`.
 
     What the iterable raises ends it for all of them and is kept as `failure`. The iterable itself is borrowed: a
     generator that was not read to its end is its maker's to close.
@@ -63,11 +66,13 @@ class Source:
                     raise
                 self.failure = error if isinstance(error, Exception) else RuntimeError("the source was cancelled")
                 break
-            if self._seen is None or not isinstance(item, str):
+            if (text := exact_str(item)) is None:
                 return item
-            if item not in self._seen:
-                self._seen.add(item)
-                return item
+            if self._seen is None:
+                return text
+            if text not in self._seen:
+                self._seen.add(text)
+                return text
             self._left_out += 1
         self._is_over = True
         raise StopAsyncIteration

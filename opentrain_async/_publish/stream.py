@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from .._base.tasks import ended
+from .._base.text import exact_str
 from ..errors import OpenTrainError
 from ..outcomes import PublishOutcome
 from .run import Run
@@ -49,7 +50,7 @@ class PublishStream:
 
     def earlier(self, job_id: str) -> PublishOutcome | None:
         """The outcome of an earlier run for which the journal leaves a draft out; `None` if it does not."""
-        return self._run.earlier(job_id)
+        return self._run.earlier(exact_str(job_id))
 
     def stop(self) -> None:
         """Take no more drafts from the source, and let those go for which nothing has been sent: they are `NOT_SENT`.

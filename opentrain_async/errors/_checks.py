@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeGuard, TypeVar, cast
 
-from .._base.text import shown
+from .._base.text import exact_str, shown
 from . import ConfigurationError
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -49,29 +49,35 @@ def whole(name: str, value: object, *, at_least: int = 1) -> int:
     Raises:
         ConfigurationError: It is none.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
+    # Exact, as a member of an IntEnum writes and compares itself as it likes.
+    checked = None if isinstance(value, bool) or not issubclass(type(value), int) else int.__index__(cast("int", value))
+    if checked is None or checked < at_least:
         raise ConfigurationError(f"{name} has to be a whole number from {at_least}, not {shown(value)}")
-    return value
+    return checked
 
 
-def name(argument: str, value: object) -> None:
-    """Refuse what is no string, or an empty one.
+def name(argument: str, value: object) -> str:
+    """Return a string that is not empty, as an exact `str`.
 
     Raises:
-        ConfigurationError: It is.
+        ConfigurationError: It is not one.
     """
-    if not isinstance(value, str) or not value:
+    text = exact_str(value)
+    if not text:
         raise ConfigurationError(f"{argument} has to be a name, not {shown(value)}")
+    return text
 
 
-def email(argument: str, value: object) -> None:
-    """Refuse what cannot be the address of a person.
+def email(argument: str, value: object) -> str:
+    """Return the address of a person, as an exact `str`.
 
     Raises:
-        ConfigurationError: It cannot.
+        ConfigurationError: It is not valid.
     """
-    if not isinstance(value, str) or not _EMAIL.fullmatch(value):
+    text = exact_str(value)
+    if text is None or not _EMAIL.fullmatch(text):
         raise ConfigurationError(f"{argument} has to be an e-mail address, not {shown(value)}")
+    return text
 
 
 def path(argument: str, value: object) -> Path:
@@ -81,10 +87,10 @@ def path(argument: str, value: object) -> Path:
         ConfigurationError: It can be none.
     """
     try:
-        text: object = os.fspath(cast("str", value))
+        text = exact_str(os.fspath(cast("str", value)))
     except TypeError:
         text = None
-    if not isinstance(text, str) or not Path(text).name or "\0" in text:
+    if text is None or not Path(text).name or "\0" in text:
         raise ConfigurationError(f"{argument} has to be the path of a file, not {shown(value)}")
     return Path(text)
 
@@ -151,16 +157,17 @@ def is_same_id(one: str, other: str) -> bool:
 
 
 def checked_job_id(job_id: object) -> str:
-    """Return the id, if it is valid.
+    """Return the id as an exact `str`, if it is valid.
 
     Raises:
         ConfigurationError: It is not.
     """
-    if is_job_id(job_id):
-        return job_id
+    text = exact_str(job_id)
+    if is_job_id(text):
+        return text
     raise ConfigurationError(
         f"not a job id: {shown(job_id)} (1 to 128 of A-Z a-z 0-9 . _ ~ -, and neither '.' nor '..')",
-        job_id=job_id if isinstance(job_id, str) else None,
+        job_id=text,
     )
 
 

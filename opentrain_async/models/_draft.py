@@ -11,7 +11,7 @@ from typing import cast
 import attrs
 from attrs import frozen
 
-from .._base.text import one_line
+from .._base.text import exact_str, one_line
 from ._fields import DOCUMENTED, Rule, camel, parsed, rule_for, snake
 
 _no_raw: Mapping[str, object] = {}
@@ -90,9 +90,10 @@ class MissingField:
         return self.field if self.field in self.update_keys or not self.update_keys else self.update_keys[0]
 
     def _update_of_several(self, answer: Mapping[object, object]) -> Mapping[str, object]:
-        if not answer or not all(isinstance(name, str) for name in answer):
+        given = [(exact_str(name), value) for name, value in answer.items()]
+        named = {camel(name): value for name, value in given if name is not None}
+        if not named or len(named) < len(given):
             raise ValueError(f"{self.field}: an answer for several keys needs their names")
-        named = {camel(str(name)): value for name, value in answer.items()}
         for key in named:
             if key not in DOCUMENTED and key not in {*self.update_keys, self.field}:
                 raise ValueError(f"{self.field}: an answer for {one_line(key)}, which a draft does not have")

@@ -13,7 +13,7 @@ from typing import Literal, TypedDict, cast
 
 from attrs import frozen
 
-from .._base.text import one_line, shown
+from .._base.text import exact_str, one_line, shown
 
 _HIGHEST = 1e15
 """Above it no number of this service makes sense, and not every JSON reader keeps it as it is."""
@@ -147,8 +147,8 @@ def checked(key: str, value: object, rule: Rule) -> object:
     """
     match rule.kind:
         case "text":
-            if isinstance(value, str) and value.strip():
-                return value
+            if (text := exact_str(value)) is not None and text.strip():
+                return text
             raise _wrong(key, "has to be a text that is not empty", value)
         case "choice":
             return _choice(key, value, rule.choices)
@@ -170,9 +170,10 @@ def parsed(key: str, answer: object, rule: Rule) -> object:
     Raises:
         ValueError: The key cannot have it.
     """
-    if not isinstance(answer, str):
+    written = exact_str(answer)
+    if written is None:
         return checked(key, answer, rule)
-    text = answer.strip()
+    text = written.strip()
     if rule.kind in {"amount", "count"}:
         try:
             return checked(key, float(text), rule)
@@ -188,6 +189,7 @@ _NUMBERS: Mapping[str, str] = {"amount": "a number above 0", "count": "a whole n
 
 def _key(name: str, known: frozenset[str]) -> str:
     names = {snake(key): key for key in known}
+    name = exact_str(name) or ""
     if key := names.get(name):
         return key
     close = difflib.get_close_matches(snake(name), names, 1)
@@ -196,22 +198,19 @@ def _key(name: str, known: frozenset[str]) -> str:
 
 
 def _choice(key: str, value: object, choices: tuple[str, ...]) -> object:
-    if value in choices:
-        return choices[choices.index(value)]  # a member of an enum of the caller's writes itself otherwise
-    close = difflib.get_close_matches(value.upper().replace(" ", "_"), choices, 1) if isinstance(value, str) else []
+    text = exact_str(value)
+    if text in choices:
+        return text
+    close = difflib.get_close_matches(text.upper().replace(" ", "_"), choices, 1) if text else []
     hint = f"; did you mean {close[0]}?" if close else ""
     raise _wrong(key, f"has to be one of {', '.join(choices)}", value, hint)
 
 
 def _texts(key: str, value: object, choices: tuple[str, ...]) -> object:
-    items = _listed(value)
-    if not items or not all(isinstance(item, str) and item.strip() for item in items):
+    items = [exact_str(item) for item in cast("Iterable[object]", value)] if isinstance(value, list | tuple) else []
+    if not items or not all(item and item.strip() for item in items):
         raise _wrong(key, "has to be a list of texts, at least one and none of them empty", value)
     return [_choice(key, item, choices) for item in items] if choices else items
-
-
-def _listed(value: object) -> list[object]:
-    return list(cast("Iterable[object]", value)) if isinstance(value, list | tuple) else []
 
 
 def _number(key: str, value: object, kind: Kind) -> float:
@@ -220,17 +219,17 @@ def _number(key: str, value: object, kind: Kind) -> float:
         raise _wrong(key, f"has to be {_NUMBERS[kind]}", value)
     if value > _HIGHEST:
         raise _wrong(key, "has to be a number that makes sense", value)
-    return int(value) if value == int(value) else value
+    return int(value) if value == int(value) else float(value)
 
 
 def _anything(key: str, value: object) -> object:
     if value is None:
         raise ValueError(f"{snake(key)} cannot be cleared: what null does is not documented")
     try:
-        json.dumps(value, allow_nan=False)
+        # What is checked is what is sent: the caller may go on changing the value, or have classes of its own in it.
+        return cast("object", json.loads(json.dumps(value, allow_nan=False)))
     except (TypeError, ValueError, RecursionError):
         raise _wrong(key, "has to be what JSON can say", value) from None
-    return value
 
 
 def _wrong(key: str, reason: str, value: object, hint: str = "") -> ValueError:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from attrs import frozen
 
 from ..._base.secret import Secret, masked
+from ..._base.text import exact_str
 from ...errors import ConfigurationError
 from . import credentials
 
@@ -96,22 +97,24 @@ def _claim_token_in(saved: Mapping[str, object]) -> Secret | None:
 
 
 def _checked_claim_token(token: object) -> Secret:
-    if not isinstance(token, str) or not token.startswith("ot_clm_") or not _is_plain(token):
+    secret = masked(token)
+    if not isinstance(secret, Secret) or not secret.startswith("ot_clm_") or not _is_plain(secret):
         raise ConfigurationError(
             "claim_token has to begin with ot_clm_ and to hold no blanks, control characters or non-ASCII characters"
         )
-    return Secret(token)
+    return secret
 
 
 def _checked_token(token: object) -> Secret:
-    if not isinstance(token, str) or not token:
+    token = masked(token)
+    if not isinstance(token, Secret) or not token:
         raise ConfigurationError("the API token is empty or no string")
     if not _is_plain(token):
         raise ConfigurationError("the API token holds blanks, control characters or non-ASCII characters")
     for prefix in _NO_API_TOKENS:
         if token.startswith(prefix):
             raise ConfigurationError(f"a token that begins with {prefix} is not for the API (ot_pat_… is)")
-    return Secret(token)
+    return token
 
 
 def _is_plain(token: str) -> bool:
@@ -119,7 +122,8 @@ def _is_plain(token: str) -> bool:
 
 
 def _checked_origin(base_url: object) -> str:
-    if not isinstance(base_url, str) or not base_url.isprintable() or " " in base_url:
+    base_url = exact_str(base_url)
+    if base_url is None or not base_url.isprintable() or " " in base_url:
         raise ConfigurationError("the base URL is no string or holds blanks or control characters")
     try:
         parts = urlsplit(base_url)

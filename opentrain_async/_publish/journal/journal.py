@@ -10,6 +10,7 @@ from typing import TypeVar
 from ..._base.clock import Clock, instant
 from ..._base.fenced_log import logger
 from ..._base.tasks import ended
+from ..._base.text import exact_str
 from ...errors import JournalError, _checks
 from ...outcomes import PublishOutcome
 from ...outcomes._answer_table import ALREADY_PUBLISHED, PUBLISHED
@@ -45,11 +46,11 @@ class Journal:
             ConfigurationError: That can be no path of a file.
             JournalError: There is no such file, or it is no journal.
         """
-        return journal_of(_checks.path("path", path), JournalAccount(service))
+        return journal_of(_checks.path("path", path), JournalAccount(exact_str(service)))
 
     def is_final(self, job_id: str) -> bool:
         """True if a run with this journal leaves the draft out: it is live, not ready, or blocked by moderation."""
-        return job_id in self._final
+        return exact_str(job_id) in self._final
 
     def __len__(self) -> int:
         return len(self.outcomes)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from ..._base.tasks import Closable
-from ..._base.text import shown
+from ..._base.text import exact_str, shown
 from ...errors import ConfigurationError, _checks
 from .batch import PendingStep
 from .protocol import Step
@@ -39,11 +39,10 @@ class RedisLedger(Closable):
     """
 
     def __init__(self, redis: Any, *, prefix: str = "opentrain", timeout: float = 2.0) -> None:
-        _checks.name("prefix", prefix)
+        self._prefix = _checks.name("prefix", prefix)
         self._timeout = _checks.number("timeout", timeout, above=0)
-        self._prefix = prefix
-        self._url = redis if isinstance(redis, str) else None
-        self._borrowed = None if isinstance(redis, str) else redis
+        self._url = exact_str(redis)
+        self._borrowed = redis if self._url is None else None
         if self._url is not None:
             _client_of(self._url, self._timeout)  # which connects to nothing yet
         elif not callable(getattr(redis, "evalsha", None)):

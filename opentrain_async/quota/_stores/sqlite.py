@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from ..._base.tasks import Closable
-from ..._base.text import shown
+from ..._base.text import exact_str, shown
 from ...errors import ConfigurationError, QuotaLedgerError
 from .._log import AccountLog
 from .batch import PendingStep, StepFailedError
@@ -230,11 +230,11 @@ def _checked(value: object) -> Path:
     refusal = ConfigurationError(f"path has to be a file's, not {shown(value)}")
     if not isinstance(value, str | os.PathLike):
         raise refusal
-    name = os.fspath(cast("str | os.PathLike[str]", value))
+    name = exact_str(os.fspath(cast("str | os.PathLike[str]", value)))
     if name == ":memory:":
         raise ConfigurationError("a ledger that lives in memory is MemoryLedger(), or 'memory' on the command line")
-    if "://" in str(name):
-        raise ConfigurationError("a file's path is no URL; those of Redis are for RedisLedger")
     if not name:
         raise refusal
+    if "://" in name:
+        raise ConfigurationError("a file's path is no URL; those of Redis are for RedisLedger")
     return Path(os.path.abspath(name))  # noqa: PTH100 - resolving would follow links
