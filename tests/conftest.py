@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 from opentrain_async import AsyncOpenTrain
+from opentrain_async._client.account.settings import BASE_URL_VARIABLES, TOKEN_VARIABLES
 from opentrain_async.quota import LedgerStore, MemoryLedger, RedisLedger, SQLiteLedger
 from opentrain_async.sandbox import Sandbox
 
@@ -24,7 +25,7 @@ _HOW_TO_GET_ONE = "neither redis-server nor valkey-server is on PATH: 'apt-get i
 @pytest.fixture(autouse=True)
 def no_credentials_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A test must neither read nor need the credentials of whoever runs it, nor touch the ledger."""
-    for name in ("OT_API_TOKEN", "OPENTRAIN_API_TOKEN", "OT_API_BASE_URL", "OPENTRAIN_API_BASE_URL"):
+    for name in (*TOKEN_VARIABLES, *BASE_URL_VARIABLES):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))

@@ -43,8 +43,10 @@ class AsyncOpenTrain(Posting, Jobs, Onboarding):
         token: The API token (``ot_pat_…``). `None`: the environment's ``OT_API_TOKEN`` or
             ``OPENTRAIN_API_TOKEN``, then ``opentrain/cli.json`` in ``$XDG_CONFIG_HOME`` or ``~/.config``, which the
             service's own tools write (https://www.opentrain.ai/docs/developers/cli/overview/).
-        base_url: The origin, https except on loopback. `None`: ``OT_API_BASE_URL`` or
-            ``OPENTRAIN_API_BASE_URL``, then, if the token came from there, the file's; then the service's own.
+        base_url: The origin, https except on loopback. `None`: the one that ``OT_API_BASE_URL``,
+            ``OPENTRAIN_API_BASE_URL`` and ``OPENTRAIN_BASE_URL`` name (those that are set must agree); then the file's,
+            if the token is the file's; then the service's own. A saved token goes only to the origin that its file
+            names, without one to the service's own: any other origin needs a token of its own.
         ledger: Where the account's publishes are counted; borrowed. `None`: a `MemoryLedger` of this client's.
         daily_limit: The account's publishes in any 24 hours, from 1. `None` learns it, at the cost of one
             refusal a day at most. The server's word lowers it.
@@ -68,7 +70,8 @@ class AsyncOpenTrain(Posting, Jobs, Onboarding):
             event loop, which waits for it. What it raises is logged once, and changes nothing. `None`: nobody is.
 
     Raises:
-        ConfigurationError: There is no token, or an argument cannot be right.
+        ConfigurationError: There is no token, an argument, variable or saved value is not valid, or the token belongs
+            to another origin.
     """
 
     def __init__(

@@ -71,8 +71,11 @@ def test_misuse_exits_with_2(arguments: list[str], said: str) -> None:
     ("env", "said"),
     [
         ({}, "Error: no API token"),
-        ({"OT_API_TOKEN": "ot_clm_x"}, "Error: a token that begins with ot_clm_ is not for the API"),
-        ({"OT_API_TOKEN": "ot_pat_x", "OT_API_BASE_URL": "http://example.com"}, "Error: http to example.com"),
+        ({"OT_API_TOKEN": "ot_clm_x"}, "Error: OT_API_TOKEN begins with ot_clm_, but a token for the API"),
+        (
+            {"OT_API_TOKEN": "ot_pat_x", "OPENTRAIN_BASE_URL": "http://example.com"},
+            "Error: OPENTRAIN_BASE_URL: http to example.com",
+        ),
     ],
 )
 def test_without_usable_credentials_it_cannot_run(env: dict[str, str], said: str) -> None:

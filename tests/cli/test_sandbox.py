@@ -15,10 +15,10 @@ async def test_the_sandbox_command_says_how_to_reach_it_and_ends_on_a_signal(num
     """What it prints to be exported is all that a client needs; ended, it exits with 0."""
     process = await command.start("sandbox", "--port", "0", "--drafts", "3")
     assert process.stdout is not None
-    lines = [(await process.stdout.readline()).decode() for _ in range(8)]
+    lines = [(await process.stdout.readline()).decode() for _ in range(10)]
     exported = dict(line.split()[1].split("=") for line in lines if "export " in line)
     assert lines[2] == "  drafts  job_1 to job_3\n"
-    assert lines[7] == "  opentrain-async publish job_1 job_2\n"
+    assert lines[9] == "  opentrain-async publish job_1 job_2\n"
     finished = await command.run("publish", "job_1", "job_3", "job_4", "--json", env=exported)
     statuses = {outcome["job_id"]: outcome["status"] for outcome in finished.outcomes}
     assert statuses == {"job_1": "published", "job_3": "published", "job_4": "rejected"}
@@ -30,7 +30,7 @@ async def test_the_sandbox_command_can_begin_with_few_drafts(drafts: str, shown:
     """Without any there is no example to run either."""
     process = await command.start("sandbox", "--port", "0", "--drafts", drafts)
     assert process.stdout is not None
-    lines = [(await process.stdout.readline()).decode().strip() for _ in range(7)]
+    lines = [(await process.stdout.readline()).decode().strip() for _ in range(9)]
     finished = await command.interrupt(process)
     assert lines[2] == f"drafts  {shown}"
     assert finished.out.strip() == ("" if drafts == "0" else "opentrain-async publish job_1")

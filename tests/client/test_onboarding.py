@@ -133,7 +133,7 @@ async def test_credentials_that_others_have_saved_meanwhile_stay(
         ({"organization_name": ""}, "organization_name has to be a name, not ''"),
         ({"organization_name": b"x"}, "organization_name has to be a name, not b'x'"),
         ({"base_url": "http://example.org"}, "use https"),
-        ({"base_url": ""}, "the base URL has to begin with https://, or http:// on this machine, and name a host"),
+        ({"base_url": ""}, "base_url must begin with https://, or http:// on this machine, and name a host"),
         ({"retry": None}, "retry has to be a RetryPolicy, not None"),
         ({"timeout": 0}, "timeout has to be a finite number above 0, not 0"),
         ({"connect_timeout": "1"}, "connect_timeout has to be a number, not '1'"),

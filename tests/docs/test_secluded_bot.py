@@ -8,7 +8,7 @@ import pytest
 from aioresponses import CallbackResult, aioresponses
 
 from opentrain_async import AsyncOpenTrain, RetryPolicy, SQLiteLedger
-from opentrain_async._client.account.settings import DEFAULT_BASE_URL
+from opentrain_async._client.account.settings import BASE_URL_VARIABLES, DEFAULT_BASE_URL
 from opentrain_async.errors import ConnectionLostError, NotFoundError
 from opentrain_async.sandbox import Sandbox
 from opentrain_async.testing import make_result
@@ -21,7 +21,7 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The files of a user who has an account, under all the names by which it may be found, and a ledger."""
     for name in ("OT_API_TOKEN", "OPENTRAIN_API_TOKEN", "OPENTRAIN_PERSONAL_API_TOKEN"):
         monkeypatch.setenv(name, "ot_pat_of_the_user")
-    for name in ("OT_API_BASE_URL", "OPENTRAIN_API_BASE_URL"):
+    for name in BASE_URL_VARIABLES:
         monkeypatch.setenv(name, "https://app.opentrain.ai")
     monkeypatch.setenv("OPENTRAIN_ASYNC_LEDGER", str(tmp_path / "ledger.sqlite3"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
@@ -50,6 +50,7 @@ async def test_no_variable_leads_to_the_service(secluded: Sandbox) -> None:
         "OT_API_TOKEN": secluded.token,
         "OT_API_BASE_URL": secluded.url,
         "OPENTRAIN_API_BASE_URL": secluded.url,
+        "OPENTRAIN_BASE_URL": secluded.url,
     }
 
 

@@ -90,8 +90,9 @@ def publish(
     SIGTERM stop it in good order: no more drafts are taken, and what is being sent comes to its end.
 
     The API token is taken from OT_API_TOKEN or OPENTRAIN_API_TOKEN, or from opentrain/cli.json in XDG_CONFIG_HOME or
-    ~/.config, and the base URL from OT_API_BASE_URL or OPENTRAIN_API_BASE_URL, or from the same file. A token is no
-    option: what is on a command line can be read by others.
+    ~/.config, and the base URL from OT_API_BASE_URL, OPENTRAIN_API_BASE_URL or OPENTRAIN_BASE_URL, or from the same
+    file. A saved token is sent only to the origin that its file names. A token is no option: what is on a command line
+    can be read by others.
 
     \b
     Exit status:

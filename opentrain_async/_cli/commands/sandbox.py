@@ -4,6 +4,7 @@ import asyncio
 
 import click
 
+from ..._client.account.settings import BASE_URL_VARIABLES
 from ...sandbox import Sandbox
 from ..signals import run
 
@@ -33,6 +34,7 @@ async def _serve(service: Sandbox, drafts: int) -> None:
 
 def _welcome(service: Sandbox, ids: list[str]) -> str:
     shown = " to ".join(dict.fromkeys([*ids[:1], *ids[-1:]])) or "none"
+    exported = "".join(f"  export {name}={service.url}\n" for name in BASE_URL_VARIABLES)
     example = f"  opentrain-async publish {' '.join(ids[:2])}\n" if ids else ""
     return (
         f"A local OpenTrain is running at {service.url} (Ctrl-C ends it)\n"
@@ -40,6 +42,6 @@ def _welcome(service: Sandbox, ids: list[str]) -> str:
         f"  drafts  {shown}\n\n"
         "In another terminal:\n"
         f"  export OT_API_TOKEN={service.token}\n"
-        f"  export OT_API_BASE_URL={service.url}\n"
+        f"{exported}"
         f"{example}"
     ).rstrip("\n")

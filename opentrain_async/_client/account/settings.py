@@ -1,23 +1,25 @@
-"""Find the token and the base URL: from the argument, the environment or the shared file."""
+"""Find the token and the origin: from the arguments, the environment or the shared file.
 
-import ipaddress
+A credential belongs to its origin. A saved token goes where its file says, or to the service's own origin. Any other
+origin must come with a token of its own.
+"""
+
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import cast
-from urllib.parse import urlsplit
 
 from attrs import frozen
 
 from ..._base.secret import Secret, masked
-from ..._base.text import exact_str
 from ...errors import ConfigurationError
 from . import credentials
+from .origins import checked_origin, is_loopback
+from .tokens import checked_claim_token, checked_token, is_of_sandbox
 
 DEFAULT_BASE_URL = "https://app.opentrain.ai"
 TOKEN_VARIABLES = ("OT_API_TOKEN", "OPENTRAIN_API_TOKEN")
-BASE_URL_VARIABLES = ("OT_API_BASE_URL", "OPENTRAIN_API_BASE_URL")
-_NO_API_TOKENS = ("ot_clm_", "ot_cat_", "ot_ptk_", "whsec_")
+BASE_URL_VARIABLES = ("OT_API_BASE_URL", "OPENTRAIN_API_BASE_URL", "OPENTRAIN_BASE_URL")
+"""The names of the service's command line tool, of its MCP server and of its Python SDK."""
 
 
 @frozen
@@ -29,121 +31,127 @@ class Settings:
     claim_token: Secret | None = None
 
 
-def resolve(token: str | None, base_url: str | None, claim_token: str | None = None) -> Settings:
-    """Find the token and the base URL: argument, then environment, then the file of the service's own tools.
+@frozen
+class Origin:
+    """A checked origin, and what named it: an argument, a variable, a key of the file; `None` for the service's own."""
 
-    The file's base URL and claim token go with the file's own token only: a token from elsewhere was not made for them.
+    url: str
+    named_by: str | None = None
+
+
+_OWN = Origin(DEFAULT_BASE_URL)
+
+
+def resolve(token: str | None, base_url: str | None, claim_token: str | None = None) -> Settings:
+    """Find the token and the origin: argument, then environment, then the file of the service's own tools.
+
+    The file's origin and claim token go with the file's own token only: a token from elsewhere was not made for them.
 
     Raises:
-        ConfigurationError: There is no token, or one of the two cannot be right.
+        ConfigurationError: There is no token, one of the two is not valid, or the token belongs to another origin.
     """
-    chosen: object = masked(token) if token is not None else _from_environment(TOKEN_VARIABLES)
-    chosen_url: object = base_url if base_url is not None else _from_environment(BASE_URL_VARIABLES)
-    chosen_claim = None if claim_token is None else _checked_claim_token(masked(claim_token))
+    chosen = _given_token(masked(token))
+    given = _given_origin(base_url)
+    claim = None if claim_token is None else checked_claim_token(masked(claim_token), "claim_token")
     if chosen is None:
-        saved = credentials.read()
-        chosen = saved.get(credentials.API_TOKEN)
-        chosen_url = chosen_url if chosen_url is not None else saved.get(credentials.BASE_URL)
-        chosen_claim = chosen_claim or _claim_token_in(saved)
-    if chosen is None:
-        raise ConfigurationError(
-            "no API token: set OT_API_TOKEN, register, log in with the service's own command line tool, or in a program"
-            " pass token="
-        )
-    origin = _checked_origin(DEFAULT_BASE_URL if chosen_url is None else chosen_url)
-    return Settings(_checked_token(chosen), origin, chosen_claim)
+        return _of_file(credentials.read(), given, claim)
+    origin = given or _OWN
+    _check_sandbox(chosen, origin)
+    return _with_claim_token(Settings(chosen, origin.url), origin, claim)
 
 
 def saved() -> Settings:
-    """What the credentials file says, whatever the environment has for a token: the account that was registered here.
+    """Return what the credentials file says, whatever token the environment has: the account registered here.
 
     Raises:
-        ConfigurationError: There is no such account, or what is saved cannot be right.
+        ConfigurationError: There is no such account, what is saved is not valid, or it belongs to another origin than
+            the one that the environment names.
     """
     found = credentials.read()
     if found.get(credentials.API_TOKEN) is None:
         raise ConfigurationError("there is no account here that waits to be claimed: register one first")
-    if _claim_token_in(found) is None:
+    if found.get(credentials.CLAIM_TOKEN) is None:
         raise ConfigurationError(
             "the saved account does not wait to be claimed: it is claimed, or was not registered here"
         )
-    return resolve(
-        cast("str", found[credentials.API_TOKEN]),
-        _from_environment(BASE_URL_VARIABLES) or cast("str | None", found.get(credentials.BASE_URL)),
-        _claim_token_in(found),
-    )
+    claim = checked_claim_token(found[credentials.CLAIM_TOKEN], _key_of_file(credentials.CLAIM_TOKEN))
+    return _of_file(found, _given_origin(None), claim)
 
 
 def without_token(base_url: str | None) -> Settings:
-    """Where to, for what is asked before there is a token.
+    """Return where to send what is asked before there is a token.
 
     Raises:
-        ConfigurationError: The base URL cannot be right.
+        ConfigurationError: The base URL is not valid.
     """
-    chosen = base_url if base_url is not None else _from_environment(BASE_URL_VARIABLES)
-    return Settings(None, _checked_origin(DEFAULT_BASE_URL if chosen is None else chosen))
+    return Settings(None, (_given_origin(base_url) or _OWN).url)
 
 
-def _from_environment(names: tuple[str, ...]) -> Secret | None:
-    """The first of the variables that is set; one set to nothing counts as not set."""
-    return next((Secret(value) for name in names if (value := os.environ.get(name))), None)
+def _given_token(token: object) -> Secret | None:
+    """Return the token of the argument or of the first variable that is set; one set to nothing is not set."""
+    if token is not None:
+        return checked_token(token, "token")
+    name = next((name for name in TOKEN_VARIABLES if os.environ.get(name)), None)
+    return None if name is None else checked_token(Secret(os.environ[name]), name)
 
 
-def _claim_token_in(saved: Mapping[str, object]) -> Secret | None:
-    """The saved claim token; one that is none is nobody's concern but a claim's."""
+def _given_origin(base_url: object) -> Origin | None:
+    """Return the origin of the argument, or that on which all variables that are set agree."""
+    if base_url is not None:
+        return Origin(checked_origin(base_url, "base_url"), "base_url")
+    values = {name: Secret(value) for name in BASE_URL_VARIABLES if (value := os.environ.get(name))}
+    origins = [Origin(checked_origin(value, name), name) for name, value in values.items()]
+    if len({origin.url for origin in origins}) > 1:
+        named = ", ".join(f"{origin.named_by} names {origin.url}" for origin in origins)
+        raise ConfigurationError(f"the origin is not clear: {named}. Set them all to one, or unset the wrong ones.")
+    return origins[0] if origins else None
+
+
+def _of_file(found: Mapping[str, object], given: Origin | None, claim: Secret | None) -> Settings:
+    """Return the settings of the credentials file, if nothing else names another origin than it does."""
+    if found.get(credentials.API_TOKEN) is None:
+        raise ConfigurationError(
+            "no API token: set OT_API_TOKEN, register, log in with the service's own command line tool, or in a program"
+            " pass token="
+        )
+    token = checked_token(found[credentials.API_TOKEN], _key_of_file(credentials.API_TOKEN))
+    home = _OWN
+    if (address := found.get(credentials.BASE_URL)) is not None:
+        name = _key_of_file(credentials.BASE_URL)
+        home = Origin(checked_origin(address, name), name)
+    if given is not None and given.url != home.url:
+        instead = "drop base_url=" if given.named_by == "base_url" else f"unset {given.named_by}"
+        raise ConfigurationError(
+            f"the saved token belongs to {home.url}, but {given.named_by} names {given.url}: set OT_API_TOKEN (or pass "
+            f"token=) to a token of that origin, or {instead}"
+        )
+    _check_sandbox(token, home)
+    return _with_claim_token(Settings(token, home.url), home, claim or _claim_token_in(found))
+
+
+def _with_claim_token(settings: Settings, origin: Origin, claim: Secret | None) -> Settings:
+    if claim is not None:
+        _check_sandbox(claim, origin)
+    return Settings(settings.token, settings.base_url, claim)
+
+
+def _check_sandbox(token: Secret, origin: Origin) -> None:
+    """Refuse to send a sandbox's token to the service: a program would take that for a revoked token."""
+    if not is_of_sandbox(token) or is_loopback(origin.url):
+        return
+    named = "" if origin.named_by is None else f" ({origin.named_by} names {origin.url})"
+    raise ConfigurationError(
+        f"the token is a sandbox's, but the sandbox's address is missing{named}: set OT_API_BASE_URL to it, such as "
+        "http://127.0.0.1:8080, or pass base_url="
+    )
+
+
+def _claim_token_in(found: Mapping[str, object]) -> Secret | None:
+    """Return the saved claim token; one that is not valid matters to a claim only, so it is left out."""
     with suppress(ConfigurationError):
-        return _checked_claim_token(saved.get(credentials.CLAIM_TOKEN))
+        return checked_claim_token(found.get(credentials.CLAIM_TOKEN), credentials.CLAIM_TOKEN)
     return None
 
 
-def _checked_claim_token(token: object) -> Secret:
-    secret = masked(token)
-    if not isinstance(secret, Secret) or not secret.startswith("ot_clm_") or not _is_plain(secret):
-        raise ConfigurationError(
-            "claim_token has to begin with ot_clm_ and to hold no blanks, control characters or non-ASCII characters"
-        )
-    return secret
-
-
-def _checked_token(token: object) -> Secret:
-    token = masked(token)
-    if not isinstance(token, Secret) or not token:
-        raise ConfigurationError("the API token is empty or no string")
-    if not _is_plain(token):
-        raise ConfigurationError("the API token holds blanks, control characters or non-ASCII characters")
-    for prefix in _NO_API_TOKENS:
-        if token.startswith(prefix):
-            raise ConfigurationError(f"a token that begins with {prefix} is not for the API (ot_pat_… is)")
-    return token
-
-
-def _is_plain(token: str) -> bool:
-    return token.isascii() and token.isprintable() and " " not in token
-
-
-def _checked_origin(base_url: object) -> str:
-    base_url = exact_str(base_url)
-    if base_url is None or not base_url.isprintable() or " " in base_url:
-        raise ConfigurationError("the base URL is no string or holds blanks or control characters")
-    try:
-        parts = urlsplit(base_url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        raise ConfigurationError("the base URL cannot be read as one") from None
-    if parts.username is not None or parts.password is not None:
-        raise ConfigurationError("the base URL holds user info; the token is the only credential")
-    if parts.scheme not in {"https", "http"} or not host:
-        raise ConfigurationError("the base URL has to begin with https://, or http:// on this machine, and name a host")
-    if parts.path not in {"", "/"} or "?" in base_url or "#" in base_url:
-        raise ConfigurationError("the base URL is an origin: no path, query or fragment")
-    if parts.scheme == "http" and not _is_loopback(host):
-        raise ConfigurationError(f"http to {host} would show the token to the network: use https")
-    shown_host = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{shown_host}" + (f":{port}" if port is not None else "")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _key_of_file(key: str) -> str:
+    return f"{key} in {credentials.path_of_file()}"

@@ -84,7 +84,7 @@ class Agents:
         self._registered_at.append(call.now)
         account = self.registry.add_account(claimed=False)
         access_token = self.registry.mint(account, label=agent)
-        claim_token = f"ot_clm_{secrets.token_hex(16)}"
+        claim_token = f"ot_clm_sandbox_{secrets.token_hex(16)}"
         claim = Claim(account, agent, call.now + self.claimable_for, self.interval)
         self._claims[claim_token] = claim
         return {

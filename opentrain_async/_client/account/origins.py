@@ -1,0 +1,81 @@
+"""Check an address and bring it into one form: the origin to which aiohttp connects."""
+
+import ipaddress
+import re
+
+from yarl import URL
+
+from ..._base.secret import Secret, masked
+from ...errors import ConfigurationError
+from .pasted import pasting_error
+
+_DEFAULT_PORTS = {"https": 443, "http": 80}
+# The forms that all parsers read alike. A host that is not ASCII is for yarl to encode.
+_ADDRESS = re.compile(r"https?://(\[[0-9a-f:.]+\]|[^\s:/?#@\\\[\]%]+)(:[0-9]{0,5})?/?", re.ASCII | re.IGNORECASE)
+_BEGINNING = re.compile(r"https?://[^:/?#]", re.IGNORECASE)
+_HOST_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*", re.ASCII)
+
+
+def checked_origin(value: object, name: str) -> str:
+    """Return the origin that an address names: lower case, punycode, without a default port or a trailing dot.
+
+    What is checked is what aiohttp connects to: the address is read by its own parser.
+
+    Args:
+        value: The address.
+        name: Where it came from, for the error, which never shows the address itself: it may hold a password.
+
+    Raises:
+        ConfigurationError: It is not an origin, or its requests would show the token to the network.
+    """
+    address = masked(value)
+    if not isinstance(address, Secret) or not address.isprintable() or " " in address:
+        raise ConfigurationError(f"{name} must be a string without blanks and control characters")
+    if problem := pasting_error(address):
+        raise ConfigurationError(f"{name} {problem}")
+    if "@" in address:
+        raise ConfigurationError(f"{name} holds user info, but the token is the only credential")
+    if not _BEGINNING.match(address):
+        raise ConfigurationError(f"{name} must begin with https://, or http:// on this machine, and name a host")
+    if address.count("/") > 2 + address.endswith("/") or "?" in address or "#" in address:
+        raise ConfigurationError(f"{name} must be an origin, without path, query or fragment")
+    url = _parsed(address, name)
+    host = _host_of(url, name)
+    if url.scheme == "http" and not _is_loopback_host(host):
+        raise ConfigurationError(f"{name}: http to {host} would show the token to the network, use https")
+    port = "" if url.port == _DEFAULT_PORTS[url.scheme] else f":{url.port}"
+    return f"{url.scheme}://{f'[{host}]' if ':' in host else host}{port}"
+
+
+def is_loopback(origin: str) -> bool:
+    """True if a checked origin is certainly on this machine."""
+    return _is_loopback_host(URL(origin).raw_host or "")
+
+
+def _parsed(address: Secret, name: str) -> URL:
+    try:
+        if _ADDRESS.fullmatch(address) and (url := URL(str.__str__(address))).port:
+            return url
+    except ValueError:  # without its text, which may show the address
+        pass
+    raise ConfigurationError(f"{name} cannot be read as the address of a server")
+
+
+def _host_of(url: URL, name: str) -> str:
+    host = (url.raw_host or "").removesuffix(".")
+    if not _HOST_NAME.fullmatch(host) and not _is_ip(host):
+        raise ConfigurationError(f"{name} names no valid host")
+    return host
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_loopback_host(host: str) -> bool:
+    # Not what only some resolvers take for this machine, such as 127.1, 2130706433 or x.localhost.
+    return ipaddress.ip_address(host).is_loopback if _is_ip(host) else host == "localhost"
