@@ -8,11 +8,10 @@ from datetime import datetime
 from .._base.callback import Callback
 from .._base.clock import Clock, instant
 from .._base.fenced_log import logger
-from .._base.text import shown
 from .._retry.callers import Caller, GivenUpError
 from ..errors import JournalError, OpenTrainError, QuotaExceededError
 from ..errors._api import retry_after_of
-from ..errors._checks import checked_job_id
+from ..errors._checks import checked_job_id, shown_job_id
 from ..outcomes import PublishOutcome, PublishReport
 from ..outcomes._answer_table import (
     NOT_SENT,
@@ -282,7 +281,7 @@ def _sink_with_callback(outcomes: list[PublishOutcome], callback: Callback[Publi
 
 
 def _named(item: object) -> str:
-    return item if isinstance(item, str) else shown(item)
+    return shown_job_id(item)
 
 
 def retry_at_of(error: OpenTrainError, now: float) -> datetime | None:

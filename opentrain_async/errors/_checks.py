@@ -15,6 +15,8 @@ F = TypeVar("F", bound=Callable[..., object])
 
 _JOB_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+# Each begins a token of the service. A token in place of an id would end up in a URL, and in proxies' logs.
+_TOKENS = ("ot_pat_", "ot_clm_", "ot_cat_", "ot_ptk_", "whsec_")
 _EMAIL = re.compile(r"[^\s@]{1,64}@[^\s@]{1,255}")
 
 
@@ -163,12 +165,22 @@ def checked_job_id(job_id: object) -> str:
         ConfigurationError: It is not.
     """
     text = exact_str(job_id)
+    if text is not None and (prefix := next(filter(text.startswith, _TOKENS), None)):
+        raise ConfigurationError(f"not a job id: it begins with {prefix}, as a token does, and is not shown")
     if is_job_id(text):
         return text
     raise ConfigurationError(
         f"not a job id: {shown(job_id)} (1 to 128 of A-Z a-z 0-9 . _ ~ -, and neither '.' nor '..')",
         job_id=text,
     )
+
+
+def shown_job_id(item: object) -> str:
+    """Return how to name an item that was given as a job id, whether it is valid or not; never show a token."""
+    text = exact_str(item)
+    if text is None:
+        return shown(item)
+    return "***" if text.startswith(_TOKENS) else text
 
 
 def _real(name: str, value: object) -> float:

@@ -7,9 +7,8 @@ from heapq import heapify, heappop, heappush
 
 from attrs import frozen
 
-from .._base.text import shown
 from ..errors import ConfigurationError
-from ..errors._checks import checked_job_id
+from ..errors._checks import checked_job_id, shown_job_id
 from ._log import CLAIMED_LIMIT
 from ._snapshot import QuotaSnapshot
 
@@ -95,7 +94,7 @@ def plan(items: Iterable[object], quota: QuotaSnapshot, made_at: datetime) -> Pu
         try:
             job_id = checked_job_id(item)
         except ConfigurationError:
-            invalid.append(item if isinstance(item, str) else shown(item))
+            invalid.append(shown_job_id(item))
             continue
         at = made_at
         if job_id not in mine:

@@ -2,6 +2,7 @@
 
 import math
 import string
+from enum import IntEnum
 
 import pytest
 from hypothesis import given
@@ -11,9 +12,10 @@ from yarl import URL
 from opentrain_async._base.clock import SystemClock
 from opentrain_async._service.operations import publish_request
 from opentrain_async.errors import ConfigurationError, _checks
-from opentrain_async.errors._checks import checked_job_id
+from opentrain_async.errors._checks import checked_job_id, shown_job_id
 
 from ..support.cases import kind_of
+from ..support.hostile import KINDS
 
 HUGE = 10**400
 
@@ -71,6 +73,35 @@ def test_a_whole_number_in_range_is_let_through(value: int, at_least: int) -> No
     assert _checks.whole("concurrency", value, at_least=at_least) == value
 
 
+def test_what_is_let_through_is_exact() -> None:
+    """Whatever its class says of it."""
+
+    class Two(IntEnum):
+        TWO = 2
+
+    assert type(_checks.whole("concurrency", Two.TWO)) is int
+    for kind in KINDS:
+        for checked, text in (
+            (_checks.name("account", kind("acme")), "acme"),
+            (_checks.email("email", kind("a@b.test")), "a@b.test"),
+            (checked_job_id(kind("job_1")), "job_1"),
+            (shown_job_id(kind("no/id")), "no/id"),
+        ):
+            assert (type(checked), checked) == (str, text)
+        assert str(_checks.path("journal", kind("run.jsonl"))) == "run.jsonl"
+
+
+@pytest.mark.parametrize(
+    "token", ["ot_pat_8f2a_SECRET", "ot_clm_SECRET", "ot_cat_SECRET", "ot_ptk_SECRET", "whsec_SECRET"]
+)
+def test_a_token_is_not_an_id_and_is_not_shown(token: str) -> None:
+    """It would end up in a URL, an outcome and a journal."""
+    with pytest.raises(ConfigurationError, match=r"^not a job id: it begins with .* as a token does") as caught:
+        checked_job_id(token)
+    assert "SECRET" not in f"{caught.value} {vars(caught.value)}"
+    assert (caught.value.job_id, shown_job_id(token), shown_job_id("a/b"), shown_job_id(5)) == (None, "***", "a/b", "5")
+
+
 @pytest.mark.parametrize("value", [0, -1, True, 1.0, "1", None, math.inf, -(10**5000)], ids=kind_of)
 def test_what_is_no_whole_number_is_refused_by_name(value: object) -> None:
     """Not even a float without a fraction is one, and none is too long to be refused."""
@@ -83,6 +114,7 @@ def test_names_kinds_and_methods_are_checked_by_name() -> None:
     _checks.name("account", "acme")
     _checks.kind("retry", 5, int)
     _checks.method("clock", SystemClock(), "monotonic")
+    assert _checks.name("account", "acme") == "acme"
     for value in ("", None, 5, b"acme"):
         with pytest.raises(ConfigurationError) as caught:
             _checks.name("account", value)

@@ -68,7 +68,10 @@ async def test_F17_two_processes_with_one_draft_are_charged_once(sandbox: Sandbo
     statuses = Counter(outcome["status"] for finished in ended for outcome in finished.outcomes)
     assert statuses["published"] >= 1
     assert statuses.total() == 2
-    async with SQLiteLedger(ledger) as store, AsyncOpenTrain(sandbox.token, base_url=sandbox.url, ledger=store) as client:
+    async with (
+        SQLiteLedger(ledger) as store,
+        AsyncOpenTrain(sandbox.token, base_url=sandbox.url, ledger=store) as client,
+    ):
         assert (await client.quota()).used == 1
 
 
@@ -125,7 +128,10 @@ async def test_F22_F23_a_process_that_is_killed_leaves_a_slot_that_counts_and_is
 async def ages_out(sandbox: Sandbox, job_id: str, ledger: Path) -> None:
     """The slot of a draft that nobody tries again leaves a window after its lease, and not before."""
     clock = VirtualClock(time.time())
-    async with SQLiteLedger(ledger) as store, AsyncOpenTrain(sandbox.token, base_url=sandbox.url, ledger=store, clock=clock) as client:
+    async with (
+        SQLiteLedger(ledger) as store,
+        AsyncOpenTrain(sandbox.token, base_url=sandbox.url, ledger=store, clock=clock) as client,
+    ):
         (slot,) = (await client.quota()).slots
         assert slot.job_id == job_id
         lease = slot.frees_at.timestamp() - DAY - clock.time
