@@ -29,7 +29,14 @@ def is_same(origin: str, other: str) -> bool:
 def is_loopback(origin: str) -> bool:
     """True if the origin is on this machine."""
     try:
-        host = urlsplit(origin).hostname or ""
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+        return is_loopback_host(urlsplit(origin).hostname or "")
     except ValueError:
         return False
+
+
+def is_loopback_host(host: str) -> bool:
+    """True if a host is certainly this machine: not what only some resolvers take for it, as 127.1 or x.localhost."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -92,7 +92,7 @@ def test_a_level_that_is_off_makes_no_record(monkeypatch: pytest.MonkeyPatch) ->
     [RuntimeError("no context"), LookupError(), asyncio.CancelledError(), GeneratorExit(), FailedByFramework()],
     ids=lambda error: type(error).__name__,
 )
-def test_a_filter_that_raises_ends_nothing(
+def test_F64_a_filter_that_raises_ends_nothing(
     filtered: Callable[[BaseException], None], caplog: pytest.LogCaptureFixture, error: BaseException
 ) -> None:
     """Neither an exception nor what cancels a task or fails a test elsewhere leaves the call."""
@@ -102,7 +102,7 @@ def test_a_filter_that_raises_ends_nothing(
     assert caplog.records == []
 
 
-def test_a_handler_that_raises_ends_nothing() -> None:
+def test_F64_a_handler_that_raises_ends_nothing() -> None:
     """Nor does a logger that is no good at all."""
     alone = logging.Logger("alone")
     alone.addHandler(RaisingHandler())

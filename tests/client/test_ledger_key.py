@@ -6,7 +6,7 @@ import pytest
 
 from opentrain_async import AsyncOpenTrain, MemoryLedger
 from opentrain_async._base.secret import Secret
-from opentrain_async._client.account.ledger_key import account_in, ledger_key
+from opentrain_async._client.account.ledger_key import account_in
 from opentrain_async._client.core import fingerprint
 from opentrain_async.events import Event, QuotaCounted
 from opentrain_async.models import Registration
@@ -37,9 +37,10 @@ class Tenant(str, Enum):  # noqa: UP042 - as users write it, whose str() is not 
 @pytest.mark.parametrize("account", ["acme", Tenant.ACME])
 def test_the_key_is_the_account_at_the_services_own_origin_alone(origin: str, key: str, account: str) -> None:
     """Anywhere else the origin is a part of it, in one spelling."""
-    assert ledger_key(origin, account) == key
-    assert type(ledger_key(origin, account)) is str
-    assert account_in(origin, key) == "acme"
+    client = AsyncOpenTrain(TOKEN, base_url=origin, account=account)
+    assert client._ledger.account == key
+    assert type(client._ledger.account) is str
+    assert account_in(client._base_url, key) == "acme"
 
 
 @pytest.mark.parametrize("account", ["acme", None])

@@ -5,7 +5,8 @@ from hypothesis import given as given_any
 from hypothesis import strategies as st
 from yarl import URL
 
-from opentrain_async._client.account.origins import checked_origin, is_loopback
+from opentrain_async._base.origin import is_loopback
+from opentrain_async._client.account.origins import checked_origin
 from opentrain_async.errors import ConfigurationError
 
 from ..support.hostile import KINDS

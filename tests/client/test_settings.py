@@ -89,7 +89,7 @@ def test_a_base_url_comes_from_any_of_its_variables(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("addresses", list(itertools.permutations(["https://a.test", "", "https://b.test"])))
-def test_variables_that_name_different_origins_are_refused(
+def test_F69_variables_that_name_different_origins_are_refused(
     monkeypatch: pytest.MonkeyPatch, addresses: tuple[str, ...]
 ) -> None:
     """The error names them and what they name; other spellings of one origin agree."""
@@ -107,7 +107,7 @@ def test_variables_that_name_different_origins_are_refused(
 
 @pytest.mark.parametrize("base_url", [None, "https://file.test", DEFAULT_BASE_URL])
 @pytest.mark.parametrize("name", VARIABLES)
-def test_a_saved_token_does_not_go_where_a_variable_leads(
+def test_F69_a_saved_token_does_not_go_where_a_variable_leads(
     monkeypatch: pytest.MonkeyPatch, name: str, base_url: str | None
 ) -> None:
     """The origin named again is fine; any other must come with a token, which the error says."""
@@ -128,7 +128,7 @@ def test_a_saved_token_does_not_go_where_a_variable_leads(
     assert resolve(None, None).base_url == "https://other.test"
 
 
-def test_a_saved_token_does_not_go_where_an_argument_leads() -> None:
+def test_F69_a_saved_token_does_not_go_where_an_argument_leads() -> None:
     """Nor does its claim token."""
     save(FILE)
     assert resolve(None, "https://FILE.test/").base_url == "https://file.test"
@@ -137,7 +137,7 @@ def test_a_saved_token_does_not_go_where_an_argument_leads() -> None:
     assert resolve(TOKEN, "https://other.test").claim_token is None
 
 
-def test_a_token_from_a_variable_does_not_go_to_the_saved_origin(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_F69_a_token_from_a_variable_does_not_go_to_the_saved_origin(monkeypatch: pytest.MonkeyPatch) -> None:
     """It goes where the variables say, or to the service itself; so does the call that registers."""
     save(FILE)
     monkeypatch.setenv("OPENTRAIN_API_TOKEN", "ot_pat_variable")
@@ -151,7 +151,7 @@ SANDBOX = {"apiToken": "ot_pat_sandbox1_SECRET", "claimToken": "ot_clm_sandbox_S
 
 @pytest.mark.parametrize("address", [None, "https://app.opentrain.ai", "https://sandbox.test", "https://10.0.0.1"])
 @pytest.mark.parametrize("kind", ["token", "variable", "file", "claim_token"])
-def test_a_sandbox_s_token_stays_on_this_machine(
+def test_F69_a_sandbox_s_token_stays_on_this_machine(
     monkeypatch: pytest.MonkeyPatch, kind: str, address: str | None
 ) -> None:
     """Without the sandbox's address it is refused, and the error says how to give that."""

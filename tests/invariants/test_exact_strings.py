@@ -45,7 +45,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 @every_kind
-async def test_one_draft_is_published_and_it_is_the_one_asked_for(
+async def test_F62_one_draft_is_published_and_it_is_the_one_asked_for(
     sandbox: Sandbox, connect: Callable[..., AsyncOpenTrain], kind: Kind
 ) -> None:
     """Its result, its events and its slot have the plain id."""
@@ -66,7 +66,7 @@ async def test_one_draft_is_published_and_it_is_the_one_asked_for(
 
 
 @every_kind
-async def test_a_run_has_an_outcome_for_each_value(
+async def test_F62_a_run_has_an_outcome_for_each_value(
     sandbox: Sandbox, connect: Callable[..., AsyncOpenTrain], kind: Kind, journal_path: Path
 ) -> None:
     """Equal values are one draft, those that only say so are several, and the journal finds each again."""
@@ -113,7 +113,7 @@ async def test_a_stream_names_each_draft_plainly(
 
 
 @every_kind
-async def test_drafts_and_jobs_are_edited_by_their_plain_values(
+async def test_F62_drafts_and_jobs_are_edited_by_their_plain_values(
     sandbox: Sandbox, connect: Callable[..., AsyncOpenTrain], kind: Kind, sent: list[Any]
 ) -> None:
     """Ids, the values of fields, descriptions, keys and states."""
@@ -167,7 +167,7 @@ def test_an_answer_for_several_keys_is_one_by_its_plain_names(kind: Kind) -> Non
 
 
 @every_kind
-async def test_the_account_and_its_token_are_what_they_are(
+async def test_F62_the_account_and_its_token_are_what_they_are(
     sandbox: Sandbox, kind: Kind, sent: list[Any], tmp_path: Path
 ) -> None:
     """So are the origin, and what ledgers are made of."""
@@ -179,7 +179,7 @@ async def test_the_account_and_its_token_are_what_they_are(
         assert repr(client) == f"<AsyncOpenTrain {sandbox.url}>"
     assert [request.status for request in sandbox.requests] == [200]
     used: Callable[[AccountLog, float], object] = lambda log, now: log.snapshot(now, None).used  # noqa: E731
-    assert await store.run("acme", used, sandbox.clock.now()) == 1
+    assert await store.run(f"{sandbox.url} acme", used, sandbox.clock.now()) == 1
     path = tmp_path / "quota.sqlite3"
     assert SQLiteLedger(kind(str(path))).path == path
     assert repr(RedisLedger(kind("redis://localhost"), prefix=kind("ours"))).endswith("prefix='ours')")

@@ -46,7 +46,7 @@ def test_the_arguments_of_each_log_call_fit_its_message() -> None:
     assert seen > 20
 
 
-async def test_a_run_does_not_notice_a_filter_that_raises(
+async def test_F64_a_run_does_not_notice_a_filter_that_raises(
     sandbox: Sandbox, connect: Callable[..., AsyncOpenTrain], monkeypatch: pytest.MonkeyPatch, journal_path: Path
 ) -> None:
     """Retries, refusals and callbacks that fail are logged to no one, and every draft has its outcome."""

@@ -113,5 +113,5 @@ async def test_a_token_is_written_as_a_fingerprint_and_at_a_sandbox_alone(
     assert line["account"] is None
     assert client._ledger.account == f"{sandbox.url} {line['token']}"
     assert sandbox.token not in journal_path.read_text()
-    async with AsyncOpenTrain(sandbox.token) as elsewhere:
+    async with AsyncOpenTrain("ot_pat_elsewhere") as elsewhere:
         assert elsewhere._journal_account() == JournalAccount(SERVICE)

@@ -145,7 +145,7 @@ def test_F10_of_several_headers_the_longest_sensible_one_counts(values: list[str
         ("Fri, 15 Jan 2027 08:01:00 GMT, Fri, 15 Jan 2027 08:02:00 GMT", 120.0),
     ],
 )
-def test_values_that_are_folded_into_one_line_are_several(value: str, seconds: float) -> None:
+def test_F65_values_that_are_folded_into_one_line_are_several(value: str, seconds: float) -> None:
     """A comma separates values, and follows the weekday of a date."""
     assert waits(value) == seconds
     assert seconds_to_wait(["1", value], None, NOW) == seconds

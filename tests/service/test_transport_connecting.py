@@ -10,7 +10,7 @@ import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from opentrain_async._service.http.messages import Request
-from opentrain_async.errors import ConnectError, TLSError
+from opentrain_async.errors import ConfigurationError, ConnectError, TLSError
 
 from ..support import command
 from ..support.peers import (
@@ -65,12 +65,10 @@ async def test_F32_a_resolver_that_fails_is_reported_as_dns() -> None:
     assert caught.value.effect == "none"
 
 
-async def test_a_name_that_cannot_be_encoded_changed_nothing() -> None:
-    """A label of more than 63 characters fails before anything is sent, and so has no effect."""
-    async with client_of(f"https://{'a' * 64}.invalid") as client:
-        with pytest.raises(ConnectError) as caught:
-            await client.publish("job_1")
-    assert caught.value.effect == "none"
+async def test_a_name_that_cannot_be_encoded_is_refused_when_the_client_is_made() -> None:
+    """A label of more than 63 characters is not of any host."""
+    with pytest.raises(ConfigurationError, match="names no valid host"):
+        client_of(f"https://{'a' * 64}.invalid")
 
 
 async def test_F33_garbage_instead_of_tls_is_a_tls_error_and_shows_no_token() -> None:

@@ -1,6 +1,5 @@
 """Name an account in the ledger."""
 
-from ..._base.origin import normalised
 from .settings import DEFAULT_BASE_URL
 
 
@@ -11,10 +10,10 @@ def ledger_key(origin: str, account: str) -> str:
     Elsewhere, as at a sandbox, the origin stands before it: an account of the same name there is another one.
 
     Args:
-        origin: The origin of the service.
+        origin: The origin of the service, as the settings have it.
         account: The account's name, or a fingerprint of its token.
     """
-    return _prefix(origin) + str.__str__(account)  # the plain value of an enum's member, too
+    return _prefix(origin) + account
 
 
 def account_in(origin: str, key: str) -> str:
@@ -23,5 +22,4 @@ def account_in(origin: str, key: str) -> str:
 
 
 def _prefix(origin: str) -> str:
-    at = normalised(origin)
-    return "" if at == normalised(DEFAULT_BASE_URL) else f"{at} "
+    return "" if origin == DEFAULT_BASE_URL else f"{origin} "

@@ -5,6 +5,7 @@ import re
 
 from yarl import URL
 
+from ..._base.origin import is_loopback_host
 from ..._base.secret import Secret, masked
 from ...errors import ConfigurationError
 from .pasted import pasting_error
@@ -41,15 +42,10 @@ def checked_origin(value: object, name: str) -> str:
         raise ConfigurationError(f"{name} must be an origin, without path, query or fragment")
     url = _parsed(address, name)
     host = _host_of(url, name)
-    if url.scheme == "http" and not _is_loopback_host(host):
+    if url.scheme == "http" and not is_loopback_host(host):
         raise ConfigurationError(f"{name}: http to {host} would show the token to the network, use https")
     port = "" if url.port == _DEFAULT_PORTS[url.scheme] else f":{url.port}"
     return f"{url.scheme}://{f'[{host}]' if ':' in host else host}{port}"
-
-
-def is_loopback(origin: str) -> bool:
-    """True if a checked origin is certainly on this machine."""
-    return _is_loopback_host(URL(origin).raw_host or "")
 
 
 def _parsed(address: Secret, name: str) -> URL:
@@ -74,8 +70,3 @@ def _is_ip(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _is_loopback_host(host: str) -> bool:
-    # Not what only some resolvers take for this machine, such as 127.1, 2130706433 or x.localhost.
-    return ipaddress.ip_address(host).is_loopback if _is_ip(host) else host == "localhost"

@@ -10,10 +10,11 @@ from contextlib import suppress
 
 from attrs import frozen
 
+from ..._base.origin import is_loopback
 from ..._base.secret import Secret, masked
 from ...errors import ConfigurationError
 from . import credentials
-from .origins import checked_origin, is_loopback
+from .origins import checked_origin
 from .tokens import checked_claim_token, checked_token, is_of_sandbox
 
 DEFAULT_BASE_URL = "https://app.opentrain.ai"
