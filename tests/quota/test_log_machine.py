@@ -122,9 +122,9 @@ class QuotaMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.under_way)
     @rule(data=st.data(), how=st.sampled_from(["released", "unsent"]))
     def come_to_nothing(self, data: st.DataObject, how: Settlement) -> None:
-        """A draft that is not live turns out to be incomplete, or was never sent."""
+        """A draft that is neither live nor accepted turns out to be incomplete, or was never sent."""
         index = data.draw(st.integers(0, len(self.under_way) - 1))
-        if self.under_way[index].job not in self.server.live:
+        if self.under_way[index].job not in self.server.live | self.server.pending:
             reservation = self.under_way.pop(index)
             self.log.settle(reservation, how, self.now)
             if how == "released":
