@@ -95,7 +95,7 @@ def read_publish(reply: Reply, job_id: str, now: float) -> PublishResult:
         if error.job_status != _AWAITS_APPROVAL:
             raise
         # An earlier publish was accepted. The answer has no other facts of the job.
-        return PublishResult(job_id, already_published=False, status=_AWAITS_APPROVAL, body=reply.body)
+        return PublishResult(job_id, already_published=True, status=_AWAITS_APPROVAL, body=reply.body)
     if not is_same_id(result.job_id, job_id):
         raise _contradictory(reply, _OTHER_JOB, job_id)
     if result.status == _ARCHIVED:

@@ -39,8 +39,8 @@ class PublishResult:
         status: The job's status: ``"OPEN"`` if it is live, as documented, and as assumed where the service left it out;
             ``"ONGOING"`` or ``"COMPLETED"`` if it was live before; any other, such as ``"PENDING_APPROVAL"``, if it is
             accepted and not live yet.
-        already_published: The server's word: this very request found the job live. After a lost reply that is
-            also what the replay of one's own publish says.
+        already_published: The server's word: this very request found the job published, or accepted, before. After a
+            lost reply that is also what the replay of one's own publish says.
         newly_published: Whether this call put it live, also where only a replay could tell.
         job_url: The public page, or `None`.
         publish_attempt_id: The service's id of the attempt, or `None`.

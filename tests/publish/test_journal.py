@@ -11,18 +11,21 @@ from pathlib import Path
 
 import pytest
 
-from opentrain_async import AsyncOpenTrain, Journal, OutcomeStatus, PublishOutcome
+from opentrain_async import AsyncOpenTrain, Journal, OutcomeStatus, PublishOutcome, RetryPolicy
+from opentrain_async._publish.journal.account import JournalAccount
 from opentrain_async._publish.journal.file import JournalFile
 from opentrain_async._publish.journal.journal import JournalWriter
+from opentrain_async._publish.journal.lines import line_of
 from opentrain_async.errors import (
     AuthenticationError,
     JournalError,
+    TLSError,
 )
 from opentrain_async.sandbox import Fault, Sandbox
 
 from ..support.clients import Connect
 from ..support.disks import full_disk
-from ..support.journals import SERVICE, lines
+from ..support.journals import AT, SERVICE, lines
 from ..support.peers import AT_ONCE
 from ..support.virtual import VirtualClock
 from ..support.waiting import until
@@ -267,3 +270,41 @@ async def test_F24_what_cannot_be_written_at_the_end_is_logged(
             await writer.close()
     assert "is not in the journal" in caplog.text
     JournalFile(journal_path, SERVICE).close()
+
+
+async def test_again_tries_what_was_refused_and_nothing_that_is_live(
+    sandbox: Sandbox, connect: Connect, journal_path: Path
+) -> None:
+    """By a run, by a stream and in the plan; without it the draft is left out, edited or not."""
+    job_id, done = sandbox.draft(missing=["paymentType"]), sandbox.draft()
+    client = connect(sandbox)
+    assert len((await client.publish_many([job_id, done], journal=journal_path)).rejected) == 1
+    await client.update_draft(job_id, payment_type="PAY_PER_HOUR")
+    before = len(sandbox.requests)
+    assert len((await client.publish_many([job_id, done], journal=journal_path)).rejected) == 1
+    assert len(sandbox.requests) == before
+    assert [draft.job_id for draft in (await client.plan([job_id, done], journal=journal_path)).drafts] == []
+    plan = await client.plan([job_id, done], journal=journal_path, again=True)
+    assert [draft.job_id for draft in plan.drafts] == [job_id]
+    async with client.publish_stream([job_id, done], journal=journal_path, again=True) as outcomes:
+        assert [(outcome.job_id, outcome.status.value) async for outcome in outcomes] == [(job_id, "published")]
+    assert len((await client.publish_many([job_id, done], journal=journal_path, again=True)).published) == 2
+    assert len(sandbox.requests) == before + 1
+
+
+async def test_a_draft_that_was_tried_again_in_vain_is_not_final_any_more(
+    sandbox: Sandbox, connect: Connect, journal_path: Path
+) -> None:
+    """It may be live now; what was not even sent leaves the refusal as it was."""
+    job_id = sandbox.draft(blocked=True)
+    client = connect(sandbox, retry=RetryPolicy(max_attempts=1))
+    await client.publish_many([job_id], journal=journal_path)
+    sandbox.fault(Fault.RESET, job_id=job_id)
+    report = await client.publish_many([job_id], journal=journal_path, again=True)
+    assert (len(report.unknown), Journal.open(journal_path).is_final(job_id)) == (1, False)
+    await client.publish_many([job_id], journal=journal_path)
+    assert Journal.open(journal_path).is_final(job_id)
+    stopped = PublishOutcome(job_id, OutcomeStatus.NOT_SENT, error=TLSError("no"))
+    with journal_path.open("ab") as file:
+        file.write(line_of(stopped, AT, JournalAccount(sandbox.url)))
+    assert Journal.open(journal_path).is_final(job_id)

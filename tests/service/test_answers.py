@@ -215,6 +215,7 @@ def test_F47_a_conflict_with_an_approval_is_pending() -> None:
     details = {"status": "PENDING_APPROVAL"}
     result = read_publish(reply(409, ENVELOPE | {"code": "CONFLICT", "details": details}), "job_1", NOW)
     assert (result.job_id, result.is_pending, result.newly_published) == ("job_1", True, False)
+    assert result.already_published
     assert result.raw["details"] == details
 
 
