@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from opentrain_async._cli.commands.post import state_of
+from opentrain_async.models import PublishResult
 from opentrain_async.sandbox import BLOCKED_PHRASE, Fault, Sandbox
+from opentrain_async.testing import make_result
 
 from ..support.command import COMMAND, described, end, environment, run, start
 
@@ -167,3 +170,29 @@ async def test_a_draft_that_moderation_blocks_has_to_be_changed(sandbox: Sandbox
         "The draft is job_1. Once it is changed, on the site or in Python: opentrain-async publish job_1"
         in finished.err
     )
+
+
+async def test_F47_a_job_that_awaits_approval_is_not_called_live(sandbox: Sandbox) -> None:
+    """The exit status is that of a deferred one; the same command says later that it is live."""
+    sandbox.needs_approval = True
+    finished = await run("post", "--idempotency-key", "cats", sandbox=sandbox, text=COMPLETE.encode())
+    assert (finished.status, finished.err) == (1, "")
+    assert finished.out.startswith("job_1 is accepted and not live yet (PENDING_APPROVAL): ")
+    sandbox.approve("job_1")
+    finished = await run("post", "--idempotency-key", "cats", sandbox=sandbox, text=COMPLETE.encode())
+    assert finished.status == 0
+    assert finished.out.startswith("job_1 is live")
+
+
+@pytest.mark.parametrize(
+    ("result", "state"),
+    [
+        (make_result(), "is live"),
+        (make_result(already_published=True), "is live, and was before"),
+        (make_result(status="SCHED\x1bULED"), r"is accepted and not live yet (SCHED\x1bULED)"),
+        (make_result(status="COMPLETED"), "was live before, and is COMPLETED now"),
+    ],
+)
+def test_a_job_is_told_by_its_state(result: PublishResult, state: str) -> None:
+    """Only an open one is called live."""
+    assert state_of(result) == state

@@ -144,6 +144,20 @@ async def test_a_result_is_as_in_truth(sandbox: Sandbox, connect: Connect) -> No
     assert make_outcome("published", "job_new") == outcome
 
 
+async def test_a_draft_that_awaits_approval_is_as_in_truth(sandbox: Sandbox, connect: Connect) -> None:
+    """Result and outcome; of an archived job there is only an error."""
+    sandbox.needs_approval = True
+    (true,) = (await connect(sandbox).publish_many([sandbox.draft("job_1")])).outcomes
+    made = make_outcome("pending", "job_1")
+    assert (made.result, made.attempts, made.error) == (true.result, true.attempts, true.error)
+    assert true.retry_at is not None
+    assert made.retry_at is not None
+    assert abs(made.retry_at - true.retry_at) < timedelta(minutes=1)
+    assert str(make_report(published=1, pending=2)) == "3 drafts: 1 published, 2 pending"
+    with pytest.raises(ValueError, match="ConflictError"):
+        make_result(status="ARCHIVED")
+
+
 async def test_a_draft_and_a_job_are_as_in_truth(sandbox: Sandbox, connect: Connect) -> None:
     """Its gaps ask for the same fields, and take and refuse the same answers; as a job it is listed the same."""
     client = connect(sandbox)

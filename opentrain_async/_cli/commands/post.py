@@ -145,7 +145,7 @@ def _print(outcome: PublishOutcome, post_job: PostJob, *, as_json: bool) -> None
         click.echo(json.dumps({**facts, "job_id": job_id, "idempotency_key": post_job.key}))
     elif outcome.result is not None:
         page = one_line(outcome.result.job_url or "the service gave no page")
-        click.echo(f"{outcome.job_id} {_state_of(outcome.result)}: {page}")
+        click.echo(f"{outcome.job_id} {state_of(outcome.result)}: {page}")
     if error is None:
         return
     click.echo(f"Not live: {error}", err=True)
@@ -156,7 +156,8 @@ def _print(outcome: PublishOutcome, post_job: PostJob, *, as_json: bool) -> None
         click.echo(_how_to_go_on(post_job, error), err=True)
 
 
-def _state_of(result: PublishResult) -> str:
+def state_of(result: PublishResult) -> str:
+    """Return what to say of a job that was published."""
     if result.is_pending:
         return f"is accepted and not live yet ({one_line(result.status)})"
     if result.has_ended:
