@@ -164,7 +164,7 @@ class Posting(Drafting, Publishing):
             max_wait: As in `publish`.
 
         Returns:
-            The live job.
+            The job, as from `publish`: `is_live` is false if it was accepted and awaits approval.
 
         Raises:
             OpenTrainError: As from `create_draft`, `fill_gaps` and `publish`.
