@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from attrs import frozen
-from multidict import CIMultiDict, CIMultiDictProxy
 
 from .._service.answers import read_publish
 from .._service.http.messages import Reply
@@ -147,7 +146,7 @@ def _made(
         error.operation = "publish"
         return error
     if kind is UnexpectedResponseError:
-        return _read(Reply(200, b"<html>", _headers({"Content-Type": "text/html"})), job_id)
+        return _read(Reply(200, b"<html>", {"Content-Type": "text/html"}), job_id)
     if kind in _ANSWERS:
         return _read(_reply(_ANSWERS[kind], message, details, retry_after), job_id)
     raise ValueError(f"no publish ends with a {kind.__name__} by itself: make it by its class")
@@ -171,11 +170,7 @@ def _reply(answer: _Answer, message: str | None, details: Mapping[str, object], 
         "details": {**answer.details, **details},
     }
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
-    return Reply(answer.status, json.dumps(body).encode(), _headers(headers))
-
-
-def _headers(headers: Mapping[str, str]) -> CIMultiDictProxy[str]:
-    return CIMultiDictProxy(CIMultiDict(headers))
+    return Reply(answer.status, json.dumps(body).encode(), headers)
 
 
 def _read(reply: Reply, job_id: str) -> OpenTrainError | PublishResult:

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from multidict import CIMultiDict, CIMultiDictProxy
 
 from opentrain_async._service.answers import read_answer, read_publish, window_seconds
 from opentrain_async._service.http.messages import Reply, Request
@@ -97,7 +96,7 @@ CLASSES: dict[int, tuple[type[OpenTrainError], str]] = {
 def reply(status: int, body: object = b"", *headers: tuple[str, str], flaw: str | None = None) -> Reply:
     """An answer; a body that is no bytes becomes JSON."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Reply(status, content, CIMultiDictProxy(CIMultiDict(headers)), flaw)
+    return Reply(status, content, headers, flaw)
 
 
 def error_of(answer: Reply, job_id: str = "job_1") -> OpenTrainError:

@@ -7,7 +7,6 @@ from email.utils import format_datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from multidict import CIMultiDict, CIMultiDictProxy
 
 from opentrain_async._service.answers import read_publish
 from opentrain_async._service.http.messages import Reply
@@ -197,6 +196,6 @@ def test_an_error_has_the_wait_of_its_answer(
 ) -> None:
     """Of a 429 and of any 5xx, whatever the body and however the header's name is written."""
     with pytest.raises(OpenTrainError) as caught:
-        read_publish(Reply(status, body, CIMultiDictProxy(CIMultiDict(headers))), "job_1", NOW)
+        read_publish(Reply(status, body, headers), "job_1", NOW)
     assert isinstance(caught.value, RateLimitedError | ServerError | QuotaExceededError)
     assert caught.value.retry_after == seconds

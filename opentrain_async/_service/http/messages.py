@@ -1,13 +1,19 @@
 """HTTP messages as values: the request that is sent, and the answer that came."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from attrs import define, field
-from multidict import CIMultiDict, CIMultiDictProxy
 
 BODY_CAP = 1024 * 1024
 """Bytes of an answer's body that are read at most."""
-_NO_HEADERS: CIMultiDictProxy[str] = CIMultiDictProxy(CIMultiDict())
+Headers = tuple[tuple[str, str], ...]
+"""Pairs of a name in lower case and a value, in the order in which they came."""
+
+
+def plain(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> Headers:
+    """Copy headers, so that no type of the HTTP library is left in them."""
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    return tuple((str(name).lower(), str(value)) for name, value in pairs)
 
 
 # Not frozen, although no code changes one: attrs would set each attribute by `object.__setattr__`, at every request.
@@ -37,13 +43,22 @@ class Reply:
     Attributes:
         status: The HTTP status.
         body: The part of the body that was read, at most `BODY_CAP` bytes.
-        headers: The headers.
+        headers: The headers that the library reads.
         flaw: Why the body is not complete (cut off, too large), or `None`.
         is_cut_off: True if the connection was lost before the end of the body.
     """
 
     status: int
     body: bytes = field(default=b"", repr=False)
-    headers: CIMultiDictProxy[str] = field(default=_NO_HEADERS, repr=False)
+    headers: Headers = field(default=(), converter=plain, repr=False)
     flaw: str | None = None
     is_cut_off: bool = False
+
+    def header(self, name: str) -> str | None:
+        """Return the first value of a header, or `None`."""
+        return next(iter(self.headers_named(name)), None)
+
+    def headers_named(self, name: str) -> tuple[str, ...]:
+        """Return all values of a header, which may be sent more than once."""
+        wanted = name.lower()
+        return tuple(value for known, value in self.headers if known == wanted)

@@ -29,6 +29,7 @@ from .pool import AttemptWatch, current_watch, open_session
 from .translation import translated
 
 _SHORTEST_REAL_TOKEN = 12
+_HEADERS_READ = (hdrs.CONTENT_TYPE, hdrs.RETRY_AFTER, hdrs.DATE, hdrs.LOCATION)
 
 
 class Transport:
@@ -178,10 +179,11 @@ class Transport:
         if flaw is not None:
             response.close()
             body = body[:BODY_CAP]
-        status = response.status
-        if token is not None and len(token) >= _SHORTEST_REAL_TOKEN:
-            body = body.replace(token.encode(), b"***")  # who echoes it does not get it into our errors
-        return Reply(status, body, response.headers, flaw, isinstance(failure, ConnectionLostError))
+        headers = _read_headers(response)
+        if token is not None and len(token) >= _SHORTEST_REAL_TOKEN:  # a server that echoes it: not into our errors
+            body = body.replace(token.encode(), b"***")
+            headers = [(name, value.replace(token, "***")) for name, value in headers]
+        return Reply(int(response.status), body, headers, flaw, isinstance(failure, ConnectionLostError))
 
     async def close(self) -> None:
         """Close the session, if it is our own; from then on nothing is sent."""
@@ -237,6 +239,10 @@ def transports(
         max_connections=_checks.whole("max_connections", max_connections),
         session=session,
     )
+
+
+def _read_headers(response: aiohttp.ClientResponse) -> list[tuple[str, str]]:
+    return [(name, value) for name in _HEADERS_READ for value in response.headers.getall(name, ())]
 
 
 def _bearer(token: Secret) -> Secret:
