@@ -25,6 +25,7 @@ class Alarm:
         self._due: dict[Sleeper, float] = {}
         self._rings_at = math.inf
         self._timer: asyncio.TimerHandle | None = None
+        self._is_closed = False
 
     def time(self) -> float:
         """The time by the event loop's clock."""
@@ -39,13 +40,18 @@ class Alarm:
     def unset(self, sleeper: Sleeper) -> None:
         """Let this one be."""
         self._due.pop(sleeper, None)
+        if self._is_closed:
+            self._leave_no_timer()
 
     def close(self) -> None:
-        """Ring nobody any more."""
-        self._due.clear()
-        self._rings_at = math.inf
-        if self._timer is not None:
+        """Leave no timer behind once the last sleeper is unset; the sleepers that are set still ring."""
+        self._is_closed = True
+        self._leave_no_timer()
+
+    def _leave_no_timer(self) -> None:
+        if self._timer is not None and not self._due:
             self._timer.cancel()
+            self._timer, self._rings_at = None, math.inf
 
     @cached_property
     def _loop(self) -> asyncio.AbstractEventLoop:

@@ -78,14 +78,18 @@ async def test_an_alarm_on_which_all_was_unset_rings_again_later() -> None:
     assert gone.rung == []
 
 
-async def test_a_closed_alarm_rings_nobody() -> None:
-    """Closing forgets whoever is set; closing one that was never set is harmless."""
-    alarm, bell = Alarm(), Bell()
+async def test_a_closed_alarm_rings_who_is_set_and_leaves_no_timer() -> None:
+    """An attempt that is in flight keeps its bound; with the last sleeper the timer goes, too."""
+    alarm, gone, bell = Alarm(), Bell(), Bell()
     alarm.close()
+    alarm.set(gone, 3600)
     alarm.set(bell, 0.005)
     alarm.close()
-    await asyncio.sleep(0.02)
-    assert bell.rung == []
+    await wait_for(bell)
+    timer = alarm._timer
+    assert timer is not None
+    alarm.unset(gone)
+    assert (timer.cancelled(), gone.rung) == (True, [])
 
 
 async def test_two_whose_time_is_up_at_once_both_ring() -> None:
