@@ -17,11 +17,14 @@ ROOMS = [
 RUN_THE_SANDBOX = {"_cli", "_pytest_plugin"}
 """Only these know the sandbox, which shares nothing with any room."""
 KNOW_AIOHTTP = {
-    "_service.http.pool", "_service.http.translation", "_service.http.transport",
+    "_service.http.body", "_service.http.evidence", "_service.http.pool", "_service.http.translation",
+    "_service.http.transport",
     "_client.client", "_client.onboarding",
 }  # fmt: skip
 """The room of HTTP, and the two that take a session of the caller's."""
 SOLE_IMPORTERS = {
+    "multidict": {"_service.http.evidence", "_service.http.pool", "_service.http.transport"},
+    "yarl": {"_service.http.transport"},
     "cattrs": {"_service.codec"},
     "tenacity": {"_retry.engine"},
     "click": {"_cli"},

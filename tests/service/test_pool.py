@@ -1,12 +1,16 @@
 """The pool: which connection an attempt gets."""
 
 import asyncio
+import socket
 
+import aiohttp
 import pytest
-from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
 
-from opentrain_async._base.alarm import Alarm
-from opentrain_async._service.http.pool import AttemptWatch
+from opentrain_async._service.http import pool
+from opentrain_async._service.http.messages import Request
+from opentrain_async._service.http.pool import Resolver
+from opentrain_async._service.http.watch import current_watch
 from opentrain_async.errors import NotFoundError
 
 from ..support.peers import AT_ONCE, Call, Then, answer, client_of, envelope, live, peer, sends
@@ -52,24 +56,79 @@ async def test_a_question_whose_new_connection_is_lost_is_asked_again_over_anoth
         assert [call.connection for call in server.calls] == [1, 2, 3]
 
 
-async def test_time_that_is_up_without_a_connection_breaks_nothing_off() -> None:
-    """A watch whose attempt has no connection notes that it is overdue, and that is all."""
-    watch = AttemptWatch(Alarm(), 1.0)
-    watch.ring()
-    assert watch.is_overdue
+async def test_a_loss_closes_the_connections_that_were_kept_and_no_more() -> None:
+    """A fresh connection is made once, however many are kept."""
+    answers = sends(answer(live("job_1")))
+    async with peer(answers) as server, client_of(server.url, max_connections=4) as client:
+        await asyncio.gather(*(client._transport.send(Request("POST", "/"), 60) for _ in range(3)))
+        assert server.connections == 3
+        await client._transport.send(Request("POST", "/"), 60, fresh=True)
+        assert (server.connections, server.calls[-1].connection) == (4, 4)
 
 
-async def test_answers_are_read_in_pieces_that_memory_is_kept_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However much has arrived, a read takes no more than 16 KiB."""
-    read: list[int] = []
-    as_ever = ResponseHandler.data_received
+@pytest.mark.parametrize("limit", [1, 3])
+async def test_the_search_for_a_fit_connection_ends_if_aiohttp_tells_nothing_of_a_new_one(
+    monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    """If it made its sockets by itself each connection would look kept: no more are closed than a pool keeps."""
+    monkeypatch.setattr(pool, "_make_socket", None)
+    closed: list[Connection] = []
+    close = Connection.close
 
-    def noted(handler: ResponseHandler, data: bytes) -> None:
-        read.append(len(data))
-        as_ever(handler, data)
+    def noted(connection: Connection) -> None:
+        closed.append(connection)
+        close(connection)
 
-    monkeypatch.setattr(ResponseHandler, "data_received", noted)
-    async with peer(sends(answer(live("job_1") | {"more": "x" * 200_000}))) as server, client_of(server.url) as client:
-        await client.publish("job_1")
-    assert sum(read) > 200_000
-    assert max(read) == 16 * 1024
+    monkeypatch.setattr(Connection, "close", noted)
+    async with peer(sends(answer(live("job_1")))) as server, client_of(server.url, max_connections=limit) as client:
+        await client._transport.send(Request("POST", "/"), 60, fresh=True)
+        assert (len(closed), server.connections, len(server.calls)) == (limit, limit + 1, 1)
+
+
+async def test_aiohttp_makes_its_sockets_by_the_function_that_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One for each new connection, in the context of the attempt for which it is made."""
+    made: list[bool] = []
+    make_socket = pool._make_socket
+
+    def noted(address: pool._AddressInfo) -> socket.socket:
+        new = make_socket(address)
+        made.append(current_watch.get().has_made_one)
+        return new
+
+    monkeypatch.setattr(pool, "_make_socket", noted)
+    async with peer(sends(answer(live("job_1")))) as server, client_of(server.url) as client:
+        for _ in range(2):
+            await client._transport.send(Request("POST", "/"), 60)
+    assert made == [True]
+
+
+async def test_a_protocol_of_aiohttp_knows_of_what_it_has_read_and_nobody_asked_for() -> None:
+    """Without this the answer that has come twice would be the next draft's."""
+    async with peer(sends(answer(live("job_1")))) as server, aiohttp.ClientSession() as session:
+        async with session.post(server.url) as response:
+            await response.read()
+        assert session.connector is not None
+        ((kept, _),) = next(iter(session.connector._conns.values()))
+        connection = Connection(session.connector, None, kept, asyncio.get_running_loop())  # type: ignore[arg-type]
+        assert not pool._has_said_more(connection)
+        server.calls[0].writer.write(answer(live("job_1")))
+        await asyncio.sleep(0.01)
+        assert kept.should_close
+        assert pool._has_said_more(connection)
+        connection._protocol = None
+        assert pool._has_said_more(connection)
+
+
+async def test_a_resolver_knows_of_its_lookups_and_of_their_failures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lookup that has failed is no longer in flight."""
+    resolver, during = Resolver(), list[int]()
+
+    async def getaddrinfo(*_: object, **__: object) -> list[object]:
+        during.append(resolver.lookups)
+        raise OSError(5, "no such name")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+    with pytest.raises(OSError, match="no such name"):
+        await resolver.resolve("service.test")
+    await resolver.close()
+    assert (during, resolver.lookups) == ([1], 0)

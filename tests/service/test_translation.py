@@ -2,6 +2,7 @@
 
 import asyncio
 import pickle
+import ssl
 from collections.abc import Callable
 
 import aiohttp
@@ -11,13 +12,14 @@ from aiohttp.client_reqrep import ConnectionKey
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from opentrain_async._service.http.translation import translated
+from opentrain_async._service.http.translation import Circumstances, translated
 from opentrain_async.errors import (
     ClientClosedError,
     ConnectError,
     ConnectionLostError,
     OpenTrainError,
     RequestTimeoutError,
+    SessionError,
     TLSError,
     TransportError,
     UnexpectedResponseError,
@@ -27,6 +29,7 @@ from ..support.peers import TOKEN
 
 HOST = ConnectionKey("a.test", 443, True, True, None, None, None)
 DOWN = OSError(111, "down")
+UNKNOWN = Circumstances()
 HEADERS = CIMultiDictProxy(CIMultiDict({"Authorization": f"Bearer {TOKEN}"}))
 REQUEST = aiohttp.RequestInfo(URL("https://a.test/"), "POST", HEADERS, URL("https://a.test/"))
 NOTHING_SENT = {
@@ -39,8 +42,8 @@ NOTHING_SENT = {
     "InvalidURL": ConnectError,
     "InvalidUrlClientError": ConnectError,
     "InvalidUrlRedirectClientError": ConnectError,  # never raised: redirects are not followed
-    "ClientSSLError": TLSError,
-    "ClientConnectorSSLError": TLSError,
+    "ClientSSLError": ConnectError,
+    "ClientConnectorSSLError": ConnectError,
     "ClientConnectorCertificateError": TLSError,
     "ServerFingerprintMismatch": TLSError,
 }
@@ -73,6 +76,7 @@ OTHERS: list[tuple[Exception, type[OpenTrainError], str]] = [
     (RuntimeError("Session is closed"), ClientClosedError, "none"),
     (RuntimeError("something else"), TransportError, "unknown"),
     (KeyError("anything"), TransportError, "unknown"),
+    (ssl.SSLCertVerificationError(1, "expired"), TLSError, "none"),
     (MemoryError(), TransportError, "unknown"),
     (aiohttp.http_exceptions.BadHttpMessage("bad"), TransportError, "unknown"),
 ]
@@ -102,7 +106,7 @@ def test_every_exported_exception_of_aiohttp_is_enumerated() -> None:
 @pytest.mark.parametrize("kind", PUBLIC, ids=lambda kind: kind.__name__)
 def test_every_exception_of_aiohttp_is_translated(kind: type[Exception]) -> None:
     """It becomes the class that says what is known, with no effect only where nothing can have been sent."""
-    error = translated(made(kind))
+    error = translated(made(kind), UNKNOWN)
     if kind.__name__ in NOTHING_SENT:
         assert (type(error), error.effect) == (NOTHING_SENT[kind.__name__], "none")
     else:
@@ -113,14 +117,14 @@ def test_every_exception_of_aiohttp_is_translated(kind: type[Exception]) -> None
 @pytest.mark.parametrize(("raised", "kind", "effect"), OTHERS, ids=lambda value: getattr(value, "__name__", None))
 def test_what_else_a_session_can_raise_is_translated(raised: Exception, kind: type[Exception], effect: str) -> None:
     """Errors of the standard library come out of a session as well."""
-    error = translated(raised)
+    error = translated(raised, UNKNOWN)
     assert (type(error), error.effect) == (kind, effect)
 
 
 @pytest.mark.parametrize("raised", [*map(made, PUBLIC), *(row[0] for row in OTHERS)], ids=lambda e: type(e).__name__)
 def test_a_cause_is_a_plain_copy(raised: Exception) -> None:
     """It names the type and keeps the text, can be pickled, and holds nothing of aiohttp's and no token."""
-    error = translated(raised)
+    error = translated(raised, UNKNOWN)
     cause = error.__cause__
     assert cause is not None
     assert type(cause).__module__ == "opentrain_async._service.http.translation"
@@ -131,3 +135,64 @@ def test_a_cause_is_a_plain_copy(raised: Exception) -> None:
     for shown in (pickled, pickle.dumps(error)):
         assert TOKEN.encode() not in shown
         assert b"client_exceptions" not in shown
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        client_exceptions.ClientConnectorCertificateError(HOST, Exception("self-signed")),
+        client_exceptions.ClientConnectorSSLError(HOST, ssl.SSLError(1, "wrong version")),
+        client_exceptions.ClientConnectorError(HOST, DOWN),
+        ssl.SSLCertVerificationError(1, "certificate required"),
+        ssl.SSLError(1, "bad record"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_trouble_with_a_connection_after_something_was_sent_is_a_loss(raised: Exception) -> None:
+    """TLS 1.3 refuses a client's certificate after the request was sent, as an alert; and a hook may send twice."""
+    error = translated(raised, Circumstances(was_sent=True))
+    assert (type(error), error.effect) == (ConnectionLostError, "unknown")
+
+
+@pytest.mark.parametrize("is_tls", [True, False])
+@pytest.mark.parametrize("broken", [ConnectionResetError(104, "reset"), ConnectionAbortedError(103, "aborted")])
+def test_a_connection_that_is_reset_while_it_is_made_breaks_the_handshake_off(broken: OSError, is_tls: bool) -> None:
+    """With TLS; without it there is no handshake to speak of. Either is tried again."""
+    error = translated(client_exceptions.ClientConnectorError(HOST, broken), Circumstances(is_tls=is_tls))
+    assert type(error) is ConnectError
+    assert ("TLS handshake broke off" in error.message) == is_tls
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind"),
+    [
+        (ConnectionResetError(104, "reset"), ConnectError),
+        (aiohttp.ServerDisconnectedError(), ConnectError),
+        (ValueError("anything"), ConnectError),
+        (TimeoutError(), ConnectError),
+        (client_exceptions.ClientConnectorCertificateError(HOST, Exception("self-signed")), TLSError),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_breaks_in_a_client_s_own_session_before_it_sends_is_the_connection(
+    raised: Exception, kind: type[OpenTrainError]
+) -> None:
+    """Whatever its class: there is no code of anyone else in it."""
+    error = translated(raised, Circumstances(was_sent=False))
+    assert (type(error), error.effect) == (kind, "none")
+
+
+@pytest.mark.parametrize(("is_borrowed", "kind"), [(True, SessionError), (False, ClientClosedError)])
+def test_a_session_that_was_closed_before_anything_was_sent_is_named(
+    is_borrowed: bool, kind: type[OpenTrainError]
+) -> None:
+    """The owner of a borrowed one closed it; a client's own is closed with the client."""
+    around = Circumstances(was_sent=False, is_borrowed=is_borrowed, is_closed=True)
+    error = translated(aiohttp.ClientConnectionError("Connector is closed."), around)
+    assert (type(error), error.effect) == (kind, "none")
+
+
+def test_a_session_that_was_closed_after_something_was_sent_leaves_doubt() -> None:
+    """A hook that sends twice may meet it."""
+    error = translated(RuntimeError("Session is closed"), Circumstances(was_sent=True, is_borrowed=True))
+    assert error.effect == "unknown"

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from opentrain_async.errors import ClientClosedError, ConnectError, NotFoundError, OpenTrainError, RequestTimeoutError
+from opentrain_async.errors import ConnectError, NotFoundError, OpenTrainError, RequestTimeoutError, SessionError
 
 from ..support.peers import TOKEN, Then, answer, client_of, live, peer, sends, unused_port
 
@@ -76,13 +76,16 @@ async def test_a_session_with_its_own_login_does_not_make_a_draft_doubtful() -> 
         assert (effects, len(server.calls)) in ((["none"], 0), ([], 1))
 
 
-async def test_a_closed_session_is_a_closed_client(session: aiohttp.ClientSession) -> None:
-    """A session that its owner has closed sends nothing more."""
+async def test_a_session_that_its_owner_has_closed_is_a_wrong_setting(session: aiohttp.ClientSession) -> None:
+    """It sends nothing more, and the error names it; a GET says the same."""
     async with peer(sends(answer(live("job_1")))) as server, client_of(server.url, session=session) as client:
         await session.close()
-        with pytest.raises(ClientClosedError) as caught:
+        with pytest.raises(SessionError) as caught:
             await client.publish("job_1")
         assert (caught.value.effect, caught.value.job_id, server.calls) == ("none", "job_1", [])
+        assert "session is closed" in str(caught.value)
+        with pytest.raises(SessionError, match="session is closed"):
+            await client.whoami()
 
 
 async def test_timeouts_hold_over_a_borrowed_session(session: aiohttp.ClientSession) -> None:

@@ -1,154 +1,115 @@
-"""The connection pool, and the watch that aborts an overdue attempt."""
+"""The connection pool of a client's own session."""
 
-import asyncio
 import select
-from collections.abc import Iterable, Sequence
-from contextvars import ContextVar
-from typing import Any
+import socket
 
 import aiohttp
-from aiohttp.abc import ResolveResult
+from aiohttp import hdrs
+from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client import ClientTimeout
-from aiohttp.client_proto import ResponseHandler
-from aiohttp.typedefs import LooseHeaders
 from multidict import CIMultiDict
 
-from ..._base.alarm import Alarm
+from .watch import current_watch
 
 _DNS_SECONDS = 300
-_READ_BYTES = 16 * 1024
-"""The most that is read at a time over plain http, as from a proxy on loopback. asyncio has 256 KiB allocated for each
-read, which the C library may not have at hand: then memory is mapped, touched and unmapped for every answer, and a
-request costs a tenth more. Over TLS asyncio decides by itself.
-"""
-current_watch: ContextVar["AttemptWatch"] = ContextVar("current_watch")
-"""The watch over the attempt that is made in this context."""
+_AddressInfo = tuple[int, int, int, str, object]
 
 
-class AttemptWatch:
-    """Over one attempt: when its time is up its connection is aborted, whatever is being waited for.
+class Resolver(AbstractResolver):
+    """Resolves names as aiohttp does by default, and knows whether it is at it: a timeout can then say DNS.
 
     Attributes:
-        is_overdue: Its time is up.
-        is_resolving: The host's name is being looked up for it.
-        has_made_one: The connection that it was given last was made for it.
-        wants_fresh: It is not to go over a connection that was kept.
+        lookups: How many lookups are in flight.
     """
 
-    __slots__ = ("_alarm", "_connection", "_seconds", "has_made_one", "is_overdue", "is_resolving", "wants_fresh")
+    def __init__(self) -> None:
+        self.lookups = 0
+        self._resolver = aiohttp.DefaultResolver()
 
-    def __init__(self, alarm: Alarm, seconds: float, *, wants_fresh: bool = False) -> None:
-        self.is_overdue = False
-        self.is_resolving = False
-        self.has_made_one = False
-        self.wants_fresh = wants_fresh
-        self._alarm = alarm
-        self._seconds = seconds
-        self._connection: aiohttp.connector.Connection | None = None
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Look a name up."""
+        self.lookups += 1
+        try:
+            return await self._resolver.resolve(host, port, family)
+        finally:
+            self.lookups -= 1
 
-    def begin(self, connection: aiohttp.connector.Connection) -> None:
-        """The attempt has its connection: its time begins."""
-        self._connection = connection
-        self.wants_fresh = True  # if aiohttp asks once more: it repeats a GET by itself that has lost its connection
-        self._alarm.set(self, self._seconds)
-
-    def ring(self) -> None:
-        """Its time is up."""
-        self.is_overdue = True
-        transport = None if self._connection is None else self._connection.transport
-        if isinstance(transport, asyncio.WriteTransport):
-            transport.abort()
+    async def close(self) -> None:
+        """Close aiohttp's resolver."""
+        await self._resolver.close()
 
 
 class _Connector(aiohttp.TCPConnector):
-    """A pool that tells an attempt's watch when it has its connection: from then on its timeout runs.
+    """A pool that tells an attempt's watch when the attempt has its connection, and hands out no unfit one.
 
-    It hands out no kept connection on which the server has said something since its last answer, such as that answer
-    once more: aiohttp would take that for the answer to the next request, and so one draft's for another's. And none
-    to an attempt that wants a fresh one, as the last one of the same call has lost its own: those that are kept are as
-    old, so it would likely only lose the next one as well. What is not handed out is closed: so a loss costs
-    the others that are idle just then, and a new connection for each of them that is needed later.
+    A kept connection is unfit if the server has said something on it since its last answer, such as that answer once
+    more: aiohttp would take it for the answer to the next request. To an attempt that wants a fresh connection each
+    kept one is unfit: the call's last attempt lost its own, and the others are as old. An unfit connection is closed.
+
+    Args:
+        limit: The size of the pool.
+        resolver: Resolves names.
     """
+
+    def __init__(self, limit: int, resolver: AbstractResolver) -> None:
+        super().__init__(limit=limit, ttl_dns_cache=_DNS_SECONDS, resolver=resolver, socket_factory=_make_socket)
 
     async def connect(
         self, req: aiohttp.ClientRequest, traces: list[aiohttp.tracing.Trace], timeout: ClientTimeout
     ) -> aiohttp.connector.Connection:
+        """Get a connection that is fit for the attempt, from the pool or anew."""
         watch = current_watch.get()
-        watch.has_made_one = False
-        connection = await super().connect(req, traces, timeout)
-        while not watch.has_made_one and (watch.wants_fresh or _should_close(connection)):
-            connection.close()  # which frees its place: nothing is waited for now but the making of another one
+        # No more than so many are kept, so the loop ends even if it never learns that a connection was made.
+        for _ in range(self.limit):
+            watch.has_made_one = False
             connection = await super().connect(req, traces, timeout)
-        watch.begin(connection)
+            if watch.has_made_one or not (watch.wants_fresh or _has_said_more(connection)):
+                break
+            connection.close()
+        else:
+            connection = await super().connect(req, traces, timeout)
+        watch.begin()
         return connection
 
-    async def _create_connection(
-        self, req: aiohttp.ClientRequest, traces: list[aiohttp.tracing.Trace], timeout: ClientTimeout
-    ) -> ResponseHandler:
-        made = await super()._create_connection(req, traces, timeout)
-        transport: Any = made.transport
-        if hasattr(transport, "max_size"):  # as asyncio's have on sockets without TLS
-            transport.max_size = _READ_BYTES
-        current_watch.get().has_made_one = True
-        return made
 
-    async def _resolve_host(
-        self, host: str, port: int, traces: Sequence[aiohttp.tracing.Trace] | None = None
-    ) -> list[ResolveResult]:
-        """Have the watch know meanwhile: when time is up aiohttp does not say what it was that took so long."""
-        watch = current_watch.get()
-        watch.is_resolving = True
-        found = await super()._resolve_host(host, port, traces)
-        watch.is_resolving = False
-        return found
+def _make_socket(address: _AddressInfo) -> socket.socket:
+    """Make the socket of a new connection, and tell the watch of the attempt that connects."""
+    current_watch.get().has_made_one = True
+    family, kind, protocol, _, _ = address
+    return socket.socket(family, kind, protocol)
 
 
-def _should_close(connection: aiohttp.connector.Connection) -> bool:
-    """Whether something has come over a kept connection since its last answer, if only its end."""
+def _has_said_more(connection: aiohttp.connector.Connection) -> bool:
+    """Return whether something has come over a kept connection since its last answer, if only its end."""
     protocol, transport = connection.protocol, connection.transport
     if protocol is None or transport is None or protocol.should_close:
         return True
-    # The loop would come to read it only when the next request is sent.
+    # The event loop would read it only once the next request was sent.
     return _has_unread(transport.get_extra_info("socket").fileno())
 
 
 def has_unread_by_poll(descriptor: int) -> bool:
-    """Whether the system has something for a socket that nobody has read yet, if only the other end's leaving."""
+    """Return whether the system has something unread for a socket, if only that the other end has left."""
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     return bool(poll.poll(0))
 
 
 def has_unread_by_select(descriptor: int) -> bool:
-    """The same on Windows, which has no poll; elsewhere it is for descriptors below 1024."""
+    """Return the same on Windows, which has no poll; elsewhere it is for descriptors below 1024."""
     return bool(select.select([descriptor], [], [], 0)[0])
 
 
 _has_unread = has_unread_by_poll if hasattr(select, "poll") else has_unread_by_select
 
 
-class _SessionRequest(aiohttp.ClientRequest):
-    """Has the session's headers as they are, which aiohttp would put together once more, one by one, for each request.
-
-    Host is among them, as all requests go to one origin, and so is what aiohttp adds where it is missing. Should a
-    later aiohttp not call these methods any more, it does what they leave out, to the same effect.
-    """
-
-    POST_METHODS: set[str] = set()  # noqa: RUF012 - as its base class has it
-    """Those for which aiohttp names a Content-Type by itself, with a body or without."""
-
-    def update_headers(self, headers: LooseHeaders | None) -> None:
-        self.headers = CIMultiDict(headers or ())
-
-    def update_auto_headers(self, skip_auto_headers: Iterable[str] | None) -> None:
-        pass
-
-
-def open_session(headers: CIMultiDict[str], max_connections: int) -> aiohttp.ClientSession:
-    """A session whose requests all go to one origin and have these headers, Host among them."""
+def open_session(headers: CIMultiDict[str], max_connections: int, resolver: Resolver) -> aiohttp.ClientSession:
+    """Open a session whose requests all have these headers."""
     return aiohttp.ClientSession(
-        connector=_Connector(limit=max_connections, ttl_dns_cache=_DNS_SECONDS),
+        connector=_Connector(max_connections, resolver),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers=headers,
-        request_class=_SessionRequest,
+        skip_auto_headers=(hdrs.CONTENT_TYPE,),
     )

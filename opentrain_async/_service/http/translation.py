@@ -3,6 +3,7 @@
 import ssl
 
 import aiohttp
+from attrs import frozen
 
 from ...errors import (
     ClientClosedError,
@@ -10,49 +11,128 @@ from ...errors import (
     ConnectionLostError,
     OpenTrainError,
     RequestTimeoutError,
+    SessionError,
+    SessionHookError,
     TLSError,
     TransportError,
     UnexpectedResponseError,
 )
+from .evidence import is_raised_by_hook, root_of
+
+_BROKEN_OFF = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
 
 
 class AiohttpError(Exception):
     """A plain copy of what aiohttp raised, type name and text: the original shows request headers."""
 
 
-def translated(error: Exception, *, is_resolving: bool = False) -> OpenTrainError:
-    """The error of ours that says what one of aiohttp's means. Its cause is a copy, without frames.
+@frozen
+class Circumstances:
+    """What is known of the attempt that failed.
 
-    Args:
-        error: What aiohttp raised.
-        is_resolving: The host's name was being looked up just then.
+    Attributes:
+        was_sent: True if something was sent, `None` if that is not known.
+        is_borrowed: True if the session is borrowed.
+        is_closed: True if the session is closed.
+        is_tls: True if the connection has TLS.
     """
-    ours = _class_for(error, is_resolving=is_resolving)
+
+    was_sent: bool | None = None
+    is_borrowed: bool = False
+    is_closed: bool = False
+    is_tls: bool = False
+
+
+def translated(error: Exception, around: Circumstances) -> OpenTrainError:
+    """Return the error of ours that says the same as one of aiohttp's. Its cause is a copy, without frames."""
+    ours = _class_for(error, around)
     ours.__cause__ = AiohttpError(f"{type(error).__name__}: {error}")
     return ours
 
 
-def _class_for(error: Exception, *, is_resolving: bool) -> OpenTrainError:
+def _class_for(error: Exception, around: Circumstances) -> OpenTrainError:
+    if not around.was_sent:
+        ours = _trouble_of_connecting(error, around) or _refusal(error, around)
+        if ours is not None:
+            return ours
+    if around.was_sent is False:
+        return _of_the_session(error) if around.is_borrowed else ConnectError(f"no connection: {error}")
+    return _after_sending(error)
+
+
+def _trouble_of_connecting(error: Exception, around: Circumstances) -> OpenTrainError | None:
+    """Return the error of a connection that could not be made, or `None` if the class does not say that."""
     match error:
         case aiohttp.ConnectionTimeoutError():
-            what_took_long = ": the host's name was not resolved (DNS)" if is_resolving else ""
-            return ConnectError(f"no connection in time{what_took_long}")
-        case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch() | ssl.SSLCertVerificationError():
+            return ConnectError("no connection in time")
+        case ssl.SSLCertVerificationError() | aiohttp.ClientConnectorCertificateError():
             return TLSError(f"the TLS handshake failed: {error}")
+        case aiohttp.ServerFingerprintMismatch():
+            return TLSError(f"the TLS handshake failed: {error}")
+        case aiohttp.ClientSSLError():
+            return ConnectError(f"the TLS handshake broke off: {error}")
         case aiohttp.ClientConnectorDNSError():
             return ConnectError(f"the host's name could not be resolved (DNS): {error}")
-        case aiohttp.ClientConnectorError() | aiohttp.ClientHttpProxyError():
-            return ConnectError(f"no connection: {error}")
-        case TimeoutError():
-            return RequestTimeoutError("no whole answer in time", effect="unknown")
-        case aiohttp.InvalidURL():
+        case aiohttp.ClientConnectorError() if around.is_tls and isinstance(error.os_error, _BROKEN_OFF):
+            return ConnectError(f"the TLS handshake broke off: {error}")
+        case aiohttp.ClientHttpProxyError(status=407):
+            return SessionError("the proxy of the borrowed session refused its login (407): correct the proxy's login")
+        case aiohttp.ClientConnectorError() | aiohttp.ClientHttpProxyError() | aiohttp.InvalidURL():
             return ConnectError(f"no connection: {error}")
         case UnicodeError() if not isinstance(error, UnicodeDecodeError):
             return ConnectError(f"the host's name cannot be encoded: {error}")
-        case aiohttp.ClientResponseError() | ValueError():
-            return UnexpectedResponseError(f"an answer that is no HTTP: {error}", effect="unknown")
-        case RuntimeError() if "closed" in str(error):
-            return ClientClosedError("the session is closed")
+        case _:
+            return None
+
+
+def _refusal(error: Exception, around: Circumstances) -> OpenTrainError | None:
+    """Return the error of a session that refuses to send, or `None` if that is not what was raised."""
+    is_closed = isinstance(error, RuntimeError) and "Session is closed" in str(error)
+    if is_closed or (around.was_sent is False and around.is_closed):
+        if around.is_borrowed:
+            return SessionError("the borrowed session is closed: keep it open as long as the client")
+        return ClientClosedError("the session is closed")
+    if around.is_borrowed and isinstance(error, ValueError) and "Cannot combine AUTH" in str(error):
+        return SessionError(
+            "the borrowed session logs in by itself, such as by .netrc; the token is the only login:"
+            " make the session with trust_env=False"
+        )
+    return None
+
+
+def _of_the_session(error: Exception) -> OpenTrainError:
+    """Return the error of a borrowed session that has sent nothing."""
+    if is_raised_by_hook(error):
+        root = root_of(error)
+        raised = type(root).__name__
+        return SessionHookError(f"a hook of the borrowed session raised {raised}: {root}", raised=raised)
+    if isinstance(error, aiohttp.ClientError | OSError):
+        return ConnectError(f"no connection: {type(error).__name__}: {error}")
+    if isinstance(error, RuntimeError) and "loop" in str(error):
+        return session_of_another_loop()
+    return SessionError(
+        f"the borrowed session cannot send: {type(error).__name__}: {error}; correct its headers and settings"
+    )
+
+
+def session_of_another_loop() -> SessionError:
+    """Return the error of a borrowed session that another event loop runs."""
+    return SessionError("the borrowed session belongs to another event loop: make it in the loop that runs the client")
+
+
+def _after_sending(error: Exception) -> OpenTrainError:
+    """Return the error of a request that was sent, or may have been."""
+    match error:
+        case TimeoutError():
+            return RequestTimeoutError("no whole answer in time", effect="unknown")
+        case aiohttp.ClientResponseError():
+            return UnexpectedResponseError(
+                "the answer is not valid HTTP; a proxy or the server sends a header twice, malformed or too long:"
+                f" {error}",
+                effect="unknown",
+            )
+        case ValueError() if not isinstance(error, ssl.SSLError):
+            return UnexpectedResponseError(f"the answer is not valid HTTP: {error}", effect="unknown")
         case aiohttp.ClientPayloadError() | aiohttp.ClientConnectionError() | OSError():
             return ConnectionLostError(f"the connection was lost: {error}", effect="unknown")
         case _:

@@ -1,8 +1,8 @@
 """Send one request over a session and read all of the answer: one attempt."""
 
 import asyncio
-import math
 import platform
+import warnings
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -18,16 +18,23 @@ from ..._base.secret import Secret
 from ..._version import USER_AGENT
 from ...errors import (
     ClientClosedError,
-    ConfigurationError,
+    ConnectError,
     ConnectionLostError,
     OpenTrainError,
+    PoolTimeoutError,
+    SessionError,
     TransportError,
     _checks,
 )
+from .body import BodyTooLargeError, CappedContent, read_as_its_owner
+from .evidence import WatchedBody, passed_aiohttp
 from .messages import BODY_CAP, Reply, Request
-from .pool import AttemptWatch, current_watch, open_session
-from .translation import translated
+from .pool import Resolver, open_session
+from .translation import Circumstances, session_of_another_loop, translated
+from .watch import AttemptWatch, current_watch
 
+_NO_TIMEOUT = ClientTimeout()
+"""None of aiohttp's own: an attempt's watch bounds it, on every event loop alike."""
 _SHORTEST_REAL_TOKEN = 12
 _HEADERS_READ = (hdrs.CONTENT_TYPE, hdrs.RETRY_AFTER, hdrs.DATE, hdrs.LOCATION)
 
@@ -60,7 +67,7 @@ class Transport:
         session: aiohttp.ClientSession | None,
     ) -> None:
         if session is not None and session.auth is not None:
-            raise ConfigurationError("the borrowed session logs in by itself (auth=); the token is the only credential")
+            raise SessionError("the borrowed session logs in by itself (auth=); the token is the only credential")
         self.token = token
         self._renewal: asyncio.Future[None] | None = None
         self._is_closed = False
@@ -79,8 +86,8 @@ class Transport:
         if token is not None:
             self._headers[hdrs.AUTHORIZATION] = _bearer(token)
         self._alarm = Alarm()
-        self._usual_seconds = max(connect_timeout, timeout)
-        self._usual_timeout = self._timeout_within(self._usual_seconds)
+        self._resolver: Resolver | None = None
+        self._is_of_this_loop = session is None
 
     async def send(self, request: Request, seconds: float, *, fresh: bool = False) -> Reply:
         """Make one attempt: connect, send, read all of the answer, leave the connection.
@@ -99,14 +106,18 @@ class Transport:
         Raises:
             TransportError: No answer arrived; its class and effect say whether anything was sent.
             UnexpectedResponseError: What arrived is no HTTP.
-            ConfigurationError: A borrowed session would send a token of its own where none is to go. Nothing was sent.
-            ClientClosedError: The session is closed.
+            SessionError: The borrowed session cannot send: it is closed, belongs to another event loop, or logs in by
+                itself. Nothing was sent.
+            SessionHookError: A hook of the borrowed session raised before anything was sent.
+            ClientClosedError: The client is closed.
         """
         if self._is_closed:
             raise ClientClosedError("the client is closed")
+        if self._session is not None and not self._is_of_this_loop:
+            self._check_loop(self._session)
         token = self.token
         if token is None and self._session is not None and hdrs.AUTHORIZATION in self._session.headers:
-            raise ConfigurationError("the session sends an Authorization header by itself, which has no place here")
+            raise SessionError("the borrowed session sends an Authorization header by itself, which has no place here")
         ends_at = self._alarm.time() + seconds
         reply = await self._send(request, seconds, fresh=fresh)
         if reply.status == 401 and await self._is_renewed_since(token, ends_at - self._alarm.time()):
@@ -135,55 +146,99 @@ class Transport:
             await asyncio.wait({self._renewal}, timeout=max(seconds, 0.0))
         return token is not self.token
 
+    def _check_loop(self, session: aiohttp.ClientSession) -> None:
+        """Raise if a borrowed session belongs to another loop: over a kept connection it would even send."""
+        with warnings.catch_warnings():  # the property is deprecated, and the only public one that tells
+            warnings.simplefilter("ignore", DeprecationWarning)
+            loop = session.loop
+        if loop is not asyncio.get_running_loop():
+            raise session_of_another_loop()
+        self._is_of_this_loop = True
+
     async def _send(self, request: Request, seconds: float, *, fresh: bool) -> Reply:
         token = self.token
-        watch = AttemptWatch(self._alarm, min(self._timeout, seconds), wants_fresh=fresh)
+        watch = self._watch(seconds, fresh=fresh)
         # For the connector, during this attempt alone; it is never asked for that of an earlier one.
         current_watch.set(watch)
+        session = self._session or self._open()
+        data = self._data_of(request, session)
         response: aiohttp.ClientResponse | None = None
         failure: OpenTrainError | None = None
         flaw: str | None = None
-        body = b""
+        content: CappedContent | None = None
         try:
-            response = await (self._session or self._open()).request(
-                request.method,
-                self._url_of(request),
-                data=request.content,
-                headers=self._headers_of(request),
-                timeout=self._usual_timeout if seconds >= self._usual_seconds else self._timeout_within(seconds),
-                skip_auto_headers=self._left_out,
-                allow_redirects=False,
-                raise_for_status=False,
-            )
-            content = response.content
-            while not content.at_eof():
-                body += content.read_nowait() if content.is_eof() else await content.readany()
-                if len(body) > BODY_CAP:
-                    flaw = f"over {BODY_CAP // 1024} KiB"
-                    break
+            with watch:
+                response = await session.request(
+                    request.method,
+                    self._url_of(request),
+                    data=data,
+                    headers=self._headers_of(request),
+                    timeout=_NO_TIMEOUT,
+                    skip_auto_headers=self._left_out,
+                    allow_redirects=False,
+                    raise_for_status=False,
+                )
+                content = CappedContent(response.content)
+                await (read_as_its_owner(response, content) if self._borrowed else content.read())
+        except BodyTooLargeError as error:
+            flaw = str(error)
         except Exception as error:
-            ended_by = TimeoutError("time is up") if watch.is_overdue else error
-            failure = translated(ended_by, is_resolving=watch.is_resolving)
+            was_sent = True if response is not None else self._was_sent(error, watch, data)
+            failure = self._failure(error, watch, was_sent=was_sent)
             flaw = f"cut off: {failure.__cause__}"
         except BaseException:
             if response is not None:
                 response.close()
-            body = b""  # no frame shows what had come by then: it may be a token
+            content = None  # no frame shows what had come by then: it may be a token
             raise
-        finally:
-            self._alarm.unset(watch)
-        if response is None:
+        if response is None or content is None:
             raise failure or TransportError("no answer", effect="unknown")
-        if watch.is_overdue:
-            flaw = "cut off: time is up"
         if flaw is not None:
             response.close()
-            body = body[:BODY_CAP]
+        body = content.received[:BODY_CAP]
         headers = _read_headers(response)
         if token is not None and len(token) >= _SHORTEST_REAL_TOKEN:  # a server that echoes it: not into our errors
             body = body.replace(token.encode(), b"***")
             headers = [(name, value.replace(token, "***")) for name, value in headers]
         return Reply(int(response.status), body, headers, flaw, isinstance(failure, ConnectionLostError))
+
+    def _watch(self, seconds: float, *, fresh: bool) -> AttemptWatch:
+        if self._borrowed:
+            return AttemptWatch(self._alarm, connecting=self._connect_timeout + self._timeout, total=seconds)
+        return AttemptWatch(
+            self._alarm, connecting=self._connect_timeout, sending=self._timeout, total=seconds, wants_fresh=fresh
+        )
+
+    def _was_sent(self, error: Exception, watch: AttemptWatch, data: WatchedBody | bytes | None) -> bool | None:
+        """Return whether anything was sent by a request that has no answer; `None` if that is not known."""
+        raised = error.__cause__ if watch.is_overdue and error.__cause__ is not None else error
+        if isinstance(data, WatchedBody):
+            return data.was_sent(raised)
+        if self._borrowed or (not watch.has_begun and not passed_aiohttp(raised)):
+            return None
+        return watch.has_begun
+
+    def _failure(self, error: Exception, watch: AttemptWatch, *, was_sent: bool | None) -> OpenTrainError:
+        if watch.is_overdue:
+            error = TimeoutError("time is up")
+        around = Circumstances(
+            was_sent=was_sent,
+            is_borrowed=self._borrowed,
+            is_closed=self._session is not None and self._session.closed,
+            is_tls=self._origin.scheme == "https",
+        )
+        failure = translated(error, around)
+        if not watch.is_overdue or was_sent is not False:
+            return failure
+        late: ConnectError
+        if self._resolver is not None and self._resolver.lookups:
+            late = ConnectError("no connection in time: the host's name was not resolved (DNS)")
+        elif self._borrowed or watch.has_made_one:
+            late = ConnectError("no connection in time")
+        else:
+            late = PoolTimeoutError("no connection in time: all of the pool's are in use")
+        late.__cause__ = failure.__cause__
+        return late
 
     async def close(self) -> None:
         """Close the session, if it is our own; from then on nothing is sent."""
@@ -191,11 +246,22 @@ class Transport:
         self._alarm.close()
         if self._session is not None and not self._borrowed:
             await self._session.close()
+        if self._resolver is not None:
+            await self._resolver.close()
 
     def _open(self) -> aiohttp.ClientSession:
-        host = self._origin.host_port_subcomponent or ""
-        self._session = open_session(CIMultiDict({hdrs.HOST: host, **self._headers}), self._max_connections)
+        self._resolver = Resolver()
+        self._session = open_session(self._headers.copy(), self._max_connections, self._resolver)
         return self._session
+
+    def _data_of(self, request: Request, session: aiohttp.ClientSession) -> WatchedBody | bytes | None:
+        """Return the body to send; over a borrowed session one that knows whether it was sent.
+
+        A GET has no body. A request that expects ``100 Continue`` sends its headers before the body.
+        """
+        if not self._borrowed or request.method == hdrs.METH_GET or hdrs.EXPECT in session.headers:
+            return request.content
+        return WatchedBody(request.content or b"")
 
     def _url_of(self, request: Request) -> URL:
         url = self._origin.with_path(request.path, encoded=True)
@@ -208,17 +274,6 @@ class Transport:
         headers = self._headers.copy() if self._borrowed else CIMultiDict[str]()
         headers[hdrs.CONTENT_TYPE] = request.content_type
         return headers
-
-    def _timeout_within(self, seconds: float) -> ClientTimeout:
-        """The timeouts that aiohttp keeps; it rounds long ones up to whole seconds unless it is told not to."""
-        connecting, sending = min(self._connect_timeout, seconds), min(self._timeout, seconds)
-        return ClientTimeout(
-            total=connecting + sending if self._borrowed else None,
-            connect=connecting,
-            sock_connect=None,
-            sock_read=sending if self._borrowed else None,
-            ceil_threshold=math.inf,
-        )
 
 
 def transports(
