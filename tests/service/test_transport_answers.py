@@ -6,6 +6,7 @@ import socket
 import tracemalloc
 from collections.abc import Callable
 
+import aiohttp
 import pytest
 
 from opentrain_async import OutcomeStatus
@@ -17,7 +18,7 @@ from opentrain_async.errors import (
     UnexpectedResponseError,
 )
 
-from ..support.peers import Behaviour, Call, Then, answer, client_of, floods, job_of, live, peer, sends
+from ..support.peers import TOKEN, Behaviour, Call, Then, answer, client_of, floods, job_of, live, peer, sends
 
 MIB = 1024 * 1024
 CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -78,6 +79,54 @@ async def test_F03_a_200_that_is_no_publish_result_leaves_doubt(case: str) -> No
         with pytest.raises(UnexpectedResponseError) as caught:
             await client.publish("job_1")
         assert (caught.value.effect, caught.value.status) == ("unknown", 200)
+
+
+@pytest.mark.parametrize("case", ["two lengths", "a length that is none", "a long header", "noise"])
+async def test_an_answer_with_malformed_headers_says_where_they_come_from(case: str) -> None:
+    """A proxy writes them more often than the service: so the error says what to look for."""
+    async with peer(BEFORE_THE_ANSWER[case][0]) as server, client_of(server.url) as client:
+        with pytest.raises(UnexpectedResponseError, match="sends a header twice, malformed or too long"):
+            await client.publish("job_1")
+
+
+@pytest.mark.parametrize("is_borrowed", [False, True], ids=["own", "borrowed"])
+@pytest.mark.parametrize(
+    "headers",
+    ["X-Policy: " + "x" * 65_000 + "\r\n", "".join(f"X-{number}: {'y' * 30}\r\n" for number in range(200))],
+    ids=["one of 64 KiB", "200"],
+)
+async def test_long_and_many_headers_are_read(headers: str, is_borrowed: bool) -> None:
+    """As a proxy adds them, of a policy or of what it measures."""
+    async with (
+        peer(sends(answer(live("job_1"), headers=headers))) as server,
+        aiohttp.ClientSession() as session,
+        client_of(server.url, session=session if is_borrowed else None) as client,
+    ):
+        assert (await client.publish("job_1")).newly_published
+
+
+@pytest.mark.parametrize("is_borrowed", [False, True], ids=["own", "borrowed"])
+async def test_F35_ten_thousand_headers_are_refused(is_borrowed: bool) -> None:
+    """They are no answer, over whatever session."""
+    headers = "".join(f"X-{number}: y\r\n" for number in range(10_000))
+    async with (
+        peer(sends(answer(live("job_1"), headers=headers))) as server,
+        aiohttp.ClientSession() as session,
+        client_of(server.url, session=session if is_borrowed else None) as client,
+    ):
+        with pytest.raises(UnexpectedResponseError) as caught:
+            await client.publish("job_1")
+    assert caught.value.effect == "unknown"
+
+
+async def test_a_token_that_a_server_echoes_in_a_header_is_not_shown() -> None:
+    """Nor in the body: the error quotes both."""
+    echo = answer(f"<{TOKEN}>".encode(), headers=f"Location: https://{TOKEN}.test/\r\n", status="302 Found")
+    async with peer(sends(echo)) as server, client_of(server.url) as client:
+        with pytest.raises(UnexpectedResponseError) as caught:
+            await client.publish("job_1")
+    assert TOKEN not in str(caught.value)
+    assert "***" in str(caught.value)
 
 
 @pytest.mark.parametrize("case", TOO_LARGE)

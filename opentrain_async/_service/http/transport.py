@@ -35,6 +35,8 @@ from .watch import AttemptWatch, current_watch
 
 _NO_TIMEOUT = ClientTimeout()
 """None of aiohttp's own: an attempt's watch bounds it, on every event loop alike."""
+_LONGEST_HEADER = 64 * 1024
+_MOST_HEADERS = 256
 _SHORTEST_REAL_TOKEN = 12
 _HEADERS_READ = (hdrs.CONTENT_TYPE, hdrs.RETRY_AFTER, hdrs.DATE, hdrs.LOCATION)
 
@@ -177,6 +179,9 @@ class Transport:
                     skip_auto_headers=self._left_out,
                     allow_redirects=False,
                     raise_for_status=False,
+                    max_line_size=_LONGEST_HEADER,
+                    max_field_size=_LONGEST_HEADER,
+                    max_headers=_MOST_HEADERS,
                 )
                 content = CappedContent(response.content)
                 await (read_as_its_owner(response, content) if self._borrowed else content.read())
