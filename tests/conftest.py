@@ -1,8 +1,10 @@
 """What every test stands on: no credentials of this machine, no leaks, a sandbox, and a clock that is ours."""
 
+import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,13 @@ from .support.virtual import VirtualClock
 
 settings.register_profile("of any machine", deadline=None)  # an example may take long where others compute as well
 settings.load_profile("of any machine")
+
+if os.environ.get("EVENT_LOOP") == "uvloop":
+
+    def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+        """Run the tests on uvloop."""
+        return {"uvloop": import_module("uvloop").new_event_loop}
+
 
 _HOW_TO_GET_ONE = "neither redis-server nor valkey-server is on PATH: 'apt-get install redis-server' brings one"
 

@@ -22,7 +22,7 @@ from opentrain_async.sandbox import Fault, Sandbox
 from ..support.clients import Connect
 from ..support.peers import AT_ONCE, CERTIFICATE, TOKEN, answer, client_of, live, peer, sends, server_tls, unused_port
 from ..support.proxy import FAULTS, Proxy, proxied
-from ..support.virtual import LoopTime, VirtualClock
+from ..support.virtual import LoopTime, VirtualClock, changeable_loop
 from ..support.waiting import until
 
 LOSSES = ["closed", "reset", "half-closed"]
@@ -275,9 +275,10 @@ async def test_F04_a_doubt_that_is_never_settled_leaves_with_the_window(
 @contextmanager
 def no_thread_left() -> Iterator[None]:
     """The loop's one thread for resolving names is busy, for the length of the block."""
+    loop = changeable_loop()
     over = Event()
     pool = ThreadPoolExecutor(1)
-    asyncio.get_running_loop().set_default_executor(pool)
+    loop.set_default_executor(pool)
     pool.submit(over.wait)
     try:
         yield
@@ -302,7 +303,7 @@ async def test_F32_a_name_is_resolved_once_for_many_connections(
     sandbox: Sandbox, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its addresses are kept, and the one where nobody listens, as of a broken IPv6, does not matter."""
-    loop, asked = asyncio.get_running_loop(), []
+    loop, asked = changeable_loop(), []
     real = loop.getaddrinfo
 
     async def getaddrinfo(host: str, port: int, **hints: int) -> object:

@@ -165,6 +165,7 @@ async def test_F26_a_server_that_goes_between_reserve_and_settle_does_not_change
             own_server.stop()
         call.writer.write(answer(live("job_1")))
 
+    time = LoopTime()
     with own_server:
         async with (
             peer(behave) as server,
@@ -173,7 +174,7 @@ async def test_F26_a_server_that_goes_between_reserve_and_settle_does_not_change
         ):
             run = asyncio.create_task(client.publish_many(["job_1"]))
             await server.arrived(1)
-            await LoopTime().passed_until(run.done)
+            await time.passed_until(run.done)
             (outcome,) = (await run).outcomes
             if stalls:
                 own_server.do("CLIENT", "UNPAUSE")  # whoever closes a ledger waits for what it has begun
@@ -185,12 +186,13 @@ async def test_F20_F26_a_server_that_stalls_is_given_up_and_mixes_up_no_answers(
     redis_server: RedisServer, sandbox: Sandbox
 ) -> None:
     """CLIENT PAUSE: an error within the bound, nothing sent, no reply left for who comes next, and then all is well."""
+    time = LoopTime()
     async with RedisLedger(redis_server.url, timeout=4) as redis_store:
         await publish(ledger_on(redis_store, account="other"), "a", "b", "c")
         async with AsyncOpenTrain(sandbox.token, base_url=sandbox.url, ledger=redis_store, account="one") as client:
             redis_server.do("CLIENT", "PAUSE", "60000", "WRITE")
             publishing = asyncio.create_task(client.publish(sandbox.draft()))
-            seconds = await LoopTime().passed_until(publishing.done)
+            seconds = await time.passed_until(publishing.done)
             assert 0 < seconds < 4 + _SETTLE_SECONDS + 0.5  # for the step, and to give its place back
             redis_server.do("CLIENT", "UNPAUSE")
             with pytest.raises(QuotaLedgerError, match=rf"\({redis_server.url}\) took longer than"):
