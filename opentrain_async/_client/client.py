@@ -60,10 +60,11 @@ class AsyncOpenTrain(Posting, Jobs, Onboarding):
         timeout: Seconds, above 0, for one attempt once it has a connection.
         connect_timeout: Seconds, above 0, to get a connection, from the pool or anew. Nothing was sent when it fails.
         max_connections: The size of the connection pool, from 1.
-        session: An aiohttp session to borrow. It is never closed or reconfigured; its own pool and settings hold,
-            and *timeout* and *connect_timeout* bound an attempt together. Nor can its pool be looked at: a retry may go
-            over a kept connection that is as dead, and an error that a server sends twice over a kept connection is
-            taken for the answer to the next request on it, another draft's. `None`: one of this client's own.
+        session: An aiohttp session to borrow, made in the event loop that runs the client and without a login of its
+            own. It is never closed or reconfigured, and its own pool and settings hold. *timeout* and *connect_timeout*
+            bound an attempt together. A retry may use a kept connection that is as dead as the last one; and if a
+            server sends an error twice over a kept connection, the second is taken for the answer to the next request
+            on it, another draft's. `None`: one of this client's own.
         clock: Where time comes from: ``now()`` in epoch seconds, ``monotonic()``, ``await sleep(seconds)``.
             `None`: the machine's.
         on_event: Told of what happens inside, with values of `opentrain_async.events`; a plain function, called in the
