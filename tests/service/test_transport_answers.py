@@ -1,8 +1,10 @@
 """Answers that are none: what arrives is cut, garbled, too large or about something else."""
 
+import asyncio
 import gzip
 import json
 import socket
+import sys
 import tracemalloc
 from collections.abc import Callable
 
@@ -87,6 +89,33 @@ async def test_an_answer_with_malformed_headers_says_where_they_come_from(case: 
     async with peer(BEFORE_THE_ANSWER[case][0]) as server, client_of(server.url) as client:
         with pytest.raises(UnexpectedResponseError, match="sends a header twice, malformed or too long"):
             await client.publish("job_1")
+
+
+_STRICT = """
+import asyncio, sys
+from opentrain_async import AsyncOpenTrain, RetryPolicy
+from opentrain_async.errors import UnexpectedResponseError
+
+async def main(url):
+    async with AsyncOpenTrain("ot_pat_x", base_url=url, retry=RetryPolicy(max_attempts=1)) as client:
+        try:
+            await client.publish("job_1")
+        except UnexpectedResponseError as error:
+            print(error.effect, "sends a header twice" in str(error))
+
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+async def test_a_header_that_comes_twice_is_named_where_aiohttp_is_strict() -> None:
+    """In Python's development mode it refuses what it otherwise lets pass."""
+    twice = answer(live("job_1"), headers="Server: one\r\nServer: two\r\n")
+    async with peer(sends(twice)) as server:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-X", "dev", "-W", "error", "-c", _STRICT, server.url, stdout=asyncio.subprocess.PIPE
+        )
+        out, _ = await process.communicate()
+    assert out == b"unknown True\n"
 
 
 @pytest.mark.parametrize("is_borrowed", [False, True], ids=["own", "borrowed"])
