@@ -200,12 +200,7 @@ class Transport:
             raise failure or TransportError("no answer", effect="unknown")
         if flaw is not None:
             response.close()
-        body = content.received[:BODY_CAP]
-        headers = _read_headers(response)
-        if token is not None and len(token) >= _SHORTEST_REAL_TOKEN:  # a server that echoes it: not into our errors
-            body = body.replace(token.encode(), b"***")
-            headers = [(name, value.replace(token, "***")) for name, value in headers]
-        return Reply(int(response.status), body, headers, flaw, isinstance(failure, ConnectionLostError))
+        return _reply(response, content, token, flaw, is_cut_off=isinstance(failure, ConnectionLostError))
 
     def _watch(self, seconds: float, *, fresh: bool) -> AttemptWatch:
         if self._borrowed:
@@ -301,8 +296,21 @@ def transports(
     )
 
 
-def _read_headers(response: aiohttp.ClientResponse) -> list[tuple[str, str]]:
-    return [(name, value) for name in _HEADERS_READ for value in response.headers.getall(name, ())]
+def _reply(
+    response: aiohttp.ClientResponse,
+    content: CappedContent,
+    token: Secret | None,
+    flaw: str | None,
+    *,
+    is_cut_off: bool,
+) -> Reply:
+    """Copy an answer into values of ours; a token that the server echoes does not get into our errors."""
+    body = content.received[:BODY_CAP]
+    headers = [(name, value) for name in _HEADERS_READ for value in response.headers.getall(name, ())]
+    if token is not None and len(token) >= _SHORTEST_REAL_TOKEN:
+        body = body.replace(token.encode(), b"***")
+        headers = [(name, value.replace(token, "***")) for name, value in headers]
+    return Reply(int(response.status), body, headers, flaw, is_cut_off)
 
 
 def _bearer(token: Secret) -> Secret:
