@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-from . import accounts, imports, memory, stores, tables, throughput, worst_day
+from . import accounts, imports, latency, memory, stores, tables, throughput, worst_day
 from .record import Record
 
 PARTS: dict[str, tuple[Callable[[bool], Record], Callable[[Record], str]]] = {
     "throughput": (throughput.measure, tables.of_throughput),
+    "latency": (latency.measure, tables.of_latency),
     "worst_day": (worst_day.measure, tables.of_worst_day),
     "stores": (stores.measure, tables.of_stores),
     "accounts": (accounts.measure, tables.of_accounts),

@@ -159,6 +159,7 @@ def _save(figure: "Figure", path: Path) -> None:
 
 DRAW: Mapping[str, Callable[[Record, Path], None]] = {
     "throughput": of_throughput,
+    "latency": of_throughput,
     "worst_day": of_worst_day,
     "stores": of_stores,
     "accounts": of_accounts,

@@ -6,6 +6,7 @@ import multiprocessing
 import re
 import shutil
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ class _Publishing(asyncio.Protocol):
     """Answers each request of a keep-alive connection as soon as its head is complete; bodies are empty."""
 
     already = False
+    latency = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
@@ -38,10 +40,14 @@ class _Publishing(asyncio.Protocol):
             path = _PATH.match(head)
             assert path is not None, head
             body = json.dumps(_live(path[1].decode(), already=self.already)).encode()
-            assert isinstance(self.transport, asyncio.WriteTransport)
-            self.transport.write(
-                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+            answer = (
+                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body
             )
+            assert isinstance(self.transport, asyncio.WriteTransport)
+            if self.latency:
+                asyncio.get_running_loop().call_later(self.latency, self.transport.write, answer)
+            else:
+                self.transport.write(answer)
 
 
 def _live(job_id: str, *, already: bool) -> dict[str, object]:
@@ -63,9 +69,17 @@ class _FindingLive(_Publishing):
     already = True
 
 
-def _serve(started: Connection, protocol: type[_Publishing]) -> None:
+def _serve(
+    started: Connection, protocol: type[_Publishing], latency: float = 0.0, files: tuple[str, str] | None = None
+) -> None:
+    protocol.latency = latency
+    tls = None
+    if files is not None:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(*files)
+
     async def run() -> None:
-        server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
+        server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0, ssl=tls)
         started.send(server.sockets[0].getsockname()[1])
         await server.serve_forever()
 
@@ -77,6 +91,18 @@ def server(*, finds_live: bool = False) -> Iterator[str]:
     """The server's origin, for as long as the block lasts."""
     with _process(_serve, _FindingLive if finds_live else _Publishing) as here:
         yield f"http://127.0.0.1:{here.recv()}"
+
+
+@contextmanager
+def tls_server(latency: float) -> Iterator[tuple[str, str]]:
+    """The origin of a server with TLS that answers so many seconds later, and the path of its certificate."""
+    with TemporaryDirectory() as directory:
+        key, certificate = Path(directory) / "key.pem", Path(directory) / "certificate.pem"
+        command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=loopback"
+        more = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+        subprocess.run([*command.split(), *more], check=True, stderr=subprocess.DEVNULL)
+        with _process(_serve, _Publishing, latency, (str(certificate), str(key))) as here:
+            yield f"https://127.0.0.1:{here.recv()}", str(certificate)
 
 
 @frozen

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from inspect import cleandoc
 
-from . import accounts, imports, memory, stores, throughput, worst_day
+from . import accounts, imports, latency, memory, stores, throughput, worst_day
 from .record import Record, Spread
 from .turns import OURS
 
@@ -12,6 +12,17 @@ _NONE = "-"
 
 def of_throughput(record: Record) -> str:
     """By concurrency, everybody; and ours over the bare loop, round by round."""
+    return page("Throughput", "throughput", throughput.__doc__, record, _by_concurrency(record))
+
+
+def of_latency(record: Record) -> str:
+    """The same over https, and the bounds that were missed."""
+    missed = "; ".join(latency.misses(record)) or "none"
+    parts = [f"Bounds that were missed: {missed}.", *_by_concurrency(record)]
+    return page("Latency", "latency", latency.__doc__, record, parts)
+
+
+def _by_concurrency(record: Record) -> list[str]:
     ratios = [
         [case, *(_cell(record.ratio(OURS, throughput.BARE, case, figure)) for figure in _BOTH)] for case in record.cases
     ]
@@ -21,7 +32,7 @@ def of_throughput(record: Record) -> str:
     ]
     for case in record.cases:
         parts += [f"## At once: {case}", table(["", *_BOTH, "of bare, round by round"], _everybody(record, case))]
-    return page("Throughput", "throughput", throughput.__doc__, record, parts)
+    return parts
 
 
 _BOTH = (throughput.RATE, throughput.PROCESSOR)

@@ -76,15 +76,12 @@ def measured(size: Size, wanted: Sequence[str]) -> Record:
         for number, (name, turns) in told("throughput", in_turns(size.rounds, processes), size.rounds):
             if (name, turns) in slow:
                 continue
-            with _process(name, origin) as take_turn:
-                for before, at_once in pairwise((0, *turns)):
-                    began = time.perf_counter()
-                    live, seconds, processor = take_turn(at_once, size.seconds)
-                    if time.perf_counter() - began > _SLOW_SECONDS:
-                        slow.add((name, turns))
-                    figures = {RATE: live / seconds, PROCESSOR: processor / live * 1000}
-                    case = f"{at_once}, after {before}" if before else f"{at_once}"
-                    samples.append(Sample(number, name, case, figures))
+            began = time.perf_counter()
+            for case, figures in take_turns(name, origin, turns, size.seconds):
+                if time.perf_counter() - began > _SLOW_SECONDS:
+                    slow.add((name, turns))
+                samples.append(Sample(number, name, case, figures))
+                began = time.perf_counter()
     return Record(
         machine,
         {"rounds": str(size.rounds), "seconds a turn": f"{size.seconds:g}"},
@@ -92,6 +89,15 @@ def measured(size: Size, wanted: Sequence[str]) -> Record:
         tuple(name for name in wanted if name not in present),
         tuple(samples),
     )
+
+
+def take_turns(name: str, origin: str, turns: Sequence[int], seconds: float) -> Iterator[tuple[str, dict[str, float]]]:
+    """The turns of a contender in one new process: the case, and both figures."""
+    with _process(name, origin) as take_turn:
+        for before, at_once in pairwise((0, *turns)):
+            live, took, processor = take_turn(at_once, seconds)
+            case = f"{at_once}, after {before}" if before else f"{at_once}"
+            yield case, {RATE: live / took, PROCESSOR: processor / live * 1000}
 
 
 @contextmanager

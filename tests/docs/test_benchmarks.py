@@ -1,10 +1,12 @@
 """The benchmarks, in small: that they measure what they say, and that what is written is what was measured."""
 
+import os
 import random
+import shutil
 from pathlib import Path
 
 import pytest
-from _suite import accounts, memory, readme, throughput, worst_day
+from _suite import accounts, latency, memory, readme, throughput, worst_day
 from _suite.arrivals import DAY, PATTERNS, most_in_a_day
 from _suite.parts import PARTS
 from _suite.record import Record, Sample, Spread, load, save
@@ -24,6 +26,30 @@ def test_each_client_has_its_turn_at_each_concurrency() -> None:
     assert turns == {(number, name, case) for number in range(2) for name in names for case in ("1", "3", "1, after 3")}
     assert all(figure > 0 for sample in record.samples for figure in sample.figures.values())
     assert f"| {throughput.BARE} |" in PARTS["throughput"][1](record)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="the certificate is made by openssl")
+def test_latency_is_measured_over_https_and_beside_plain_http() -> None:
+    """Both publish over TLS with a certificate of the run's own; the environment is as it was afterwards."""
+    record = latency.measured(throughput.Size(rounds=1, seconds=0.01, at_once=((2,),)), ((1,),))
+    turns = {(sample.contender, sample.case) for sample in record.samples}
+    assert turns == {(name, case) for name in (OURS, throughput.BARE) for case in ("2", "plain http, 1")}
+    assert "SSL_CERT_FILE" not in os.environ
+    assert "Bounds that were missed: none." in PARTS["latency"][1](record)
+
+
+def test_a_bound_that_is_missed_is_named() -> None:
+    """A pace that is too low, and too much of the processor's time; what keeps to its bound is not."""
+    figures = {OURS: (0.96, 1.31), throughput.BARE: (1.0, 1.0)}
+    samples = tuple(
+        Sample(0, name, case, {throughput.RATE: pace, throughput.PROCESSOR: processor})
+        for name, (pace, processor) in figures.items()
+        for case in ("20", "100")
+    )
+    assert latency.misses(Record({}, {}, tuple(figures), (), samples)) == [
+        "drafts a second at 20: 0.96, the bound is 0.97",
+        "CPU seconds per 1,000 at 20: 1.31, the bound is 1.3",
+    ]
 
 
 def test_no_arrivals_bring_the_ledger_to_let_more_through_than_a_day_has() -> None:
