@@ -1,6 +1,6 @@
 """HTTP messages as values: the request that is sent, and the answer that came."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from attrs import define, field
 
@@ -10,9 +10,9 @@ Headers = tuple[tuple[str, str], ...]
 """Pairs of a name in lower case and a value, in the order in which they came."""
 
 
-def plain(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> Headers:
+def plain(headers: Mapping[str, str] | list[tuple[str, str]] | Headers) -> Headers:
     """Copy headers, so that no type of the HTTP library is left in them."""
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    pairs = headers if isinstance(headers, list | tuple) else headers.items()
     return tuple((str(name).lower(), str(value)) for name, value in pairs)
 
 

@@ -47,14 +47,7 @@ class _Connector(aiohttp.TCPConnector):
     A kept connection is unfit if the server has said something on it since its last answer, such as that answer once
     more: aiohttp would take it for the answer to the next request. To an attempt that wants a fresh connection each
     kept one is unfit: the call's last attempt lost its own, and the others are as old. An unfit connection is closed.
-
-    Args:
-        limit: The size of the pool.
-        resolver: Resolves names.
     """
-
-    def __init__(self, limit: int, resolver: AbstractResolver) -> None:
-        super().__init__(limit=limit, ttl_dns_cache=_DNS_SECONDS, resolver=resolver, socket_factory=_make_socket)
 
     async def connect(
         self, req: aiohttp.ClientRequest, traces: list[aiohttp.tracing.Trace], timeout: ClientTimeout
@@ -108,7 +101,9 @@ _has_unread = has_unread_by_poll if hasattr(select, "poll") else has_unread_by_s
 def open_session(headers: CIMultiDict[str], max_connections: int, resolver: Resolver) -> aiohttp.ClientSession:
     """Open a session whose requests all have these headers."""
     return aiohttp.ClientSession(
-        connector=_Connector(max_connections, resolver),
+        connector=_Connector(
+            limit=max_connections, ttl_dns_cache=_DNS_SECONDS, resolver=resolver, socket_factory=_make_socket
+        ),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers=headers,
         skip_auto_headers=(hdrs.CONTENT_TYPE,),

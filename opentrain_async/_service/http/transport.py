@@ -306,7 +306,9 @@ def _reply(
 ) -> Reply:
     """Copy an answer into values of ours; a token that the server echoes does not get into our errors."""
     body = content.received[:BODY_CAP]
-    headers = [(name, value) for name in _HEADERS_READ for value in response.headers.getall(name, ())]
+    headers: list[tuple[str, str]] = [
+        (name, value) for name in _HEADERS_READ for value in response.headers.getall(name, ())
+    ]
     if token is not None and len(token) >= _SHORTEST_REAL_TOKEN:
         body = body.replace(token.encode(), b"***")
         headers = [(name, value.replace(token, "***")) for name, value in headers]
