@@ -1,11 +1,19 @@
 """A borrowed session stays its owner's: used, and neither closed nor changed."""
 
 from collections.abc import AsyncIterator
+from unittest import mock
 
 import aiohttp
 import pytest
 
-from opentrain_async.errors import ConnectError, NotFoundError, OpenTrainError, RequestTimeoutError, SessionError
+from opentrain_async.errors import (
+    ConnectError,
+    ConnectionLostError,
+    NotFoundError,
+    OpenTrainError,
+    RequestTimeoutError,
+    SessionError,
+)
 
 from ..support.peers import TOKEN, Then, answer, client_of, live, peer, sends, unused_port
 
@@ -103,3 +111,13 @@ async def test_a_refused_connection_of_a_borrowed_session_changed_nothing(sessio
         with pytest.raises(ConnectError) as caught:
             await client.publish("job_1")
         assert caught.value.effect == "none"
+
+
+async def test_a_mocked_session_is_asked() -> None:
+    """As bots' tests have it; its loop is a mock, too, and what it raises proves nothing."""
+    mocked = mock.Mock(spec=aiohttp.ClientSession, auth=None, headers={}, closed=False)
+    mocked.request = mock.AsyncMock(side_effect=aiohttp.ServerDisconnectedError())
+    async with client_of("https://service.test", session=mocked) as client:
+        with pytest.raises(ConnectionLostError) as caught:
+            await client.publish("job_1")
+    assert (caught.value.effect, mocked.request.await_count) == ("unknown", 1)

@@ -153,7 +153,7 @@ class Transport:
         with warnings.catch_warnings():  # the property is deprecated, and the only public one that tells
             warnings.simplefilter("ignore", DeprecationWarning)
             loop = session.loop
-        if loop is not asyncio.get_running_loop():
+        if _is_another(loop):
             raise session_of_another_loop()
         self._is_of_this_loop = True
 
@@ -313,6 +313,11 @@ def _reply(
         body = body.replace(token.encode(), b"***")
         headers = [(name, value.replace(token, "***")) for name, value in headers]
     return Reply(int(response.status), body, headers, flaw, is_cut_off)
+
+
+def _is_another(loop: object) -> bool:
+    """True for an event loop that is not the running one; a mocked session's loop is a mock."""
+    return isinstance(loop, asyncio.AbstractEventLoop) and loop is not asyncio.get_running_loop()
 
 
 def _bearer(token: Secret) -> Secret:
