@@ -4,11 +4,12 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from attrs import evolve
 
-from opentrain_async import OutcomeStatus, PublishOutcome, PublishReport, RetryPolicy
+from opentrain_async import AsyncOpenTrain, OutcomeStatus, PublishOutcome, PublishReport, RetryPolicy
 from opentrain_async.errors import (
     AuthenticationError,
     ClaimError,
@@ -44,6 +45,7 @@ from opentrain_async.testing import (
 )
 
 from ..support.clients import Connect
+from ..support.peers import peer, sends, server_tls
 from ..support.stores import BrokenStore
 
 Options = dict[str, object]
@@ -70,7 +72,6 @@ TROUBLES: Mapping[type[OpenTrainError], Callable[[Sandbox], Options]] = {
     RateLimitedError: faulty("status", 429),
     RequestTimeoutError: faulty("stall", timeout=0.05),
     ServerError: faulty("status", 503),
-    TLSError: lambda sandbox: {"base_url": sandbox.url.replace("http:", "https:")},
     UnexpectedResponseError: faulty("html"),
 }
 """How a publish of a good draft comes to end with each kind of error."""
@@ -105,7 +106,20 @@ async def test_an_error_and_its_outcome_are_as_in_truth(
     """Class, effect and whatever a program looks at; and in a run status, attempts, and whether there is a time."""
     job_id = DRAFTS[kind](sandbox) if kind in DRAFTS else sandbox.draft()
     options = TROUBLES[kind](sandbox) if kind in TROUBLES else {}
-    client = connect(sandbox, retry=AT_ONCE, **options)
+    await assert_made_as_in_truth(connect(sandbox, retry=AT_ONCE, **options), kind, job_id)
+
+
+async def test_an_error_of_a_wrong_certificate_is_as_in_truth(
+    sandbox: Sandbox, connect: Connect, tmp_path: Path
+) -> None:
+    """Of a server that nobody vouches for."""
+    async with peer(sends(), tls=server_tls(tmp_path)) as server:
+        client = connect(sandbox, retry=AT_ONCE, base_url=server.url)
+        await assert_made_as_in_truth(client, TLSError, sandbox.draft())
+
+
+async def assert_made_as_in_truth(client: AsyncOpenTrain, kind: type[OpenTrainError], job_id: str) -> None:
+    """Hold the error and the outcome that are made of this kind against the client's."""
     with pytest.raises(kind) as caught:
         await client.publish(job_id)
     made = make_error(kind, job_id)
