@@ -44,7 +44,6 @@ T = TypeVar("T")
 Object = Mapping[str, object]
 
 _AWAITS_APPROVAL, _ARCHIVED = "PENDING_APPROVAL", "ARCHIVED"
-_OTHER_JOB = "the body is about another job"
 _OAUTH_CODE = re.compile("[a-z][a-z0-9_]*", re.ASCII)
 _MARKUP = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->|<[^<>]*>", re.DOTALL | re.IGNORECASE)
 _TOKEN = re.compile(r"(ot_(pat|clm|cat|ptk)|whsec)_\S*")
@@ -97,7 +96,8 @@ def read_publish(reply: Reply, job_id: str, now: float) -> PublishResult:
         # An earlier publish was accepted. The answer has no other facts of the job.
         return PublishResult(job_id, already_published=True, status=_AWAITS_APPROVAL, body=reply.body)
     if not is_same_id(result.job_id, job_id):
-        raise _contradictory(reply, _OTHER_JOB, job_id)
+        other = ContradictionError("the body is about another job")
+        raise _with_effect(_not_as_promised(reply, "a publish result", other, job_id))
     if result.status == _ARCHIVED:
         raise ended_job_error(result, job_id)
     return result if result.job_id == job_id else evolve(result, job_id=job_id)
@@ -133,37 +133,34 @@ def read_answer(
         OpenTrainError: Any answer but a success; `effect` says what this one request had changed.
     """
     if not 200 <= reply.status < 300:
-        error = _read_error(reply, job_id, now, is_oauth=is_oauth, has_quota=has_quota)
-        error.effect = effect_of(error)
-        raise error
-    flaw, contradiction = reply.flaw, None
-    if flaw is None:
+        raise _with_effect(_read_error(reply, job_id, now, is_oauth=is_oauth, has_quota=has_quota))
+    wrong = None
+    if reply.flaw is None:
         try:
             return read(reply.body)
-        except ContradictionError as error:
-            contradiction = str(error)
         except WrongShapeError as error:
-            flaw = str(error)
+            wrong = error.with_traceback(None)
     # Raised out here: the frames of the reading show the body.
-    if contradiction is not None:
-        raise _contradictory(reply, contradiction, job_id)
-    raise UnexpectedResponseError(
-        f"HTTP {reply.status} ({_media_type(reply)}) is not {what}: {flaw}{_words_of_a_page(reply)}",
-        job_id=job_id,
-        effect="unknown",
-        status=reply.status,
-        request_id=of_type(str, as_object(_raw(reply.body)).get("requestId")),
-    )
+    raise _with_effect(_not_as_promised(reply, what, wrong, job_id))
 
 
-def _contradictory(reply: Reply, contradiction: str, job_id: str | None) -> ContradictoryResponseError:
-    return ContradictoryResponseError(
-        f"HTTP {reply.status}, but {contradiction}",
-        job_id=job_id,
-        effect="unknown",
-        status=reply.status,
-        request_id=of_type(str, as_object(_raw(reply.body)).get("requestId")),
-    )
+def _with_effect(error: OpenTrainError) -> OpenTrainError:
+    """Make an error say what the one request that it ended had changed."""
+    error.effect = effect_of(error)
+    return error
+
+
+def _not_as_promised(
+    reply: Reply, what: str, wrong: WrongShapeError | None, job_id: str | None
+) -> UnexpectedResponseError:
+    """Return the error of a success whose body is cut off, or not what was promised."""
+    request_id = of_type(str, as_object(_raw(reply.body)).get("requestId"))
+    if isinstance(wrong, ContradictionError):
+        text = f"HTTP {reply.status}, but {wrong}"
+        return ContradictoryResponseError(text, job_id=job_id, status=reply.status, request_id=request_id)
+    flaw = reply.flaw or wrong
+    text = f"HTTP {reply.status} ({_media_type(reply)}) is not {what}: {flaw}{_words_of_a_page(reply)}"
+    return UnexpectedResponseError(text, job_id=job_id, status=reply.status, request_id=request_id)
 
 
 def _read_error(reply: Reply, job_id: str | None, now: float, *, is_oauth: bool, has_quota: bool) -> OpenTrainError:

@@ -24,7 +24,7 @@ KNOW_AIOHTTP = {
 """The room of HTTP, and the two that take a session of the caller's."""
 SOLE_IMPORTERS = {
     "multidict": {"_service.http.evidence", "_service.http.pool", "_service.http.transport"},
-    "yarl": {"_service.http.transport"},
+    "yarl": {"_client.account.origins", "_service.http.transport"},  # one reads addresses, the other connects to them
     "cattrs": {"_service.codec"},
     "tenacity": {"_retry.engine"},
     "click": {"_cli"},

@@ -2,13 +2,16 @@
 
 import asyncio
 import gzip
+import json
 import tracemalloc
 from collections.abc import Awaitable, Callable
 
 import aiohttp
 import pytest
+from aiohttp.base_protocol import BaseProtocol
+from multidict import CIMultiDict
 
-from opentrain_async.errors import NotFoundError, UnexpectedResponseError
+from opentrain_async.errors import AuthenticationError, UnexpectedResponseError
 
 from ..support.peers import Then, answer, client_of, floods, live, peer, sends
 
@@ -54,7 +57,7 @@ def session_with_middleware(read: Reading) -> aiohttp.ClientSession:
 
 @pytest.mark.parametrize("made", [session_with_tracer, session_with_middleware])
 @pytest.mark.parametrize("read", READ)
-async def test_a_body_that_a_hook_has_read_is_read_again(
+async def test_F63_a_body_that_a_hook_has_read_is_read_again(
     made: Callable[[Reading], aiohttp.ClientSession], read: Reading
 ) -> None:
     """The response keeps it, even if the hook has released it."""
@@ -138,14 +141,14 @@ async def test_a_body_over_the_cap_that_a_hook_has_read_is_not_a_result() -> Non
 
 
 async def test_a_body_that_stalls_is_cut_off_over_a_borrowed_session() -> None:
-    """Its status counts, if it says all that there is to know."""
-    stalls = sends(answer(b'{"error": "No su', status="404 Not Found", length=400), then=Then.STALL)
+    """A status that says all that there is to know counts."""
+    stalls = sends(answer(b'{"error": "No su', status="401 No", length=400), then=Then.STALL)
     async with (
         peer(stalls) as server,
         aiohttp.ClientSession() as session,
         client_of(server.url, session=session, timeout=0.03, connect_timeout=0.02) as client,
     ):
-        with pytest.raises(NotFoundError) as caught:
+        with pytest.raises(AuthenticationError) as caught:
             await client.publish("job_1")
     assert caught.value.effect == "none"
 
@@ -163,3 +166,28 @@ async def test_a_cancelled_read_leaves_no_connection() -> None:
         assert publish.cancelled()
         assert session.connector is not None
         assert not session.connector._acquired
+
+
+class Answer:
+    """What such a session answers: what the library looks at, and no more."""
+
+    def __init__(self, body: dict[str, object]) -> None:
+        self.status = 200
+        self.headers = CIMultiDict[str]()
+        self.content = aiohttp.StreamReader(BaseProtocol(asyncio.get_running_loop()), 2**16)
+        self.content.feed_data(json.dumps(body).encode())
+        self.content.feed_eof()
+
+    def close(self) -> None:
+        """Close nothing."""
+
+
+async def test_a_session_may_answer_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a test that replaces it; its response has a content to read."""
+
+    async def request(*_: object, **__: object) -> Answer:
+        return Answer(live("job_1"))
+
+    monkeypatch.setattr(aiohttp.ClientSession, "request", request)
+    async with aiohttp.ClientSession() as session, client_of("https://a.test", session=session) as client:
+        assert (await client.publish("job_1")).newly_published

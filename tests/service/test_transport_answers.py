@@ -124,7 +124,7 @@ async def test_a_header_that_comes_twice_is_named_where_aiohttp_is_strict() -> N
     ["X-Policy: " + "x" * 65_000 + "\r\n", "".join(f"X-{number}: {'y' * 30}\r\n" for number in range(200))],
     ids=["one of 64 KiB", "200"],
 )
-async def test_long_and_many_headers_are_read(headers: str, is_borrowed: bool) -> None:
+async def test_F65_long_and_many_headers_are_read(headers: str, is_borrowed: bool) -> None:
     """As a proxy adds them, of a policy or of what it measures."""
     async with (
         peer(sends(answer(live("job_1"), headers=headers))) as server,

@@ -124,7 +124,7 @@ async def assert_nothing_sent(**options: object) -> OpenTrainError:
 
 
 @pytest.mark.parametrize("signal", BEFORE)
-async def test_a_tracer_that_raises_before_the_first_byte_has_sent_nothing(signal: str) -> None:
+async def test_F63_a_tracer_that_raises_before_the_first_byte_has_sent_nothing(signal: str) -> None:
     """Its error is the session's own code's, and names the class of what was raised."""
     error = await assert_nothing_sent(trace_configs=[tracer(signal, HookError("boom"))])
     assert isinstance(error, SessionHookError)
@@ -180,7 +180,7 @@ async def test_a_tracer_of_the_pool_that_raises_has_sent_nothing(signal: str) ->
 
 
 @pytest.mark.parametrize("raised", [HookError("boom"), *RAISED], ids=lambda error: type(error).__name__)
-async def test_a_middleware_that_raises_first_has_sent_nothing(raised: Exception) -> None:
+async def test_F63_a_middleware_that_raises_first_has_sent_nothing(raised: Exception) -> None:
     """Whatever it raises, an `OSError` or a class of aiohttp's included."""
     error = await assert_nothing_sent(middlewares=(raises(raised),))
     assert isinstance(error, SessionHookError)
@@ -204,7 +204,7 @@ class FailingResolver(AbstractResolver):
 @pytest.mark.parametrize(
     ("raised", "kind"), [(HookError("boom"), SessionHookError), (OSError(5, "boom"), ConnectError)]
 )
-async def test_a_resolver_that_raises_has_sent_nothing(raised: Exception, kind: type[OpenTrainError]) -> None:
+async def test_F63_a_resolver_that_raises_has_sent_nothing(raised: Exception, kind: type[OpenTrainError]) -> None:
     """An `OSError` is how a resolver says that there is no such name; anything else is a fault of its own."""
     assert type(await assert_nothing_sent(connector=aiohttp.TCPConnector(resolver=FailingResolver(raised)))) is kind
 
@@ -213,7 +213,7 @@ async def test_a_resolver_that_raises_has_sent_nothing(raised: Exception, kind: 
     "signal", ["on_request_end", "on_response_chunk_received"], ids=["the head has come", "the body has come"]
 )
 @pytest.mark.parametrize("raised", [HookError("boom"), *RAISED], ids=lambda error: type(error).__name__)
-async def test_a_tracer_that_raises_after_the_request_was_sent_leaves_doubt(signal: str, raised: Exception) -> None:
+async def test_F63_a_tracer_that_raises_after_the_request_was_sent_leaves_doubt(signal: str, raised: Exception) -> None:
     """The service has published it, and its answer is not to be had."""
     trace = tracer(signal, raised)
     async with peer(sends(answer(live("job_1")))) as server, aiohttp.ClientSession(trace_configs=[trace]) as session:
@@ -222,7 +222,7 @@ async def test_a_tracer_that_raises_after_the_request_was_sent_leaves_doubt(sign
 
 
 @pytest.mark.parametrize("raised", [HookError("boom"), *RAISED], ids=lambda error: type(error).__name__)
-async def test_a_middleware_that_raises_after_the_request_was_sent_leaves_doubt(raised: Exception) -> None:
+async def test_F63_a_middleware_that_raises_after_the_request_was_sent_leaves_doubt(raised: Exception) -> None:
     """As a tracer does."""
     hook = raises(raised, after=True)
     async with peer(sends(answer(live("job_1")))) as server, aiohttp.ClientSession(middlewares=(hook,)) as session:
@@ -287,7 +287,7 @@ async def test_headers_that_go_before_the_body_leave_doubt() -> None:
         assert (await failure_of(server.url, session)).effect == "unknown"
 
 
-async def test_netrc_is_a_wrong_setting_of_the_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_F63_netrc_is_a_wrong_setting_of_the_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With trust_env aiohttp finds a login in .netrc, and refuses to send it beside the token."""
     (tmp_path / "netrc").write_text("default login anyone password nothing\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
@@ -297,7 +297,7 @@ async def test_netrc_is_a_wrong_setting_of_the_session(tmp_path: Path, monkeypat
 
 
 @pytest.mark.parametrize("headers", [{"X-Own": "a\nb"}, {"X-Own": 5}])
-async def test_a_header_that_cannot_be_sent_is_a_wrong_setting_of_the_session(headers: dict[str, str]) -> None:
+async def test_F63_a_header_that_cannot_be_sent_is_a_wrong_setting_of_the_session(headers: dict[str, str]) -> None:
     """Nothing that a draft could change."""
     error = await assert_nothing_sent(headers=headers)
     assert isinstance(error, ConfigurationError)
@@ -320,7 +320,7 @@ async def _kept_in_another_loop(url: str) -> aiohttp.ClientSession:
     return session
 
 
-async def test_a_session_of_another_loop_is_refused_before_it_sends() -> None:
+async def test_F63_a_session_of_another_loop_is_refused_before_it_sends() -> None:
     """Over a connection that it has kept it would have sent the request, and not have found the answer."""
     other = asyncio.new_event_loop()
     async with peer(sends(answer(live("job_1")))) as server:

@@ -84,7 +84,7 @@ async def test_a_session_with_its_own_login_does_not_make_a_draft_doubtful() -> 
         assert (effects, len(server.calls)) in ((["none"], 0), ([], 1))
 
 
-async def test_a_session_that_its_owner_has_closed_is_a_wrong_setting(session: aiohttp.ClientSession) -> None:
+async def test_F63_a_session_that_its_owner_has_closed_is_a_wrong_setting(session: aiohttp.ClientSession) -> None:
     """It sends nothing more, and the error names it; a GET says the same."""
     async with peer(sends(answer(live("job_1")))) as server, client_of(server.url, session=session) as client:
         await session.close()

@@ -155,12 +155,12 @@ ENDINGS = [
 ]
 
 
-async def test_every_timeout_holds() -> None:
+async def test_F61_every_timeout_holds() -> None:
     """In each phase, over a session of the client's own and a borrowed one."""
     assert await every_timeout_holds() == ENDINGS
 
 
-def test_every_timeout_holds_on_uvloop() -> None:
+def test_F61_every_timeout_holds_on_uvloop() -> None:
     """Its transports are of no class of asyncio's."""
     uvloop = pytest.importorskip("uvloop")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -17,6 +17,7 @@ from ...errors import (
     TransportError,
     UnexpectedResponseError,
 )
+from ...outcomes._answer_table import effect_of
 from .evidence import is_raised_by_hook, root_of
 
 _BROKEN_OFF = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
@@ -46,6 +47,7 @@ class Circumstances:
 def translated(error: Exception, around: Circumstances) -> OpenTrainError:
     """Return the error of ours that says the same as one of aiohttp's. Its cause is a copy, without frames."""
     ours = _class_for(error, around)
+    ours.effect = effect_of(ours)
     ours.__cause__ = AiohttpError(f"{type(error).__name__}: {error}")
     return ours
 
@@ -124,16 +126,15 @@ def _after_sending(error: Exception) -> OpenTrainError:
     """Return the error of a request that was sent, or may have been."""
     match error:
         case TimeoutError():
-            return RequestTimeoutError("no whole answer in time", effect="unknown")
+            return RequestTimeoutError("no whole answer in time")
         case aiohttp.ClientResponseError():
             return UnexpectedResponseError(
                 "the answer is not valid HTTP; a proxy or the server sends a header twice, malformed or too long:"
-                f" {error}",
-                effect="unknown",
+                f" {error}"
             )
         case ValueError() if not isinstance(error, ssl.SSLError):
-            return UnexpectedResponseError(f"the answer is not valid HTTP: {error}", effect="unknown")
+            return UnexpectedResponseError(f"the answer is not valid HTTP: {error}")
         case aiohttp.ClientPayloadError() | aiohttp.ClientConnectionError() | OSError():
-            return ConnectionLostError(f"the connection was lost: {error}", effect="unknown")
+            return ConnectionLostError(f"the connection was lost: {error}")
         case _:
-            return TransportError(f"the request failed: {type(error).__name__}: {error}", effect="unknown")
+            return TransportError(f"the request failed: {type(error).__name__}: {error}")
