@@ -31,6 +31,7 @@ from ..errors import (
     RateLimitedError,
     ResponseError,
     ServerError,
+    TruncatedResponseError,
     UnexpectedResponseError,
 )
 from ..errors._checks import is_same_id
@@ -158,9 +159,9 @@ def _not_as_promised(
     if isinstance(wrong, ContradictionError):
         text = f"HTTP {reply.status}, but {wrong}"
         return ContradictoryResponseError(text, job_id=job_id, status=reply.status, request_id=request_id)
-    flaw = reply.flaw or wrong
-    text = f"HTTP {reply.status} ({_media_type(reply)}) is not {what}: {flaw}{_words_of_a_page(reply)}"
-    return UnexpectedResponseError(text, job_id=job_id, status=reply.status, request_id=request_id)
+    kind = UnexpectedResponseError if reply.flaw is None else TruncatedResponseError
+    text = f"HTTP {reply.status} ({_media_type(reply)}) is not {what}: {reply.flaw or wrong}{_words_of_a_page(reply)}"
+    return kind(text, job_id=job_id, status=reply.status, request_id=request_id)
 
 
 def _read_error(reply: Reply, job_id: str | None, now: float, *, is_oauth: bool, has_quota: bool) -> OpenTrainError:
@@ -221,7 +222,10 @@ def _error_of_a_stranger(reply: Reply, job_id: str | None, raw: object) -> APIEr
     text = f"the answer ({_media_type(reply)}) looks like a proxy's, not the service's{_first_words(reply)}"
     if (kind := _MEAN_THE_SAME.get(status) or (ServerError if status >= 500 else None)) is not None:
         return kind(text, job_id=job_id, status=status, raw=raw)
-    text = f"a proxy asks for a login: {text}" if status == 407 else text
+    if status == 407:
+        return UnexpectedResponseError(f"HTTP 407: a proxy asks for a login: {text}", job_id=job_id, status=407)
+    if reply.flaw is not None:  # who has answered stood in what did not come
+        return TruncatedResponseError(f"HTTP {status}, {reply.flaw}", job_id=job_id, status=status)
     return UnexpectedResponseError(f"HTTP {status}: {text}", job_id=job_id, status=status)
 
 

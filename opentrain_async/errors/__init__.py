@@ -16,7 +16,8 @@
     │  ├─ RequestTimeoutError           (TimeoutError)  sent, and no answer in time
     │  └─ ConnectionLostError           sent, and cut off before the answer
     ├─ ResponseError                    an answer that cannot be read: .status .request_id
-    │  └─ UnexpectedResponseError       not the promised format, a proxy's answer, a redirect, or over the size cap
+    │  └─ UnexpectedResponseError       not the promised format, a proxy's answer, or a redirect
+    │     ├─ TruncatedResponseError     cut off, or over the size cap
     │     └─ ContradictoryResponseError  the promised format, but ``"ok": false`` or another job
     └─ APIError                         the service refused: .status .code .reason .request_id .details
        ├─ BadRequestError               400: .issues
@@ -72,6 +73,7 @@ from ._tree import (
     SessionHookError,
     TLSError,
     TransportError,
+    TruncatedResponseError,
     UnexpectedResponseError,
 )
 
@@ -106,5 +108,6 @@ __all__ = [
     "SessionHookError",
     "TLSError",
     "TransportError",
+    "TruncatedResponseError",
     "UnexpectedResponseError",
 ]

@@ -245,7 +245,11 @@ class ResponseError(OpenTrainError):
 
 
 class UnexpectedResponseError(ResponseError):
-    """Not the promised format: HTML, cut or misshapen JSON, over 1 MiB; or a redirect, which is not followed."""
+    """Not the promised format: HTML, misshapen JSON, a proxy's answer; or a redirect, which is not followed."""
+
+
+class TruncatedResponseError(UnexpectedResponseError):
+    """The answer ended before its end, or was given up at 1 MiB."""
 
 
 class ContradictoryResponseError(UnexpectedResponseError):

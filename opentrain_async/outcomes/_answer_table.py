@@ -34,6 +34,7 @@ from ..errors import (
     SessionHookError,
     TLSError,
     TransportError,
+    TruncatedResponseError,
 )
 from ..models import PublishResult
 from ._outcomes import OutcomeStatus
@@ -110,6 +111,7 @@ _TABLE = [
     _row(ServerError, _MAYBE),
     _row(APIError, _MAYBE, {408}),
     _row(AuthenticationError, Ruling(REJECTED, run="stops")),
+    _row(TruncatedResponseError, _MAYBE),
     _row(ResponseError, Ruling(REJECTED, run="stops"), {301, 307, 308, 407}),
     # A portal's login page, or another redirect: to repeat the request would harden a block.
     _row(ResponseError, Ruling(UNKNOWN, may_be_live=True, run="stops"), range(300, 400)),

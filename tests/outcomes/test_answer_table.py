@@ -35,6 +35,7 @@ from opentrain_async.errors import (
     SessionHookError,
     TLSError,
     TransportError,
+    TruncatedResponseError,
     UnexpectedResponseError,
 )
 from opentrain_async.models import PublishResult
@@ -86,6 +87,7 @@ TABLE: list[tuple[OpenTrainError, Ruling]] = [
     *[(UnexpectedResponseError(status=status), LOST) for status in (400, 402, 404, 405, 409, 413, 423, 499)],
     *[(UnexpectedResponseError(status=status), LOST) for status in (None, 101, 200, 299, 600)],
     (ResponseError(status=200), LOST),
+    *[(TruncatedResponseError(status=status), LOST) for status in (200, 403, 404)],
     (ContradictoryResponseError(status=200), Ruling(Status.UNKNOWN, retried=True, may_be_live=True)),
     (BadRequestError(status=400), REFUSED),
     (NotPublishReadyError(status=400), REFUSED),

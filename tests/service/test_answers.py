@@ -21,9 +21,11 @@ from opentrain_async.errors import (
     QuotaExceededError,
     RateLimitedError,
     ServerError,
+    TruncatedResponseError,
     UnexpectedResponseError,
 )
 from opentrain_async.models import Validation
+from opentrain_async.outcomes._answer_table import is_transient
 
 NOW = 1_800_000_000.0
 LIVE = {"ok": True, "jobId": "job_1", "status": "OPEN", "alreadyPublished": False}
@@ -264,6 +266,23 @@ def test_F45_a_strangers_answer_says_what_it_looks_like(status: int, body: bytes
     error = error_of(reply(status, body, ("Content-Type", "text/plain; charset=utf-8")))
     assert error.message == message
     assert f"HTTP {status}" in str(error)
+
+
+@pytest.mark.parametrize("status", [200, 400, 403, 404, 409])
+def test_F45_a_cut_answer_is_lost_whatever_its_status(status: int) -> None:
+    """Its beginning may be that of the service's envelope, and of a firewall's page: it is asked again."""
+    error = error_of(reply(status, b'{"error": "No", "code', flaw="cut off: gone"))
+    assert isinstance(error, TruncatedResponseError)
+    assert (error.effect, error.status, is_transient(error)) == ("unknown", status, True)
+    assert "cut off: gone" in error.message
+
+
+@pytest.mark.parametrize(("status", "kind"), [(401, AuthenticationError), (429, RateLimitedError), (502, ServerError)])
+def test_a_status_that_means_the_same_whoever_answers_counts_when_cut(status: int, kind: type[APIError]) -> None:
+    """So does a redirect."""
+    assert type(error_of(reply(status, b"<html", flaw="cut off"))) is kind
+    assert type(error_of(reply(307, b"<html", flaw="cut off"))) is UnexpectedResponseError
+    assert type(error_of(reply(407, b"<html", flaw="cut off"))) is UnexpectedResponseError
 
 
 def test_a_portal_s_page_is_shown_and_a_cut_answer_is_not() -> None:
