@@ -185,7 +185,9 @@ def with_events(publish: Publish, emitter: EventEmitter) -> Publish:
 def _settlement_of(result: PublishResult, shared: SharedPublish, reservation: Reservation) -> Settlement:
     """Return what a result means for the slot."""
     if result.is_pending:
-        return "unsent" if result.already_published and reservation.before == "spent" else "accepted"
+        is_known = reservation.before in {"accepted", "spent"}
+        was_ours = shared.has_doubtful_attempt and not is_known
+        return "accepted" if was_ours or not result.already_published else "pending"
     if result.has_ended:
         return _settlement_of_one_that_has_ended(reservation)
     return _settlement_of_one_found_live(shared, reservation) if result.already_published else "published"

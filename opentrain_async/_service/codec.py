@@ -40,7 +40,7 @@ def publish_result(body: bytes) -> PublishResult:
     keys = object_of(body)
     keys["body"] = body
     if keys.get("alreadyPublished") is None and of_type(str, keys.get("status")) not in {None, "OPEN"}:
-        keys["alreadyPublished"] = False  # only the answer about a live job must say so
+        keys["alreadyPublished"] = True  # a publish that is not said to be new is not counted anew
     return read(PublishResult, keys)
 
 

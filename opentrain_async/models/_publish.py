@@ -40,7 +40,8 @@ class PublishResult:
             ``"ONGOING"`` or ``"COMPLETED"`` if it was live before; any other, such as ``"PENDING_APPROVAL"``, if it is
             accepted and not live yet.
         already_published: The server's word: this very request found the job published, or accepted, before. After a
-            lost reply that is also what the replay of one's own publish says.
+            lost reply that is also what the replay of one's own publish says. Assumed where the service left it out of
+            an answer about a job that is not live.
         newly_published: Whether this call put it live, also where only a replay could tell.
         job_url: The public page, or `None`.
         publish_attempt_id: The service's id of the attempt, or `None`.

@@ -22,7 +22,7 @@ from typing import Literal, cast
 from attrs import Factory, define, evolve, field
 
 from .._base.clock import instant
-from ._slots import Before, Busy, Denied, Reservation, Settlement, Slot
+from ._slots import CERTAIN, Before, Busy, Denied, Reservation, Settlement, Slot
 from ._snapshot import QuotaSlot, QuotaSnapshot
 
 WINDOW = 24 * 3600.0
@@ -125,7 +125,13 @@ class AccountLog:
         """Take over what was counted for this account under another name; the limit must be learned anew."""
         self.seen = max(self.seen, other.seen)
         self.window = other.window
-        self.others += [slot for slot in other.others if slot not in self.others]
+        # A charge of a job that is in flight under the new name, too, would be hidden by that.
+        hidden = [
+            evolve(slot, holders=())
+            for job, slot in other.jobs.items()
+            if slot.is_certain and job in self.jobs and not self.jobs[job].is_certain
+        ]
+        self.others += [slot for slot in [*other.others, *hidden] if slot not in self.others]
         self.jobs = {**other.jobs, **self.jobs}
         self.expired_doubts = {
             job: slot
@@ -138,13 +144,13 @@ class AccountLog:
     def settle(self, reservation: Reservation, how: Settlement, now: float) -> None:
         """End a reservation. Doing so twice, or after its lease, is harmless.
 
-        Certainty wins: *published*, *accepted*, *confirmed* and *found* stand against whatever the slot said, and
-        *unknown* never overwrites them. A draft that was *found* was charged when its slot became unknown, unless
-        another reservation of the slot may have done it since. *released* takes away this reservation and the doubt
-        that it inherited, never another reservation's; *unsent* takes away this reservation alone.
+        Certainty wins: *published*, *accepted*, *pending*, *confirmed* and *found* stand against whatever the slot
+        said, and *unknown* never overwrites them. A draft that was *found* was charged when its slot became unknown,
+        unless another reservation of the slot may have done it since. *released* takes away this reservation and the
+        doubt that it inherited, never another reservation's; *unsent* takes away this reservation alone.
 
-        An accepted slot keeps the date of its first acceptance. No refusal takes it away. Found live, it is spent as of
-        that date; a fresh charge counts beside it.
+        No refusal takes an accepted slot away. *pending* leaves it as it is. Found live, it is spent as of its date. A
+        fresh charge, or another acceptance, counts beside it.
         """
         if self.ahead or not self.seen <= now < self.tidy_until:
             now = self._tidy(now)
@@ -304,12 +310,12 @@ class AccountLog:
         if how == "published":
             self._charge(slot, reservation, now)
         elif how == "accepted":
-            self._accept(slot, reservation, now, None if slot.holders or slot.kind else accepted_at)
-        elif how in {"confirmed", "found"} and slot.kind != "spent":
+            self._accept(slot, reservation, now)
+        elif how in {"confirmed", "found", "pending"} and slot.kind != "spent":
             if slot.kind != "accepted":
                 earlier = slot.at if slot.kind == "unknown" else accepted_at
                 slot.at = now if how == "confirmed" or slot.holders or earlier is None else earlier
-            slot.kind = "spent"
+            slot.kind = "accepted" if how == "pending" else "spent"
         elif how == "unknown" and not slot.is_certain:
             slot.kind, slot.at = "unknown", now
             if reservation.probe:
@@ -331,19 +337,18 @@ class AccountLog:
         if reservation.probe:
             self._drop_a_doubt(now)
 
-    def _accept(self, slot: Slot, reservation: Reservation, now: float, accepted_at: float | None) -> None:
-        """Date a publish that the server has accepted: at the first acceptance, also one that has left the window.
+    def _accept(self, slot: Slot, reservation: Reservation, now: float) -> None:
+        """Date a publish that the server has just accepted.
 
-        A job that was spent before this reservation was taken down since: its acceptance counts beside the charge.
+        A slot that was certain before this reservation is a job that was taken down or refused since: its acceptance
+        counts beside the earlier charge.
         """
-        if slot.kind == "accepted" or (slot.kind == "spent" and reservation.before != "spent"):
+        if slot.charged_by == reservation.id or (slot.is_certain and reservation.before not in CERTAIN):
             return
-        if slot.kind == "spent":
+        if slot.is_certain:
             self.others.append(evolve(slot, holders=()))
-        slot.kind, slot.at, slot.fresh, slot.charged_by = "accepted", now, True, None
-        if accepted_at is not None:
-            slot.at = accepted_at
-        elif reservation.probe:
+        slot.kind, slot.at, slot.fresh, slot.charged_by = "accepted", now, True, reservation.id
+        if reservation.probe:
             self._drop_a_doubt(now)
 
     def _drop_a_doubt(self, now: float) -> None:
@@ -362,7 +367,9 @@ class AccountLog:
         if slot.kind != "spent":
             self.expired_doubts[job] = Slot("accepted" if slot.kind == "accepted" else "unknown", slot.dated())
             if len(self.expired_doubts) > MOST_REMEMBERED:
-                del self.expired_doubts[next(iter(self.expired_doubts))]
+                # An acceptance goes first: without it a draft is only told to have been live before.
+                acceptances = (job for job, slot in self.expired_doubts.items() if slot.kind == "accepted")
+                del self.expired_doubts[next(acceptances, next(iter(self.expired_doubts)))]
 
     def _tidy(self, clock: float) -> float:
         """Find the log's own time by the clock's, and drop what has left the window; return that time."""

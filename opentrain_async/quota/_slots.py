@@ -11,11 +11,12 @@ Before = Literal["new", "held", "unknown", "expired", "accepted", "spent"]
 - accepted: the service has accepted its publish; the slot may have left the window since.
 """
 
-Settlement = Literal["published", "accepted", "confirmed", "found", "released", "unsent", "unknown"]
+Settlement = Literal["published", "accepted", "pending", "confirmed", "found", "released", "unsent", "unknown"]
 """What became of a reservation:
 
 - published: the server said `alreadyPublished: false`: a publish was charged just now;
-- accepted: the server has accepted the publish, and the job is not live yet;
+- accepted: the server has accepted the publish just now, and the job is not live yet;
+- pending: it had accepted one before, and the job is not live yet;
 - confirmed: it said `alreadyPublished: true`, and a request of this reservation may be the reason: charged since it was
   made, at the latest just now;
 - found: it said so, none of this reservation can be the reason, and an earlier one may be: charged by then;
@@ -24,7 +25,8 @@ Settlement = Literal["published", "accepted", "confirmed", "found", "released", 
 - unknown: something was sent and not decided.
 """
 
-_CERTAIN = {"spent", "accepted"}
+CERTAIN = {"spent", "accepted"}
+"""The kinds of a slot that the server is known to count."""
 
 
 @define
@@ -107,7 +109,7 @@ class Slot:
     @property
     def is_certain(self) -> bool:
         """True if a publish of ours is known to be charged: no publish in flight can make the slot free."""
-        return self.kind in _CERTAIN
+        return self.kind in CERTAIN
 
     def holder(self, reservation_id: str) -> Reservation | None:
         """The reservation of that id, if it is at work on this slot."""

@@ -4,7 +4,7 @@ import pytest
 
 from opentrain_async._base.clock import instant
 from opentrain_async.quota import AccountLog, Denied, QuotaSlot, Settlement, dump_log, load_log
-from opentrain_async.quota._log import REMEMBERED, WINDOW
+from opentrain_async.quota._log import MOST_REMEMBERED, REMEMBERED, WINDOW
 
 from ..support.account import LEASE, T0, Account
 
@@ -25,12 +25,53 @@ def test_an_accepted_publish_counts_and_is_not_doubtful() -> None:
     assert snapshot.slots == (QuotaSlot("a", "accepted", instant(T0 + WINDOW)),)
 
 
-def test_a_second_acceptance_keeps_the_first_date() -> None:
+def test_a_draft_that_is_still_pending_keeps_its_slot() -> None:
     """Each run asks for the draft again until it is live."""
     account = accepted()
-    again = account.settled("a", "accepted", T0 + 60)
+    again = account.settled("a", "pending", T0 + 60)
     assert (again.before, again.before_at) == ("accepted", T0)
     assert (account.log.jobs["a"].at, account.used(T0 + 60)) == (T0, 1)
+
+
+def test_a_second_acceptance_counts_beside_the_first() -> None:
+    """The job was refused, and was published anew; a step that is run twice counts once."""
+    account = accepted()
+    again = account.settled("a", "accepted", T0 + 60)
+    account.log.settle(again, "accepted", T0 + 61)
+    assert (account.log.jobs["a"].at, account.used(T0 + 61)) == (T0 + 60, 2)
+    assert [(slot.kind, slot.at) for slot in account.log.others] == [("accepted", T0)]
+
+
+def test_a_draft_that_was_pending_before_counts_and_proves_nothing() -> None:
+    """It was accepted by other means: neither is a limit learnt by it, nor does a probe take a doubt away."""
+    account = Account()
+    for job in "abcd":
+        account.settled(job, "pending")
+    assert account.log.snapshot(T0, None).limit is None
+    account = Account(cap=1)
+    account.settled("doubt", "unknown")
+    account.log.settle(account.reserve("probe", T0 + 3600), "pending", T0 + 3600)
+    assert {job: slot.kind for job, slot in account.log.jobs.items()} == {"doubt": "unknown", "probe": "accepted"}
+
+
+def test_an_unknown_publish_that_is_pending_is_dated_as_it_was() -> None:
+    """The request in doubt was accepted, unless another one in flight was."""
+    account = Account(cap=5)
+    account.settled("a", "unknown")
+    account.settled("a", "pending", T0 + 60)
+    assert (account.log.jobs["a"].kind, account.log.jobs["a"].at) == ("accepted", T0)
+
+
+def test_doubts_are_remembered_before_acceptances() -> None:
+    """Of 200 that are remembered an acceptance goes first: of a doubt more depends on it."""
+    account = Account(cap=1000)
+    account.settled("doubt", "unknown")
+    for number in range(MOST_REMEMBERED):
+        account.settled(f"job_{number}", "accepted")
+    account.used(LATER)
+    assert len(account.log.expired_doubts) == MOST_REMEMBERED
+    assert account.log.expired_doubts["doubt"].kind == "unknown"
+    assert "job_0" not in account.log.expired_doubts
 
 
 @pytest.mark.parametrize("how", ["released", "unsent", "unknown"])
@@ -155,7 +196,8 @@ def test_an_acceptance_is_forgotten_after_a_month() -> None:
     ("how", "used", "kind"),
     [
         ("found", 0, None),
-        ("accepted", 0, None),
+        ("pending", 0, None),
+        ("accepted", 1, "accepted"),
         ("released", 0, None),
         ("unsent", 0, None),
         ("published", 1, "spent"),
@@ -172,7 +214,7 @@ def test_a_publish_after_the_window_of_an_acceptance(how: Settlement, used: int,
     account.log.settle(again, how, LATER)
     assert account.used(LATER) == used
     assert (account.log.jobs["a"].kind if used else None) == kind
-    is_remembered = how in {"accepted", "released", "unsent"}
+    is_remembered = how in {"pending", "released", "unsent"}
     assert {job: slot.kind for job, slot in account.log.expired_doubts.items()} == (
         {"a": "accepted"} if is_remembered else {}
     )

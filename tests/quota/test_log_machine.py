@@ -10,7 +10,7 @@ from opentrain_async.quota import dump_log, load_log
 from opentrain_async.quota._log import REMEMBERED, SAFE_LIMIT, WINDOW, AccountLog
 from opentrain_async.quota._slots import Denied, Reservation, Settlement
 
-from ..support.true_server import ARRIVALS, TrueServer
+from ..support.true_server import ARRIVALS, TrueServer, settlement_of_pending
 
 _JOBS = st.sampled_from([f"job_{number}" for number in range(8)])
 _MODERATED = ("job_5", "job_6", "job_7")
@@ -80,7 +80,7 @@ class QuotaMachine(RuleBasedStateMachine):
         doubtful = reservation.before in {"unknown", "expired"}
         if reply_is_lost or (charged is None and is_sent_twice):
             self.in_doubt[reservation.job] = self.now
-        elif charged == "accepted":  # it may be approved at any time
+        elif charged in {"accepted", "pending"}:  # it may be approved at any time
             self.in_doubt.setdefault(reservation.job, self.now)
         elif charged is not None or not (doubtful or reservation.before == "accepted"):
             self.in_doubt.pop(reservation.job, None)
@@ -98,6 +98,8 @@ class QuotaMachine(RuleBasedStateMachine):
             )
             if reservation.before == "new":
                 self.refusals.setdefault(reservation.job, self.now)
+        elif charged == "pending":
+            self.log.settle(reservation, settlement_of_pending(reservation, is_sent_twice=is_sent_twice), self.now)
         elif charged:
             self.log.settle(reservation, "accepted" if charged == "accepted" else "published", self.now)
         elif reservation.before == "spent":

@@ -70,3 +70,14 @@ def test_a_log_that_takes_over_keeps_what_it_counts_itself() -> None:
     after.log.take_over(before.log, T0 + 6)
     assert after.log.jobs["both"].kind == "spent"
     assert sorted(slot.at - T0 for slot in after.log.others) == [0.0, 0.0, 5.0]
+
+
+def test_a_charge_is_not_hidden_by_the_same_job_in_flight_under_the_new_name() -> None:
+    """Also if the log takes over twice, and the publish in flight comes to nothing."""
+    before, after = Account(), Account()
+    before.settled("a", "accepted")
+    in_flight = after.reserve("a", T0 + 60)
+    for _ in range(2):
+        after.log.take_over(before.log, T0 + 60)
+    after.log.settle(in_flight, "released", T0 + 61)
+    assert after.used(T0 + 61) == 1

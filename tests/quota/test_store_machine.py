@@ -22,7 +22,7 @@ from opentrain_async.quota._slots import Before, Denied, Reservation, Settlement
 from opentrain_async.quota._stores import redis_batcher
 
 from ..support.servers import KINDS_OF_REDIS, RedisServer
-from ..support.true_server import ARRIVALS, Answer, TrueServer
+from ..support.true_server import ARRIVALS, Answer, TrueServer, settlement_of_pending
 from ..support.virtual import VirtualClock
 
 LIMIT = 4
@@ -152,7 +152,7 @@ class StoreMachine(RuleBasedStateMachine):
         charged = self.server.asked(reservation.job, self.now, arrive, is_answered=not reply_is_lost)
         if reply_is_lost:
             self.in_doubt[reservation.job] = self.now
-        elif charged == "accepted":  # it may be approved at any time
+        elif charged in {"accepted", "pending"}:  # it may be approved at any time
             self.in_doubt.setdefault(reservation.job, self.now)
         elif charged is not None:
             self.in_doubt.pop(reservation.job, None)
@@ -173,6 +173,8 @@ class StoreMachine(RuleBasedStateMachine):
         else:
             found = "confirmed" if is_second and reservation.before != "spent" else _FOUND_LIVE[reservation.before]
             settlement: Settlement = "accepted" if charged == "accepted" else "published" if charged else found
+            if charged == "pending":
+                settlement = settlement_of_pending(reservation, is_sent_twice=is_second)
             if how == "soon":
                 ledger.settle_soon(reservation, settlement)
                 settling = ledger.snapshot()

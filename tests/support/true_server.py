@@ -6,12 +6,14 @@ from typing import Literal
 from hypothesis import strategies as st
 
 from opentrain_async.quota._log import WINDOW
+from opentrain_async.quota._slots import Reservation, Settlement
 
 ARRIVALS = st.lists(st.booleans(), min_size=1, max_size=2)
 """One attempt or two: whether each arrives, if its reply is lost; that of all but the last is."""
 
-Answer = bool | Literal["accepted"] | None
-"""True: charged now; False: was live already; accepted: not live yet; None: refused by the quota."""
+Answer = bool | Literal["accepted", "pending"] | None
+"""True: charged now; False: was live already; accepted: charged now, not live yet; pending: accepted before; None:
+refused by the quota."""
 
 
 class TrueServer:
@@ -36,7 +38,7 @@ class TrueServer:
         if job in self.live:
             return False
         if job in self.pending:
-            return "accepted"
+            return "pending"
         if sum(now < at + WINDOW for at in self.charges) >= self.limit:
             return None
         self.charges.append(now)
@@ -63,3 +65,8 @@ class TrueServer:
             if arrives:
                 self.publish(job, now)
         return self.publish(job, now) if is_answered or last else None
+
+
+def settlement_of_pending(reservation: Reservation, *, is_sent_twice: bool) -> Settlement:
+    """Return how a client settles a draft that the server has accepted before, by a lost request or an earlier one."""
+    return "accepted" if is_sent_twice and reservation.before not in {"accepted", "spent"} else "pending"
