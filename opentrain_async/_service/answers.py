@@ -274,7 +274,7 @@ def _class_of(status: int, code: str | None, details: Object) -> type[APIError]:
         return ServerError
     if status in {402, 408, 423, 425}:
         return APIError
-    kind = _BY_CODE.get(code or "") or _BY_STATUS.get(status, APIError)
+    kind = _BY_STATUS.get(status) or _BY_CODE.get(code or "", APIError)
     if kind is BadRequestError and isinstance(details.get("validation"), dict):
         return NotPublishReadyError
     if kind in {PermissionDeniedError, ConflictError} and details.get("reason") == "moderation_blocked":

@@ -12,7 +12,7 @@
     │  ├─ ConnectError                  never connected, nothing was sent
     │  │  └─ PoolTimeoutError           every pooled connection was in use
     │  ├─ TLSError                      a wrong certificate or host name, nothing was sent
-    │  ├─ SessionHookError              code of the borrowed session raised before anything was sent: .raised
+    │  ├─ SessionHookError              code of the borrowed session raised: .raised .was_sent
     │  ├─ RequestTimeoutError           (TimeoutError)  sent, and no answer in time
     │  └─ ConnectionLostError           sent, and cut off before the answer
     ├─ ResponseError                    an answer that cannot be read: .status .request_id

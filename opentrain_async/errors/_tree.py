@@ -207,19 +207,27 @@ class ConnectionLostError(TransportError):
 
 
 class SessionHookError(TransportError):
-    """A tracer, middleware or resolver of the borrowed session raised before anything was sent.
+    """A tracer, middleware or resolver of the borrowed session raised.
 
     Attributes:
         raised: The class name of what it raised.
+        was_sent: False if nothing was sent by then; True if something was, or may have been.
     """
 
     advice = "Fix the session's own code."
 
     def __init__(
-        self, message: str = "", *, job_id: str | None = None, effect: Effect = "none", raised: str = ""
+        self,
+        message: str = "",
+        *,
+        job_id: str | None = None,
+        effect: Effect = "none",
+        raised: str = "",
+        was_sent: bool = False,
     ) -> None:
         super().__init__(message, job_id=job_id, effect=effect)
         self.raised = raised
+        self.was_sent = was_sent
 
 
 class ResponseError(OpenTrainError):

@@ -132,6 +132,8 @@ _TABLE = [
     _row(APIError, Ruling(UNKNOWN, retried=True, service="up", may_be_live=True), {423}),
     _row(APIError, _NO),
     _row(TLSError, evolve(_NEVER_SENT, run="stops")),
+    # The hook may raise once only, and the service has said nothing that was heard.
+    _row(SessionHookError, evolve(_MAYBE, service=None, run="stops at the third"), where=lambda error: error.was_sent),
     _row(SessionHookError, evolve(_NEVER_SENT, run="stops at the third")),
     _row(PoolTimeoutError, evolve(_NEVER_SENT, retried=True)),
     _row(ConnectError, evolve(_NEVER_SENT, retried=True, service="down")),
@@ -179,4 +181,6 @@ def is_decisive(error: OpenTrainError) -> bool:
 
 def got_past(error: OpenTrainError) -> bool:
     """True if the service looked at the draft itself, so that no refusal of the account or the way was met."""
-    return is_decisive(error) or (isinstance(error, QuotaExceededError) and error.source == "server")
+    if isinstance(error, QuotaExceededError):
+        return error.source == "server"
+    return is_decisive(error) or (isinstance(error, APIError) and 200 <= error.status < 300)

@@ -15,18 +15,22 @@ from ..errors import (
     ConflictError,
     ConnectError,
     ConnectionLostError,
+    ContradictoryResponseError,
     Effect,
     ModerationBlockedError,
     NotFoundError,
     NotPublishReadyError,
     OpenTrainError,
     PermissionDeniedError,
+    PoolTimeoutError,
     QuotaExceededError,
     QuotaLedgerError,
     RateLimitedError,
     RequestTimeoutError,
     ServerError,
+    SessionHookError,
     TLSError,
+    TruncatedResponseError,
     UnexpectedResponseError,
 )
 from ..errors._api import retry_after_of
@@ -72,6 +76,13 @@ _WITHOUT_ANSWER: Mapping[type[OpenTrainError], tuple[str, Effect]] = {
     TLSError: ("the TLS handshake failed", "none"),
     RequestTimeoutError: ("no whole answer in time", "unknown"),
     ConnectionLostError: ("the connection was lost", "unknown"),
+    PoolTimeoutError: ("no connection in time: all of the pool's are in use", "none"),
+    SessionHookError: ("a hook of the borrowed session raised RuntimeError", "none"),
+}
+_FLAWED: Mapping[type[OpenTrainError], Reply] = {
+    UnexpectedResponseError: Reply(200, b"<html>", {"Content-Type": "text/html"}),
+    ContradictoryResponseError: Reply(200, b'{"ok": false}', {"Content-Type": "application/json"}),
+    TruncatedResponseError: Reply(200, b"{", {"Content-Type": "application/json"}, "cut off"),
 }
 
 
@@ -119,7 +130,7 @@ def make_error(
 
 def _taken_by(kind: type[OpenTrainError]) -> set[str]:
     """Which of the arguments an error of this class has a use for."""
-    if kind is UnexpectedResponseError:
+    if kind in _FLAWED:
         return set()
     if kind is QuotaExceededError:
         return {"message", "retry_at"}
@@ -145,8 +156,8 @@ def _made(
         error = kind(message or text, job_id=job_id, effect=effect)
         error.operation = "publish"
         return error
-    if kind is UnexpectedResponseError:
-        return _read(Reply(200, b"<html>", {"Content-Type": "text/html"}), job_id)
+    if kind in _FLAWED:
+        return _read(_FLAWED[kind], job_id)
     if kind in _ANSWERS:
         return _read(_reply(_ANSWERS[kind], message, details, retry_after), job_id)
     raise ValueError(f"no publish ends with a {kind.__name__} by itself: make it by its class")

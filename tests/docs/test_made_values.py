@@ -31,6 +31,7 @@ from opentrain_async.errors import (
     RequestTimeoutError,
     ServerError,
     TLSError,
+    TruncatedResponseError,
     UnexpectedResponseError,
 )
 from opentrain_async.sandbox import Sandbox
@@ -72,6 +73,7 @@ TROUBLES: Mapping[type[OpenTrainError], Callable[[Sandbox], Options]] = {
     RateLimitedError: faulty("status", 429),
     RequestTimeoutError: faulty("stall", timeout=0.05),
     ServerError: faulty("status", 503),
+    TruncatedResponseError: faulty("truncated"),
     UnexpectedResponseError: faulty("html"),
 }
 """How a publish of a good draft comes to end with each kind of error."""

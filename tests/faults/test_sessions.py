@@ -83,6 +83,39 @@ async def test_F63_a_hook_that_raises_each_time_stops_the_run_at_the_third_draft
     assert (report.stopped_by.raised, report.stopped_by.effect) == ("LookupError", "none")
 
 
+async def test_F63_a_hook_that_lets_cancellations_out_loses_no_draft() -> None:
+    """Each draft has its outcome: the run's worker is not cancelled by it."""
+
+    async def leaky(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        if "job_1/" in str(request.url):
+            raise asyncio.CancelledError
+        return await handler(request)
+
+    async with peer(accept) as server, aiohttp.ClientSession(middlewares=[leaky]) as session:
+        report = await run_over(session, server)
+    assert [outcome.job_id for outcome in report.not_sent] == ["job_1"]
+    assert len(report.published) == 5
+
+
+async def test_F63_a_hook_that_raises_after_each_answer_stops_the_run_at_the_third_draft() -> None:
+    """The service is not taken to be down, and the drafts are UNKNOWN."""
+
+    async def spoil(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        await handler(request)
+        raise ValueError("a bug of the hook")
+
+    async with (
+        peer(accept) as server,
+        aiohttp.ClientSession(middlewares=[spoil]) as session,
+        client_of(server.url, session=session, retry=AT_ONCE, daily_limit=20) as client,
+    ):
+        report = await client.publish_many(ids(6), concurrency=1)
+        assert (len(report.unknown), len(report.not_sent)) == (3, 3)
+        assert (await client.quota()).doubtful == 3
+    assert isinstance(report.stopped_by, SessionHookError)
+    assert report.stopped_by.was_sent
+
+
 async def test_F63_a_hook_that_raises_now_and_then_is_the_drafts_own_trouble() -> None:
     """The others are published."""
     async with peer(accept) as server, _raises(lambda number: number in {1, 2, 4}) as session:

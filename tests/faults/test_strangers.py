@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from opentrain_async import Journal, OutcomeStatus, RetryPolicy
-from opentrain_async.errors import APIError, NotFoundError, PermissionDeniedError, UnexpectedResponseError
+from opentrain_async.errors import (
+    APIError,
+    ConflictError,
+    NotFoundError,
+    PermissionDeniedError,
+    UnexpectedResponseError,
+)
 from opentrain_async.sandbox import Sandbox
 
 from ..support.clients import Connect
@@ -232,9 +238,21 @@ async def test_F45_an_old_journal_is_read_by_the_rules_of_today(clock: VirtualCl
         {"job_id": "job_0", "status": "rejected", **line, "result": None, "error": error},
         {"job_id": "job_1", "status": "published", **line, "result": result, "error": None},
         {"job_id": "job_2", "status": "published", **line, "result": result | {"status": "OPEN"}, "error": None},
+        {
+            "job_id": "job_3",
+            "status": "already_published",
+            **line,
+            "result": result | {"status": "ARCHIVED"},
+            "error": None,
+        },
     ]
     path.write_text("".join(f"{json.dumps(each)}\n" for each in lines))
-    assert [outcome.status.value for outcome in Journal.open(path)] == ["rejected", "pending", "published"]
+    earlier = list(Journal.open(path))
+    assert [outcome.status.value for outcome in earlier] == ["rejected", "pending", "published", "rejected"]
+    assert [outcome.is_final for outcome in earlier] == [False, False, True, False]
+    assert earlier[1].result is not None
+    assert not earlier[1].result.newly_published
+    assert isinstance(earlier[3].error, ConflictError)
 
     async def behave(call: Call) -> None:
         call.writer.write(answer(live(job_of(call))))
@@ -242,3 +260,16 @@ async def test_F45_an_old_journal_is_read_by_the_rules_of_today(clock: VirtualCl
     async with peer(behave) as server, client_of(server.url, clock=clock) as client:
         await client.publish_many(ids(3), journal=path)
         assert [job_of(call) for call in server.calls] == ["job_0", "job_1"]
+
+
+async def test_F46_an_archived_job_is_an_answer_that_gets_past_a_refusal(clock: VirtualClock) -> None:
+    """Also where it comes as a success: the count of refusals begins anew."""
+    refused = answer(envelope(code="FORBIDDEN"), status="403 Forbidden")
+    archived = {"ok": True, "status": "ARCHIVED", "alreadyPublished": True}
+
+    async def behave(call: Call) -> None:
+        call.writer.write(answer({**archived, "jobId": job_of(call)}) if call.number in {3, 6} else refused)
+
+    async with peer(behave) as server, client_of(server.url, clock=clock) as client:
+        report = await client.publish_many(ids(8), concurrency=1)
+    assert (len(report.rejected), report.stopped_by) == (8, None)

@@ -194,7 +194,7 @@ def test_F47_a_status_that_is_not_open_is_pending(status: int, word: str, alread
     body = keys | {"status": word} | ({} if already is None else {"alreadyPublished": already})
     result = read_publish(reply(status, body), "job_1", NOW)
     assert (result.is_pending, result.is_live, result.newly_published) == (True, False, False)
-    assert (result.status, result.already_published) == (word, already or False)
+    assert (result.status, result.already_published) == (word, already is not False)
 
 
 @pytest.mark.parametrize("word", ["ONGOING", "COMPLETED"])
@@ -314,6 +314,11 @@ def test_the_whole_body_is_kept(body: bytes, raw: object) -> None:
 @pytest.mark.parametrize(
     ("status", "code", "kind"),
     [
+        (409, "BAD_REQUEST", ConflictError),
+        (401, "FORBIDDEN", AuthenticationError),
+        (403, "NOT_FOUND", PermissionDeniedError),
+        (404, "UNAUTHORIZED", NotFoundError),
+        (400, "CONFLICT", BadRequestError),
         (418, "BAD_REQUEST", BadRequestError),
         (418, "UNAUTHORIZED", AuthenticationError),
         (418, "FORBIDDEN", PermissionDeniedError),
@@ -331,7 +336,7 @@ def test_the_whole_body_is_kept(body: bytes, raw: object) -> None:
     ],
 )
 def test_a_known_code_refines_the_status(status: int, code: str, kind: type[APIError]) -> None:
-    """Except where the status alone says whether the request was worked on: there no code can talk it away."""
+    """Where the status has no class of its own; anywhere else no code can talk it away."""
     error = error_of(reply(status, {"error": "no", "code": code}))
     assert isinstance(error, APIError)
     assert (type(error), error.status, error.code) == (kind, status, code)

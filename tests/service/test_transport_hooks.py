@@ -19,7 +19,6 @@ from opentrain_async.errors import (
     OpenTrainError,
     SessionError,
     SessionHookError,
-    UnexpectedResponseError,
 )
 
 from ..support.peers import Then, answer, client_of, live, peer, sends
@@ -94,7 +93,7 @@ def tracer(signal: str, error: Exception) -> TraceConfig:
     return trace
 
 
-def raises(error: Exception, *, after: bool = False) -> Middleware:
+def raises(error: BaseException, *, after: bool = False) -> Middleware:
     """A middleware that raises before or after it has the request sent."""
 
     async def middleware(request: aiohttp.ClientRequest, handler: Handler) -> aiohttp.ClientResponse:
@@ -261,6 +260,35 @@ async def test_a_middleware_that_replaces_the_body_leaves_doubt(
         assert len(server.calls) == 1
 
 
+async def test_a_middleware_that_replaces_the_body_and_sends_twice_leaves_doubt() -> None:
+    """A connection that is refused at last says nothing of the first request."""
+
+    async def middleware(request: aiohttp.ClientRequest, handler: Handler) -> aiohttp.ClientResponse:
+        await request.update_body(b"")
+        try:
+            return await handler(request)
+        except aiohttp.ClientError:
+            await server.stop()
+        await request.update_body(b"")
+        return await handler(request)
+
+    async with peer(sends(then=Then.CLOSE)) as server, aiohttp.ClientSession(middlewares=(middleware,)) as session:
+        error = await failure_of(server.url, session)
+        assert (error.effect, len(server.calls)) == ("unknown", 1)
+        await server.start()
+
+
+@pytest.mark.parametrize("after", [False, True])
+async def test_F63_a_hook_that_lets_a_cancellation_out_cancels_nothing(after: bool) -> None:
+    """Nobody has cancelled the publish: it is an error like any other of the hook."""
+    hook = raises(asyncio.CancelledError("of a task of its own"), after=after)
+    async with peer(sends(answer(live("job_1")))) as server, aiohttp.ClientSession(middlewares=(hook,)) as session:
+        error = await failure_of(server.url, session)
+        assert isinstance(error, SessionHookError)
+        assert (error.raised, error.was_sent, error.effect) == ("CancelledError", after, "unknown" if after else "none")
+        assert len(server.calls) == after
+
+
 async def test_a_middleware_that_sends_twice_leaves_doubt_though_the_second_is_refused() -> None:
     """The first request was lost after it was sent: a refused connection does not take that back."""
     answers = sends(then=Then.CLOSE)
@@ -385,9 +413,9 @@ async def test_a_stand_in_for_aiohttp_s_requests_leaves_doubt(monkeypatch: pytes
 
 
 async def test_a_middleware_that_raises_is_not_said_to_be_the_answer() -> None:
-    """A `ValueError` after the answer has come is unreadable, and says no more than it knows."""
+    """Its error names the hook, and leaves doubt."""
     hook = raises(ValueError("boom"), after=True)
     async with peer(sends(answer(live("job_1")))) as server, aiohttp.ClientSession(middlewares=(hook,)) as session:
         error = await failure_of(server.url, session)
-        assert isinstance(error, UnexpectedResponseError)
-        assert "header" not in str(error)
+        assert isinstance(error, SessionHookError)
+        assert (error.raised, error.was_sent, error.effect) == ("ValueError", True, "unknown")

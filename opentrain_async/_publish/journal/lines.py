@@ -9,22 +9,26 @@ from datetime import datetime
 from typing import Any
 
 import attrs
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ... import errors
 from ..._base.clock import iso
+from ..._service.answers import ended_job_error
 from ..._service.validation import issues, validation
 from ...errors import BadRequestError, NotPublishReadyError, OpenTrainError
 from ...models import PublishResult, SideEffects
 from ...outcomes import OutcomeStatus, PublishOutcome
-from ...outcomes._answer_table import PENDING
+from ...outcomes._answer_table import PENDING, REJECTED
 from .account import JournalAccount
 
 BEGINS = b'{"job_id": '
 """How every line begins."""
 _LONGEST_MESSAGE = 1_000
 _LONGEST_DETAILS = 16_000
-_FACTS = ("effect", "status", "code", "request_id", "details", "retry_after", "limit", "used", "source", "window_hours")
+_FACTS = (
+    "effect", "status", "code", "request_id", "details", "retry_after", "limit", "used", "source", "window_hours",
+    "raised", "was_sent",
+)  # fmt: skip
 """What is kept of an error, where it has it, beside what happened and when to come back."""
 
 
@@ -76,21 +80,28 @@ def read_line(line: bytes) -> JournalEntry:
     """
     try:
         facts = json.loads(line)
-        result = None if facts["result"] is None else _result(facts["result"])
-        status = OutcomeStatus(facts["status"])
         outcome = PublishOutcome(
             _of_type(str, facts["job_id"]),
-            # Earlier versions wrote that a draft which awaits approval was published.
-            PENDING if result is not None and result.is_pending else status,
-            result=result,
+            OutcomeStatus(facts["status"]),
+            result=None if facts["result"] is None else _result(facts["result"]),
             error=None if facts["error"] is None else _error(facts["error"]),
             attempts=_of_type(int, facts["attempts"]),
             retry_at=None if facts["retry_at"] is None else datetime.fromisoformat(facts["retry_at"]),
         )
         service, name, token = (_of_type_or_none(str, facts.get(key)) for key in ("service", "account", "token"))
-        return JournalEntry(outcome, JournalAccount(service, name, token))
+        return JournalEntry(_by_todays_rules(outcome), JournalAccount(service, name, token))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise NotAnEntryError(f"{type(error).__name__}") from None
+
+
+def _by_todays_rules(outcome: PublishOutcome) -> PublishOutcome:
+    """Return the outcome as it is told today: to earlier versions each job with a result was published."""
+    result = outcome.result
+    if result is not None and result.is_pending:
+        return evolve(outcome, status=PENDING, result=evolve(result, newly_published=False))
+    if result is not None and result.status == "ARCHIVED":
+        return evolve(outcome, status=REJECTED, result=None, error=ended_job_error(result, outcome.job_id))
+    return outcome
 
 
 def _of_result(result: PublishResult) -> Mapping[str, object]:

@@ -56,7 +56,7 @@ class WatchedBody(BytesPayload):
         if not passed_aiohttp(error):
             return None
         # A body that was taken and not left is one that a middleware has replaced: by one that may have been sent.
-        return None if self._is_taken and not self._was_left else False
+        return self._is_taken and not self._was_left
 
 
 def passed_aiohttp(error: BaseException) -> bool:

@@ -18,7 +18,7 @@ from ...errors import (
     UnexpectedResponseError,
 )
 from ...outcomes._answer_table import effect_of
-from .evidence import is_raised_by_hook, root_of
+from .evidence import is_raised_by_hook, passed_aiohttp, root_of
 
 _BROKEN_OFF = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
 
@@ -44,7 +44,7 @@ class Circumstances:
     is_tls: bool = False
 
 
-def translated(error: Exception, around: Circumstances) -> OpenTrainError:
+def translated(error: BaseException, around: Circumstances) -> OpenTrainError:
     """Return the error of ours that says the same as one of aiohttp's. Its cause is a copy, without frames."""
     ours = _class_for(error, around)
     ours.effect = effect_of(ours)
@@ -52,17 +52,19 @@ def translated(error: Exception, around: Circumstances) -> OpenTrainError:
     return ours
 
 
-def _class_for(error: Exception, around: Circumstances) -> OpenTrainError:
+def _class_for(error: BaseException, around: Circumstances) -> OpenTrainError:
     if not around.was_sent:
         ours = _trouble_of_connecting(error, around) or _refusal(error, around)
         if ours is not None:
             return ours
     if around.was_sent is False:
         return _of_the_session(error) if around.is_borrowed else ConnectError(f"no connection: {error}")
+    if around.is_borrowed and passed_aiohttp(error) and is_raised_by_hook(error):
+        return _raised_by_hook(error, was_sent=True)
     return _after_sending(error)
 
 
-def _trouble_of_connecting(error: Exception, around: Circumstances) -> OpenTrainError | None:
+def _trouble_of_connecting(error: BaseException, around: Circumstances) -> OpenTrainError | None:
     """Return the error of a connection that could not be made, or `None` if the class does not say that."""
     match error:
         case aiohttp.ConnectionTimeoutError():
@@ -87,7 +89,7 @@ def _trouble_of_connecting(error: Exception, around: Circumstances) -> OpenTrain
             return None
 
 
-def _refusal(error: Exception, around: Circumstances) -> OpenTrainError | None:
+def _refusal(error: BaseException, around: Circumstances) -> OpenTrainError | None:
     """Return the error of a session that refuses to send, or `None` if that is not what was raised."""
     is_closed = isinstance(error, RuntimeError) and "Session is closed" in str(error)
     if is_closed or (around.was_sent is False and around.is_closed):
@@ -102,12 +104,10 @@ def _refusal(error: Exception, around: Circumstances) -> OpenTrainError | None:
     return None
 
 
-def _of_the_session(error: Exception) -> OpenTrainError:
+def _of_the_session(error: BaseException) -> OpenTrainError:
     """Return the error of a borrowed session that has sent nothing."""
     if is_raised_by_hook(error):
-        root = root_of(error)
-        raised = type(root).__name__
-        return SessionHookError(f"a hook of the borrowed session raised {raised}: {root}", raised=raised)
+        return _raised_by_hook(error, was_sent=False)
     if isinstance(error, aiohttp.ClientError | OSError):
         return ConnectError(f"no connection: {type(error).__name__}: {error}")
     if isinstance(error, RuntimeError) and "loop" in str(error):
@@ -117,12 +117,19 @@ def _of_the_session(error: Exception) -> OpenTrainError:
     )
 
 
+def _raised_by_hook(error: BaseException, *, was_sent: bool) -> SessionHookError:
+    root = root_of(error)
+    raised = type(root).__name__
+    text = f"a hook of the borrowed session raised {raised}: {root}"
+    return SessionHookError(text, raised=raised, was_sent=was_sent)
+
+
 def session_of_another_loop() -> SessionError:
     """Return the error of a borrowed session that another event loop runs."""
     return SessionError("the borrowed session belongs to another event loop: make it in the loop that runs the client")
 
 
-def _after_sending(error: Exception) -> OpenTrainError:
+def _after_sending(error: BaseException) -> OpenTrainError:
     """Return the error of a request that was sent, or may have been."""
     match error:
         case TimeoutError():

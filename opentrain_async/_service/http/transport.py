@@ -15,6 +15,7 @@ from yarl import URL
 
 from ..._base.alarm import Alarm
 from ..._base.secret import Secret
+from ..._base.tasks import is_cancelled_by_its_caller
 from ..._version import USER_AGENT
 from ...errors import (
     ClientClosedError,
@@ -123,7 +124,8 @@ class Transport:
         ends_at = self._alarm.time() + seconds
         reply = await self._send(request, seconds, fresh=fresh)
         if reply.status == 401 and await self._is_renewed_since(token, ends_at - self._alarm.time()):
-            reply = await self._send(request, max(ends_at - self._alarm.time(), 0.0), fresh=False)
+            left = ends_at - self._alarm.time()
+            return reply if left <= 0 else await self._send(request, left, fresh=False)
         return reply
 
     @asynccontextmanager
@@ -187,14 +189,17 @@ class Transport:
                 await (read_as_its_owner(response, content) if self._borrowed else content.read())
         except BodyTooLargeError as error:
             flaw = str(error)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if is_cancelled_by_its_caller(error):
+                _drop(response)
+                content = None  # no frame shows what had come by then: it may be a token
+                raise
             was_sent = True if response is not None else self._was_sent(error, watch, data)
             failure = self._failure(error, watch, was_sent=was_sent)
             flaw = f"cut off: {failure.__cause__}"
         except BaseException:
-            if response is not None:
-                response.close()
-            content = None  # no frame shows what had come by then: it may be a token
+            _drop(response)
+            content = None
             raise
         if response is None or content is None:
             raise failure or TransportError("no answer", effect="unknown")
@@ -209,7 +214,7 @@ class Transport:
             self._alarm, connecting=self._connect_timeout, sending=self._timeout, total=seconds, wants_fresh=fresh
         )
 
-    def _was_sent(self, error: Exception, watch: AttemptWatch, data: WatchedBody | bytes | None) -> bool | None:
+    def _was_sent(self, error: BaseException, watch: AttemptWatch, data: WatchedBody | bytes | None) -> bool | None:
         """Return whether anything was sent by a request that has no answer; `None` if that is not known."""
         raised = error.__cause__ if watch.is_overdue and error.__cause__ is not None else error
         if isinstance(data, WatchedBody):
@@ -218,7 +223,7 @@ class Transport:
             return None
         return watch.has_begun
 
-    def _failure(self, error: Exception, watch: AttemptWatch, *, was_sent: bool | None) -> OpenTrainError:
+    def _failure(self, error: BaseException, watch: AttemptWatch, *, was_sent: bool | None) -> OpenTrainError:
         if watch.is_overdue:
             error = TimeoutError("time is up")
         around = Circumstances(
@@ -313,6 +318,11 @@ def _reply(
         body = body.replace(token.encode(), b"***")
         headers = [(name, value.replace(token, "***")) for name, value in headers]
     return Reply(int(response.status), body, headers, flaw, is_cut_off)
+
+
+def _drop(response: aiohttp.ClientResponse | None) -> None:
+    if response is not None:
+        response.close()
 
 
 def _is_another(loop: object) -> bool:
