@@ -124,7 +124,10 @@ class Publisher:
             logger.debug("publish %s: attempt %d: %s", shared.job_id, shared.attempts, error)
             raise
         except BaseException:
-            shared.in_doubt = shared.has_doubtful_attempt = True
+            if exchange.may_have_sent:
+                shared.in_doubt = shared.has_doubtful_attempt = True
+            else:
+                shared.phase = "ready"
             raise
         shared.phase = "ready"
         return result

@@ -33,6 +33,7 @@ class Exchange(Generic[T]):
         read: Reads an answer; raises an `OpenTrainError` for any answer that is not a success.
         trace: Learns the status of each answer; `None` if nobody listens.
         has_lost: True if the last attempt lost its connection, so that the next one needs a fresh one.
+        may_have_sent: False if the last attempt was cancelled before it sent anything.
     """
 
     transport: Transport
@@ -40,12 +41,13 @@ class Exchange(Generic[T]):
     read: Callable[[Reply], T]
     trace: CallTrace | None = None
     has_lost: bool = False
+    may_have_sent: bool = True
 
     async def attempt(self, seconds: float) -> T:
         """Make one attempt, within so many seconds."""
-        fresh, self.has_lost = self.has_lost, False
+        fresh, self.has_lost, self.may_have_sent = self.has_lost, False, True
         try:
-            reply = await self.transport.send(self.request, seconds, fresh=fresh)
+            reply = await self.transport.send(self.request, seconds, fresh=fresh, on_unsent=self._note_unsent)
         except ConnectionLostError:
             self.has_lost = True
             raise
@@ -53,6 +55,9 @@ class Exchange(Generic[T]):
         if self.trace is not None:
             self.trace.status = reply.status
         return self.read(reply)
+
+    def _note_unsent(self) -> None:
+        self.may_have_sent = False
 
 
 class Api:

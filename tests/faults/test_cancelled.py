@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from opentrain_async import MemoryLedger, RedisLedger, SQLiteLedger
@@ -12,7 +13,7 @@ from opentrain_async.quota import LedgerStore, _steps
 from opentrain_async.sandbox import Sandbox
 
 from ..support.clients import Connect
-from ..support.peers import Call, answer, client_of, job_of, live, peer
+from ..support.peers import Call, Then, answer, client_of, job_of, live, peer, sends
 from ..support.servers import KINDS_OF_REDIS, RedisServer
 from ..support.stores import TO_SETTLE, SlowStore, ledger_on
 from ..support.virtual import LoopTime
@@ -153,3 +154,27 @@ async def test_F20_who_is_cancelled_while_the_file_is_locked_holds_nothing(
         assert (sandbox.requests, (await client.quota()).used) == ([], 0)
         assert (await client.publish(sandbox.draft())).newly_published
         await client.close()
+
+
+@pytest.mark.parametrize("is_borrowed", [False, True])
+async def test_F19_a_publish_cancelled_before_it_has_a_connection_leaves_no_doubt(is_borrowed: bool) -> None:
+    """It waits for the pool's only one: nothing of it was sent, and its slot is free."""
+    async with peer(sends(then=Then.STALL)) as server:
+        borrowed = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1)) if is_borrowed else None
+        async with client_of(server.url, session=borrowed, max_connections=1, timeout=5) as client:
+            first = asyncio.create_task(client.publish("job_1"))
+            await server.arrived(1)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.02):
+                    await client.publish("job_2")
+            assert [slot.job_id for slot in (await client.quota()).slots] == ["job_1"]
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.02):
+                    await client.publish_many(["job_3"])
+            assert [slot.job_id for slot in (await client.quota()).slots] == ["job_1"]
+            first.cancel()
+            await asyncio.wait({first})
+            quota = await client.quota()
+            assert (quota.used, quota.doubtful) == (1, 1)
+        if borrowed is not None:
+            await borrowed.close()

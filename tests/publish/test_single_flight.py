@@ -234,7 +234,7 @@ async def test_who_takes_over_after_a_lost_connection_asks_for_a_fresh_one() -> 
     class Losing:
         """A transport that loses the first two requests."""
 
-        async def send(self, _request: Request, _seconds: float, *, fresh: bool) -> Reply:
+        async def send(self, _request: Request, _seconds: float, *, fresh: bool, on_unsent: object) -> Reply:
             asked.append(fresh)
             if len(asked) <= 2:
                 raise ConnectionLostError("lost", effect="unknown")

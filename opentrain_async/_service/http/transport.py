@@ -92,7 +92,14 @@ class Transport:
         self._resolver: Resolver | None = None
         self._is_of_this_loop = session is None
 
-    async def send(self, request: Request, seconds: float, *, fresh: bool = False) -> Reply:
+    async def send(
+        self,
+        request: Request,
+        seconds: float,
+        *,
+        fresh: bool = False,
+        on_unsent: Callable[[], None] | None = None,
+    ) -> Reply:
         """Make one attempt: connect, send, read all of the answer, leave the connection.
 
         A 401 of a token that has been renewed meanwhile is no answer: the request goes once more, with the new one.
@@ -102,6 +109,7 @@ class Transport:
             seconds: How long the attempt may take at the most, whatever the timeouts say.
             fresh: Over a new connection, because the last attempt has lost its own. A borrowed session's pool cannot be
                 told that, and hands out what it has.
+            on_unsent: Called if the attempt is cancelled before it has sent anything.
 
         Returns:
             The answer. One that ends early is an answer too: its `flaw` says so.
@@ -122,7 +130,7 @@ class Transport:
         if token is None and self._session is not None and hdrs.AUTHORIZATION in self._session.headers:
             raise SessionError("the borrowed session sends an Authorization header by itself, which has no place here")
         ends_at = self._alarm.time() + seconds
-        reply = await self._send(request, seconds, fresh=fresh)
+        reply = await self._send(request, seconds, fresh=fresh, on_unsent=on_unsent)
         if reply.status == 401 and await self._is_renewed_since(token, ends_at - self._alarm.time()):
             left = ends_at - self._alarm.time()
             return reply if left <= 0 else await self._send(request, left, fresh=False)
@@ -159,7 +167,9 @@ class Transport:
             raise session_of_another_loop()
         self._is_of_this_loop = True
 
-    async def _send(self, request: Request, seconds: float, *, fresh: bool) -> Reply:
+    async def _send(
+        self, request: Request, seconds: float, *, fresh: bool, on_unsent: Callable[[], None] | None = None
+    ) -> Reply:
         token = self.token
         watch = self._watch(seconds, fresh=fresh)
         # For the connector, during this attempt alone; it is never asked for that of an earlier one.
@@ -191,6 +201,8 @@ class Transport:
             flaw = str(error)
         except (Exception, asyncio.CancelledError) as error:
             if is_cancelled_by_its_caller(error):
+                if on_unsent is not None and response is None and self._was_sent(error, watch, data) is False:
+                    on_unsent()
                 _drop(response)
                 content = None  # no frame shows what had come by then: it may be a token
                 raise
