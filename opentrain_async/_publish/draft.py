@@ -129,6 +129,8 @@ class Publisher:
             else:
                 shared.phase = "ready"
             raise
+        # An earlier sending of the same attempt, whose answer the session kept to itself, may have put it live.
+        shared.has_doubtful_attempt |= exchange.is_resent
         shared.phase = "ready"
         return result
 
@@ -188,8 +190,7 @@ def with_events(publish: Publish, emitter: EventEmitter) -> Publish:
 def _settlement_of(result: PublishResult, shared: SharedPublish, reservation: Reservation) -> Settlement:
     """Return what a result means for the slot."""
     if result.is_pending:
-        is_known = reservation.before in {"accepted", "spent"}
-        was_ours = shared.has_doubtful_attempt and not is_known
+        was_ours = shared.has_doubtful_attempt and reservation.before != "spent"
         return "accepted" if was_ours or not result.already_published else "pending"
     if result.has_ended:
         return _settlement_of_one_that_has_ended(reservation)

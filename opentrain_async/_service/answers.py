@@ -46,6 +46,11 @@ Object = Mapping[str, object]
 
 _AWAITS_APPROVAL, _ARCHIVED = "PENDING_APPROVAL", "ARCHIVED"
 _OAUTH_CODE = re.compile("[a-z][a-z0-9_]*", re.ASCII)
+_OAUTH_CODES = {
+    "unsupported_identity_type", "anonymous_not_enabled", "rate_limit_exceeded", "invalid_request", "server_error",
+    "authorization_pending", "slow_down", "expired_token", "invalid_grant", "unsupported_grant_type", "access_denied",
+}  # fmt: skip
+"""The codes of the agent endpoints, which count without a description: …/api-reference/agent-auth/, and RFC 8628."""
 _MARKUP = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->|<[^<>]*>", re.DOTALL | re.IGNORECASE)
 _TOKEN = re.compile(r"(ot_(pat|clm|cat|ptk)|whsec)_\S*")
 _LOOKED_AT, _WORDS = 4096, 80
@@ -99,6 +104,9 @@ def read_publish(reply: Reply, job_id: str, now: float) -> PublishResult:
     if not is_same_id(result.job_id, job_id):
         other = ContradictionError("the body is about another job")
         raise _with_effect(_not_as_promised(reply, "a publish result", other, job_id))
+    if reply.status == 202 and result.raw.get("status") is None:  # taken to be open it would be called live
+        wrong = WrongShapeError("accepted, without the status of the job")
+        raise _with_effect(_not_as_promised(reply, "a publish result", wrong, job_id))
     if result.status == _ARCHIVED:
         raise ended_job_error(result, job_id)
     return result if result.job_id == job_id else evolve(result, job_id=job_id)
@@ -245,9 +253,10 @@ def _oauth_envelope(raw: object) -> Object | None:
     """Return the error of an agent endpoint in the API's shape, or `None` if this is not one."""
     found = as_object(raw)
     code = of_type(str, found.get("error"))
-    if code is None or not _OAUTH_CODE.fullmatch(code):
+    text = of_type(str, found.get("error_description"))
+    if code is None or not _OAUTH_CODE.fullmatch(code) or (text is None and code not in _OAUTH_CODES):
         return _envelope(raw)
-    return {"error": of_type(str, found.get("error_description")) or code, "code": code}
+    return {"error": text or code, "code": code}
 
 
 def _words_of_a_page(reply: Reply) -> str:

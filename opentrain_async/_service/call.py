@@ -34,6 +34,7 @@ class Exchange(Generic[T]):
         trace: Learns the status of each answer; `None` if nobody listens.
         has_lost: True if the last attempt lost its connection, so that the next one needs a fresh one.
         may_have_sent: False if the last attempt was cancelled before it sent anything.
+        is_resent: True if the session sent the last attempt's request more than once.
     """
 
     transport: Transport
@@ -42,6 +43,7 @@ class Exchange(Generic[T]):
     trace: CallTrace | None = None
     has_lost: bool = False
     may_have_sent: bool = True
+    is_resent: bool = False
 
     async def attempt(self, seconds: float) -> T:
         """Make one attempt, within so many seconds."""
@@ -51,7 +53,7 @@ class Exchange(Generic[T]):
         except ConnectionLostError:
             self.has_lost = True
             raise
-        self.has_lost = reply.is_cut_off
+        self.has_lost, self.is_resent = reply.is_cut_off, reply.is_resent
         if self.trace is not None:
             self.trace.status = reply.status
         return self.read(reply)

@@ -22,7 +22,7 @@ from typing import Literal, cast
 from attrs import Factory, define, evolve, field
 
 from .._base.clock import instant
-from ._slots import CERTAIN, Before, Busy, Denied, Reservation, Settlement, Slot
+from ._slots import Before, Busy, Denied, Reservation, Settlement, Slot
 from ._snapshot import QuotaSlot, QuotaSnapshot
 
 WINDOW = 24 * 3600.0
@@ -149,8 +149,8 @@ class AccountLog:
         unless another reservation of the slot may have done it since. *released* takes away this reservation and the
         doubt that it inherited, never another reservation's; *unsent* takes away this reservation alone.
 
-        No refusal takes an accepted slot away. *pending* leaves it as it is. Found live, it is spent as of its date. A
-        fresh charge, or another acceptance, counts beside it.
+        An accepted slot keeps the date of its first acceptance. No refusal takes it away. Found live, it is spent as of
+        that date; a fresh charge counts beside it.
         """
         if self.ahead or not self.seen <= now < self.tidy_until:
             now = self._tidy(now)
@@ -307,6 +307,11 @@ class AccountLog:
 
         A slot that another reservation holds keeps no earlier date: that publish may have been charged since.
         """
+        is_pending_still = slot.kind == "accepted" or (
+            slot.kind is None and not slot.holders and accepted_at is not None
+        )
+        if how == "accepted" and is_pending_still:
+            how = "pending"  # the server says so each time that it is asked, until a person has decided
         if how == "published":
             self._charge(slot, reservation, now)
         elif how == "accepted":
@@ -340,12 +345,12 @@ class AccountLog:
     def _accept(self, slot: Slot, reservation: Reservation, now: float) -> None:
         """Date a publish that the server has just accepted.
 
-        A slot that was certain before this reservation is a job that was taken down or refused since: its acceptance
-        counts beside the earlier charge.
+        A slot that was spent before this reservation is a job that was taken down since: its acceptance counts beside
+        the charge.
         """
-        if slot.charged_by == reservation.id or (slot.is_certain and reservation.before not in CERTAIN):
+        if slot.kind == "spent" and reservation.before != "spent":
             return
-        if slot.is_certain:
+        if slot.kind == "spent":
             self.others.append(evolve(slot, holders=()))
         slot.kind, slot.at, slot.fresh, slot.charged_by = "accepted", now, True, reservation.id
         if reservation.probe:

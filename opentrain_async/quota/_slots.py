@@ -25,8 +25,7 @@ Settlement = Literal["published", "accepted", "pending", "confirmed", "found", "
 - unknown: something was sent and not decided.
 """
 
-CERTAIN = {"spent", "accepted"}
-"""The kinds of a slot that the server is known to count."""
+_CERTAIN = {"spent", "accepted"}
 
 
 @define
@@ -109,7 +108,7 @@ class Slot:
     @property
     def is_certain(self) -> bool:
         """True if a publish of ours is known to be charged: no publish in flight can make the slot free."""
-        return self.kind in CERTAIN
+        return self.kind in _CERTAIN
 
     def holder(self, reservation_id: str) -> Reservation | None:
         """The reservation of that id, if it is at work on this slot."""

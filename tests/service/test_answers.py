@@ -204,6 +204,18 @@ def test_F47_a_job_that_has_ended_was_live_before(word: str) -> None:
     assert (result.has_ended, result.is_live, result.is_pending, result.newly_published) == (True, False, False, False)
 
 
+@pytest.mark.parametrize("more", [{}, {"status": None}])
+def test_F47_an_acceptance_without_a_status_is_not_called_live(more: dict[str, object]) -> None:
+    """A 200 without one is taken for the documented answer; a 202 is not."""
+    body = {key: value for key, value in LIVE.items() if key != "status"} | more
+    assert read_publish(reply(200, body), "job_1", NOW).is_live
+    error = error_of(reply(202, body))
+    assert isinstance(error, UnexpectedResponseError)
+    assert error.message == (
+        "HTTP 202 (no media type) is not a publish result: accepted, without the status of the job"
+    )
+
+
 def test_F47_an_archived_job_is_refused_by_a_success_too() -> None:
     """As by a 409 that names the state."""
     error = error_of(reply(200, LIVE | {"status": "ARCHIVED"}))
@@ -510,9 +522,11 @@ def test_an_agent_endpoint_may_answer_in_the_api_s_shape() -> None:
     assert (caught.value.message, caught.value.code, caught.value.request_id) == ("No.", "NOT_FOUND", "r-1")
 
 
-@pytest.mark.parametrize("body", [{"error": {"message": "no"}, "code": "NOT_FOUND"}, {"error": "Bad Request"}, []])
+@pytest.mark.parametrize(
+    "body", [{"error": {"message": "no"}, "code": "NOT_FOUND"}, {"error": "Bad Request"}, {"error": "not_found"}, []]
+)
 def test_F45_an_agent_endpoint_s_stranger_is_one(body: object) -> None:
-    """A sentence is not a code of OAuth's."""
+    """A sentence is not a code of OAuth's, nor is a word without a description that is not documented."""
     with pytest.raises(UnexpectedResponseError) as caught:
         read_answer(reply(400, body), len, "a token", NOW, is_oauth=True)
     assert caught.value.effect == "unknown"

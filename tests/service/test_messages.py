@@ -7,7 +7,10 @@ from opentrain_async._service.http.messages import Reply, Request
 
 def test_an_answer_shows_neither_its_body_nor_its_headers() -> None:
     """Either may hold a token; what is shown of it is how it came."""
-    assert repr(Reply(200, b"ot_pat_SECRET", flaw="cut off")) == "Reply(status=200, flaw='cut off', is_cut_off=False)"
+    assert (
+        repr(Reply(200, b"ot_pat_SECRET", flaw="cut off"))
+        == "Reply(status=200, flaw='cut off', is_cut_off=False, is_resent=False)"
+    )
 
 
 def test_an_answer_without_more_is_whole_and_empty() -> None:

@@ -1,6 +1,7 @@
 """What a borrowed session's own code breaks: nothing was sent, or it is not known; proved by a raw socket."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -21,7 +22,7 @@ from opentrain_async.errors import (
     SessionHookError,
 )
 
-from ..support.peers import Then, answer, client_of, live, peer, sends
+from ..support.peers import CERTIFICATE, Call, Then, answer, client_of, live, peer, sends, server_tls
 
 Handler = Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]]
 Middleware = Callable[[aiohttp.ClientRequest, Handler], Awaitable[aiohttp.ClientResponse]]
@@ -364,10 +365,7 @@ async def test_a_connector_of_another_loop_is_a_wrong_setting(monkeypatch: pytes
     """As asyncio says it of a connection that is begun in another loop than the session's."""
     other = asyncio.new_event_loop()
 
-    async def connects(*_: object) -> None:
-        await asyncio.wait_for(asyncio.shield(other.create_future()), None)
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", connects)
+    monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", lambda *_: other.create_future())
     error = await assert_nothing_sent()
     assert isinstance(error, SessionError)
     other.close()
@@ -419,3 +417,50 @@ async def test_a_middleware_that_raises_is_not_said_to_be_the_answer() -> None:
         error = await failure_of(server.url, session)
         assert isinstance(error, SessionHookError)
         assert (error.raised, error.was_sent, error.effect) == ("ValueError", True, "unknown")
+
+
+async def test_F63_a_session_that_sends_twice_does_not_hide_what_was_charged() -> None:
+    """Its middleware repeats what a gateway has answered; the publish that is found live is this one's."""
+
+    async def again(request: aiohttp.ClientRequest, handler: Handler) -> aiohttp.ClientResponse:
+        response = await handler(request)
+        return response if response.status != 502 else await handler(request)
+
+    answers = sends(answer(b"", status="502 Bad Gateway"), answer(live("job_1", already=True)))
+    async with peer(answers) as server, aiohttp.ClientSession(middlewares=(again,)) as session:
+        async with client_of(server.url, session=session) as client:
+            assert (await client.publish("job_1")).newly_published
+            assert (await client.quota()).used == 1
+        assert len(server.calls) == 2
+
+
+@pytest.mark.parametrize("signal", ["on_request_start", "on_request_headers_sent"])
+async def test_F63_a_question_is_not_sent_either(signal: str) -> None:
+    """A GET over a session that cannot send says the same."""
+    hook = tracer(signal, HookError("boom"))
+    async with (
+        peer(sends(answer({}))) as server,
+        aiohttp.ClientSession(trace_configs=[hook]) as session,
+        client_of(server.url, session=session) as client,
+    ):
+        with pytest.raises(SessionHookError) as caught:
+            await client.whoami()
+        assert (caught.value.was_sent, caught.value.effect, server.calls) == (False, "none", [])
+
+
+async def test_F63_tls_that_breaks_after_sending_is_a_lost_connection(tmp_path: Path) -> None:
+    """It is not laid at the door of the session's own code."""
+
+    async def garbage(call: Call) -> None:
+        call.writer.transport.get_extra_info("socket").send(
+            b"\x15\x03\x03\x00\x02\x02\x28" * 3
+        )  # an alert, in plain text
+
+    context = ssl.create_default_context()
+    context.load_verify_locations(cadata=CERTIFICATE)
+    context.check_hostname = False
+    async with peer(garbage, tls=server_tls(tmp_path)) as server:
+        connector = aiohttp.TCPConnector(ssl=context)
+        async with aiohttp.ClientSession(connector=connector) as session:
+            error = await failure_of(server.url, session)
+            assert (type(error), error.effect) == (ConnectionLostError, "unknown")

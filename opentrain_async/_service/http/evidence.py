@@ -8,7 +8,7 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import BytesPayload
 from multidict import CIMultiDict
 
-_LIBRARIES = {"aiohappyeyeballs", "aiohttp", "asyncio", "multidict", "uvloop", "yarl"}
+_LIBRARIES = {"aiohappyeyeballs", "aiohttp", "frozenlist", "multidict", "propcache", "uvloop", "yarl"}
 
 
 class WatchedBody(BytesPayload):
@@ -16,11 +16,13 @@ class WatchedBody(BytesPayload):
 
     Attributes:
         has_begun: True once something was written to the connection, if only the headers.
+        times_begun: How often the request was sent.
     """
 
     def __init__(self, content: bytes) -> None:
         super().__init__(content)
         self.has_begun = False
+        self.times_begun = 0
         self._is_taken = False
         self._was_left = False
 
@@ -37,6 +39,7 @@ class WatchedBody(BytesPayload):
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
         """Write as many bytes of the body, and note that the request is being sent."""
         had_begun, self.has_begun = self.has_begun, True
+        self.times_begun += 1
         try:
             await super().write_with_length(writer, content_length)
         except BaseException:
@@ -75,12 +78,20 @@ def root_of(error: BaseException) -> BaseException:
 
 
 def is_raised_by_hook(error: BaseException) -> bool:
-    """Return whether code that is not the network library's has raised an error: a tracer, middleware or resolver."""
-    traceback = root_of(error).__traceback__
-    name = ""
-    while traceback is not None:
-        name, traceback = _module_of(traceback), traceback.tb_next
-    return name.partition(".")[0] not in _LIBRARIES
+    """Return whether code that is not the network library's has raised an error: a tracer, middleware or resolver.
+
+    The standard library raises for whichever of them has called it.
+    """
+    last = ""
+    cause: BaseException | None = error
+    while cause is not None:
+        traceback = cause.__traceback__
+        while traceback is not None:
+            package = _module_of(traceback).partition(".")[0]
+            last = last if package in sys.stdlib_module_names else package
+            traceback = traceback.tb_next
+        cause = cause.__cause__
+    return last not in _LIBRARIES
 
 
 def _is_of_aiohttp(traceback: TracebackType | None) -> bool:

@@ -46,6 +46,7 @@ class Reply:
         headers: The headers that the library reads.
         flaw: Why the body is not complete (cut off, too large), or `None`.
         is_cut_off: True if the connection was lost before the end of the body.
+        is_resent: True if the session sent the request more than once, as a middleware of it may do.
     """
 
     status: int
@@ -53,6 +54,7 @@ class Reply:
     headers: Headers = field(default=(), converter=plain, repr=False)
     flaw: str | None = None
     is_cut_off: bool = False
+    is_resent: bool = False
 
     def header(self, name: str) -> str | None:
         """Return the first value of a header, or `None`."""

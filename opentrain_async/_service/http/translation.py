@@ -134,10 +134,10 @@ def _after_sending(error: BaseException) -> OpenTrainError:
     match error:
         case TimeoutError():
             return RequestTimeoutError("no whole answer in time")
-        case aiohttp.ClientResponseError():
+        case aiohttp.ClientResponseError(message=message):  # without its status, which is not the answer's
             return UnexpectedResponseError(
                 "the answer is not valid HTTP; a proxy or the server sends a header twice, malformed or too long:"
-                f" {error}"
+                f" {message}"
             )
         case ValueError() if not isinstance(error, ssl.SSLError):
             return UnexpectedResponseError(f"the answer is not valid HTTP: {error}")

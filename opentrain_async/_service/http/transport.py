@@ -215,9 +215,11 @@ class Transport:
             raise
         if response is None or content is None:
             raise failure or TransportError("no answer", effect="unknown")
-        if flaw is not None:
+        if flaw is not None or response.status < 200:
             response.close()
-        return _reply(response, content, token, flaw, is_cut_off=isinstance(failure, ConnectionLostError))
+        is_cut_off = isinstance(failure, ConnectionLostError)
+        is_resent = isinstance(data, WatchedBody) and data.times_begun > 1
+        return _reply(response, content, token, flaw, is_cut_off=is_cut_off, is_resent=is_resent)
 
     def _watch(self, seconds: float, *, fresh: bool) -> AttemptWatch:
         if self._borrowed:
@@ -274,9 +276,9 @@ class Transport:
     def _data_of(self, request: Request, session: aiohttp.ClientSession) -> WatchedBody | bytes | None:
         """Return the body to send; over a borrowed session one that knows whether it was sent.
 
-        A GET has no body. A request that expects ``100 Continue`` sends its headers before the body.
+        A request that expects ``100 Continue`` sends its headers before the body.
         """
-        if not self._borrowed or request.method == hdrs.METH_GET or hdrs.EXPECT in session.headers:
+        if not self._borrowed or hdrs.EXPECT in session.headers:
             return request.content
         return WatchedBody(request.content or b"")
 
@@ -320,6 +322,7 @@ def _reply(
     flaw: str | None,
     *,
     is_cut_off: bool,
+    is_resent: bool,
 ) -> Reply:
     """Copy an answer into values of ours; a token that the server echoes does not get into our errors."""
     body = content.received[:BODY_CAP]
@@ -329,7 +332,7 @@ def _reply(
     if token is not None and len(token) >= _SHORTEST_REAL_TOKEN:
         body = body.replace(token.encode(), b"***")
         headers = [(name, value.replace(token, "***")) for name, value in headers]
-    return Reply(int(response.status), body, headers, flaw, is_cut_off)
+    return Reply(int(response.status), body, headers, flaw, is_cut_off, is_resent)
 
 
 def _drop(response: aiohttp.ClientResponse | None) -> None:
