@@ -145,7 +145,7 @@ class Publisher:
         Only a slot that this publish opened is gone now: any other one would be joined again at once, and refused
         again.
         """
-        how = _settlement_of_one_in_doubt(shared) if shared.in_doubt else "released"
+        how = _settlement_of_one_in_doubt(shared)
         denied = await self._ledger.refused(
             reservation,
             how,
@@ -199,9 +199,7 @@ def _settlement_of(result: PublishResult, shared: SharedPublish, reservation: Re
 
 def _settlement_of_one_that_has_ended(reservation: Reservation) -> Settlement:
     """Return what a job that was live before, and has ended, means for the slot: only an accepted one was charged."""
-    if reservation.before == "accepted":
-        return "found"
-    return "released" if reservation.before == "new" else "unsent"
+    return "found" if reservation.before == "accepted" else "unsent"
 
 
 def _settlement_of_one_found_live(shared: SharedPublish, reservation: Reservation) -> Settlement:

@@ -176,7 +176,7 @@ def _read_error(reply: Reply, job_id: str | None, now: float, *, is_oauth: bool,
     """Return the error of an answer that is not a success. No body can keep it from being read."""
     raw = _raw(reply.body)
     envelope = _oauth_envelope(raw) if is_oauth else _envelope(raw)
-    wait = seconds_to_wait(reply.headers_named("Retry-After"), reply.header("Date"), now)
+    wait = seconds_to_wait(reply.headers_named("retry-after"), reply.header("date"), now)
     if envelope is None:
         error = _error_of_a_stranger(reply, job_id, raw)
     else:
@@ -225,7 +225,7 @@ def _error_of_a_stranger(reply: Reply, job_id: str | None, raw: object) -> APIEr
     """Return the error of an answer that is not the service's own: what a 4xx says of the draft does not count."""
     status = reply.status
     if 300 <= status < 400:
-        text = f"redirected ({status}) to {_origin(reply.header('Location'))}; redirects are not followed"
+        text = f"redirected ({status}) to {_origin(reply.header('location'))}; redirects are not followed"
         return UnexpectedResponseError(text, job_id=job_id, status=status)
     text = f"the answer ({_media_type(reply)}) looks like a proxy's, not the service's{_first_words(reply)}"
     if (kind := _MEAN_THE_SAME.get(status) or (ServerError if status >= 500 else None)) is not None:
@@ -265,7 +265,7 @@ def _words_of_a_page(reply: Reply) -> str:
 
 
 def _media_type(reply: Reply) -> str:
-    return (reply.header("Content-Type") or "no media type").partition(";")[0].strip()
+    return (reply.header("content-type") or "no media type").partition(";")[0].strip()
 
 
 def _first_words(reply: Reply) -> str:

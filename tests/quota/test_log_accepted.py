@@ -116,9 +116,11 @@ def test_an_acceptance_counts_beside_a_charge_of_before(before: str, used: int) 
     second = account.reserve("a") if before == "held" else None
     account.log.settle(first, "published", T0)
     second = second or account.reserve("a", T0 + 60)
+    account.reserve("a", T0 + 60)
     for _ in range(2):
         account.log.settle(second, "accepted", T0 + 60)
     assert account.used(T0 + 60) == used
+    assert [slot.holders for slot in account.log.others] == [()] * (used - 1)
 
 
 def test_an_unknown_publish_that_is_accepted_is_dated_at_the_acceptance() -> None:
@@ -151,6 +153,7 @@ def test_a_probe_takes_away_a_doubt_and_no_acceptance(how: Settlement) -> None:
     account = accepted(cap=2)
     account.settled("doubt", "unknown")
     probe = account.reserve("probe", T0 + 3600)
+    account.reserve("probe", T0 + 3600)
     assert probe.probe
     account.log.settle(probe, how, T0 + 3600)
     assert {job: slot.kind for job, slot in account.log.jobs.items()} == {

@@ -92,6 +92,7 @@ CLASSES: dict[int, tuple[type[OpenTrainError], str]] = {
     500: (ServerError, "unknown"),
     599: (ServerError, "unknown"),
     199: (UnexpectedResponseError, "unknown"),
+    600: (UnexpectedResponseError, "unknown"),
 }
 
 
@@ -124,7 +125,7 @@ def test_a_publish_result_is_one_under_any_success(status: int) -> None:
 def test_a_success_with_another_body_may_have_published(status: int, name: str) -> None:
     """It is not what was promised, so nobody knows what happened."""
     error = error_of(reply(status, BODIES[name], ("Content-Type", "text/html")))
-    assert isinstance(error, UnexpectedResponseError)
+    assert type(error) is UnexpectedResponseError
     assert (error.effect, error.status, error.job_id, error.request_id) == ("unknown", status, "job_1", None)
     assert error.message.startswith(f"HTTP {status} (text/html) is not a publish result: ")
 
@@ -180,7 +181,7 @@ def test_an_id_is_the_same_in_another_spelling(asked: str, answered: str) -> Non
 def test_a_success_that_says_it_is_not_well_contradicts_itself() -> None:
     """Its request id is kept for support."""
     error = error_of(reply(200, LIVE | {"ok": False, "requestId": "r-1"}))
-    assert isinstance(error, ContradictoryResponseError)
+    assert type(error) is ContradictoryResponseError
     assert error.message == 'HTTP 200, but the body says "ok": false'
     assert (error.effect, error.request_id) == ("unknown", "r-1")
 
@@ -221,6 +222,7 @@ def test_F47_an_archived_job_is_refused_by_a_success_too() -> None:
     error = error_of(reply(200, LIVE | {"status": "ARCHIVED"}))
     assert isinstance(error, ConflictError)
     assert (error.job_status, error.effect, error.status, error.job_id) == ("ARCHIVED", "none", 200, "job_1")
+    assert error.message == "the job is ARCHIVED"
 
 
 def test_F47_a_conflict_with_an_approval_is_pending() -> None:
@@ -258,6 +260,7 @@ def test_F41_a_status_has_its_class_whatever_the_envelope(status: int, facts: di
     error = error_of(reply(status, {"error": "No.", **facts}))
     assert (type(error), error.effect, error.job_id) == (*CLASSES[status], "job_1")
     assert error.message.endswith("No.")
+    assert getattr(error, "request_id", None) == facts.get("requestId")
 
 
 @pytest.mark.parametrize(
@@ -269,6 +272,7 @@ def test_F41_a_status_has_its_class_whatever_the_envelope(status: int, facts: di
          f"{LIKE_A_PROXY}: 502 Bad Gateway"),
         (407, b"<p>Log in", f"HTTP 407: a proxy asks for a login: {LIKE_A_PROXY}: Log in"),
         (418, b"a ot_pat_8f2a_secret!", f"HTTP 418: {LIKE_A_PROXY}: a ***"),
+        (403, b"x" * 80, f"HTTP 403: {LIKE_A_PROXY}: {'x' * 80}"),
         (403, b"x" * 5000, f"HTTP 403: {LIKE_A_PROXY}: {'x' * 80}…"),
         (403, b"\xff\x1b[31m", f"HTTP 403: {LIKE_A_PROXY}: \ufffd\x1b[31m"),
     ],
@@ -286,6 +290,7 @@ def test_F45_a_cut_answer_is_lost_whatever_its_status(status: int) -> None:
     error = error_of(reply(status, b'{"error": "No", "code', flaw="cut off: gone"))
     assert isinstance(error, TruncatedResponseError)
     assert (error.effect, error.status, is_transient(error)) == ("unknown", status, True)
+    assert error.job_id == "job_1"
     assert "cut off: gone" in error.message
 
 
@@ -299,9 +304,10 @@ def test_a_status_that_means_the_same_whoever_answers_counts_when_cut(status: in
 
 def test_a_portal_s_page_is_shown_and_a_cut_answer_is_not() -> None:
     """The words of a page say who answered; the body of an agent endpoint holds a token."""
-    page = error_of(reply(200, b"<html><h1>Please log in</h1>", ("Content-Type", "text/html")))
+    page = error_of(reply(200, b" \n<html><h1>Please log in</h1>", ("Content-Type", "text/html")))
     assert page.message.endswith(": no JSON (JSONDecodeError): Please log in")
-    assert "hunter2" not in error_of(reply(200, b'{"access_token": "hunter2')).message
+    cut = error_of(reply(200, b'{"access_token": "hunter2'))
+    assert cut.message == "HTTP 200 (no media type) is not a publish result: no JSON (JSONDecodeError)"
 
 
 @pytest.mark.parametrize(
@@ -340,6 +346,9 @@ def test_the_whole_body_is_kept(body: bytes, raw: object) -> None:
         (404, "not_found", NotFoundError),
         (403, "RATE_LIMITED", PermissionDeniedError),
         (400, "INTERNAL_ERROR", BadRequestError),
+        (402, "FORBIDDEN", APIError),
+        (423, "CONFLICT", APIError),
+        (424, "CONFLICT", ConflictError),
         (408, "BAD_REQUEST", APIError),
         (425, "CONFLICT", APIError),
         (429, "FORBIDDEN", RateLimitedError),
@@ -486,7 +495,9 @@ def test_a_window_longer_than_a_year_makes_no_sense(hours: float | None, seconds
     assert window_seconds(hours) == seconds
 
 
-@pytest.mark.parametrize(("status", "effect"), [(301, "none"), (307, "none"), (302, "unknown"), (399, "unknown")])
+@pytest.mark.parametrize(
+    ("status", "effect"), [(300, "unknown"), (301, "none"), (307, "none"), (302, "unknown"), (399, "unknown")]
+)
 def test_a_redirect_has_its_status(status: int, effect: str) -> None:
     """It stops the run; a portal's leaves open what became of the draft."""
     error = error_of(reply(status, LIVE, ("Location", "https://b.test/")))

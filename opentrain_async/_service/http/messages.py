@@ -57,10 +57,9 @@ class Reply:
     is_resent: bool = False
 
     def header(self, name: str) -> str | None:
-        """Return the first value of a header, or `None`."""
+        """Return the first value of a header, by its name in lower case; or `None`."""
         return next(iter(self.headers_named(name)), None)
 
     def headers_named(self, name: str) -> tuple[str, ...]:
-        """Return all values of a header, which may be sent more than once."""
-        wanted = name.lower()
-        return tuple(value for known, value in self.headers if known == wanted)
+        """Return all values of a header, which may be sent more than once, by its name in lower case."""
+        return tuple(value for known, value in self.headers if known == name)
