@@ -118,7 +118,7 @@ class Publisher:
         except OpenTrainError as error:
             shared.has_lost = exchange.has_lost
             error.job_id, error.operation = shared.job_id, "publish"
-            if error.effect == "unknown":
+            if error.effect == "unknown" or exchange.is_resent:
                 shared.in_doubt = shared.has_doubtful_attempt = True
             shared.phase = "ready"
             logger.debug("publish %s: attempt %d: %s", shared.job_id, shared.attempts, error)
@@ -129,8 +129,8 @@ class Publisher:
             else:
                 shared.phase = "ready"
             raise
-        # An earlier sending of the same attempt, whose answer the session kept to itself, may have put it live.
-        shared.has_doubtful_attempt |= exchange.is_resent
+        if exchange.is_resent:
+            shared.in_doubt = shared.has_doubtful_attempt = True
         shared.phase = "ready"
         return result
 
@@ -192,14 +192,9 @@ def _settlement_of(result: PublishResult, shared: SharedPublish, reservation: Re
     if result.is_pending:
         was_ours = shared.has_doubtful_attempt and reservation.before != "spent"
         return "accepted" if was_ours or not result.already_published else "pending"
-    if result.has_ended:
-        return _settlement_of_one_that_has_ended(reservation)
+    if result.has_ended:  # it was live before: by a publish of ours only if that had been accepted
+        return "found" if reservation.before == "accepted" else "unsent"
     return _settlement_of_one_found_live(shared, reservation) if result.already_published else "published"
-
-
-def _settlement_of_one_that_has_ended(reservation: Reservation) -> Settlement:
-    """Return what a job that was live before, and has ended, means for the slot: only an accepted one was charged."""
-    return "found" if reservation.before == "accepted" else "unsent"
 
 
 def _settlement_of_one_found_live(shared: SharedPublish, reservation: Reservation) -> Settlement:

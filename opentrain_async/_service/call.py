@@ -34,7 +34,8 @@ class Exchange(Generic[T]):
         trace: Learns the status of each answer; `None` if nobody listens.
         has_lost: True if the last attempt lost its connection, so that the next one needs a fresh one.
         may_have_sent: False if the last attempt was cancelled before it sent anything.
-        is_resent: True if the session sent the last attempt's request more than once.
+        is_resent: True if the session sent the last attempt's request more than once: an earlier sending, whose answer
+            it kept to itself, may have been applied.
     """
 
     transport: Transport
@@ -47,7 +48,8 @@ class Exchange(Generic[T]):
 
     async def attempt(self, seconds: float) -> T:
         """Make one attempt, within so many seconds."""
-        fresh, self.has_lost, self.may_have_sent = self.has_lost, False, True
+        fresh, self.has_lost = self.has_lost, False
+        self.may_have_sent, self.is_resent = True, False
         try:
             reply = await self.transport.send(self.request, seconds, fresh=fresh, on_unsent=self._note_unsent)
         except ConnectionLostError:

@@ -17,12 +17,13 @@ from opentrain_async.errors import (
     ConfigurationError,
     ConnectError,
     ConnectionLostError,
+    NotFoundError,
     OpenTrainError,
     SessionError,
     SessionHookError,
 )
 
-from ..support.peers import CERTIFICATE, Call, Then, answer, client_of, live, peer, sends, server_tls
+from ..support.peers import CERTIFICATE, Call, Then, answer, client_of, envelope, live, peer, sends, server_tls
 
 Handler = Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]]
 Middleware = Callable[[aiohttp.ClientRequest, Handler], Awaitable[aiohttp.ClientResponse]]
@@ -432,6 +433,24 @@ async def test_F63_a_session_that_sends_twice_does_not_hide_what_was_charged() -
             assert (await client.publish("job_1")).newly_published
             assert (await client.quota()).used == 1
         assert len(server.calls) == 2
+
+
+async def test_F63_a_session_that_sends_twice_leaves_doubt_after_a_refusal() -> None:
+    """The first sending may have put the draft live, whatever is said of the second."""
+
+    async def again(request: aiohttp.ClientRequest, handler: Handler) -> aiohttp.ClientResponse:
+        response = await handler(request)
+        return response if response.status != 502 else await handler(request)
+
+    answers = sends(answer(b"", status="502 Bad Gateway"), answer(envelope(), status="404 Not Found"))
+    async with (
+        peer(answers) as server,
+        aiohttp.ClientSession(middlewares=(again,)) as session,
+        client_of(server.url, session=session) as client,
+    ):
+        with pytest.raises(NotFoundError) as caught:
+            await client.publish("job_1")
+        assert (caught.value.effect, (await client.quota()).doubtful) == ("unknown", 1)
 
 
 @pytest.mark.parametrize("signal", ["on_request_start", "on_request_headers_sent"])
