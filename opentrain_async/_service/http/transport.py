@@ -3,7 +3,7 @@
 import asyncio
 import platform
 import warnings
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -182,19 +182,7 @@ class Transport:
         content: CappedContent | None = None
         try:
             with watch:
-                response = await session.request(
-                    request.method,
-                    self._url_of(request),
-                    data=data,
-                    headers=self._headers_of(request),
-                    timeout=_NO_TIMEOUT,
-                    skip_auto_headers=self._left_out,
-                    allow_redirects=False,
-                    raise_for_status=False,
-                    max_line_size=_LONGEST_HEADER,
-                    max_field_size=_LONGEST_HEADER,
-                    max_headers=_MOST_HEADERS,
-                )
+                response = await self._request(session, request, data)
                 content = CappedContent(response.content)
                 await (read_as_its_owner(response, content) if self._borrowed else content.read())
         except BodyTooLargeError as error:
@@ -220,6 +208,23 @@ class Transport:
         is_cut_off = isinstance(failure, ConnectionLostError)
         is_resent = isinstance(data, WatchedBody) and data.times_begun > 1
         return _reply(response, content, token, flaw, is_cut_off=is_cut_off, is_resent=is_resent)
+
+    def _request(
+        self, session: aiohttp.ClientSession, request: Request, data: WatchedBody | bytes | None
+    ) -> Awaitable[aiohttp.ClientResponse]:
+        return session.request(
+            request.method,
+            self._url_of(request),
+            data=data,
+            headers=self._headers_of(request),
+            timeout=_NO_TIMEOUT,
+            skip_auto_headers=self._left_out,
+            allow_redirects=False,
+            raise_for_status=False,
+            max_line_size=_LONGEST_HEADER,
+            max_field_size=_LONGEST_HEADER,
+            max_headers=_MOST_HEADERS,
+        )
 
     def _watch(self, seconds: float, *, fresh: bool) -> AttemptWatch:
         if self._borrowed:
