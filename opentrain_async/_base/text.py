@@ -1,5 +1,7 @@
 """Foreign text: make it an exact `str`, and escape and cut it for one line of a log or a terminal."""
 
+from typing import cast
+
 _LONGEST = 300
 
 
@@ -14,7 +16,7 @@ def exact_str(value: object) -> str | None:
     'job_1'
     """
     # Not isinstance(), which a __class__ attribute can deceive. Called on its class, the method cannot be overridden.
-    return str.__str__(value) if issubclass(type(value), str) else None
+    return str.__str__(cast("str", value)) if issubclass(type(value), str) else None
 
 
 def one_line(text: object) -> str:

@@ -45,6 +45,8 @@ T = TypeVar("T")
 Object = Mapping[str, object]
 
 _AWAITS_APPROVAL, _ARCHIVED = "PENDING_APPROVAL", "ARCHIVED"
+_FACTS: Mapping[str, type] = {"code": str, "requestId": str, "details": dict}
+"""The keys of the envelope beside ``error``, one of which is always there."""
 _OAUTH_CODE = re.compile("[a-z][a-z0-9_]*", re.ASCII)
 _OAUTH_CODES = {
     "unsupported_identity_type", "anonymous_not_enabled", "rate_limit_exceeded", "invalid_request", "server_error",
@@ -240,13 +242,8 @@ def _error_of_a_stranger(reply: Reply, job_id: str | None, raw: object) -> APIEr
 def _envelope(raw: object) -> Object | None:
     """Return the service's error envelope, or `None` if this is not one."""
     found = as_object(raw)
-    facts = (
-        of_type(str, found.get("code")),
-        of_type(str, found.get("requestId")),
-        of_type(dict, found.get("details")),
-    )
-    is_envelope = of_type(str, found.get("error")) is not None and any(fact is not None for fact in facts)
-    return found if is_envelope else None
+    names_a_fact = any(type(found.get(key)) is kind for key, kind in _FACTS.items())
+    return found if names_a_fact and type(found.get("error")) is str else None
 
 
 def _oauth_envelope(raw: object) -> Object | None:

@@ -207,9 +207,10 @@ def _choice(key: str, value: object, choices: tuple[str, ...]) -> object:
 
 
 def _texts(key: str, value: object, choices: tuple[str, ...]) -> object:
+    given = value
     items = [exact_str(item) for item in cast("Iterable[object]", value)] if isinstance(value, list | tuple) else []
     if not items or not all(item and item.strip() for item in items):
-        raise _wrong(key, "has to be a list of texts, at least one and none of them empty", value)
+        raise _wrong(key, "has to be a list of texts, at least one and none of them empty", given)
     return [_choice(key, item, choices) for item in items] if choices else items
 
 

@@ -40,7 +40,7 @@ class CappedContent:
         return self.received
 
 
-async def read_as_its_owner(response: aiohttp.ClientResponse, content: CappedContent) -> None:
+async def read_as_its_owner(response: object, content: CappedContent) -> None:
     """Read the body by `response.read`, so that the session's tracers see it.
 
     A tracer or middleware may have read it before; then the response still has it, even if it was released. The
