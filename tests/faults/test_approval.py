@@ -133,7 +133,7 @@ async def test_F47_after_a_lost_reply_a_job_that_has_ended_stays_unknown(clock: 
         (outcome,) = (await client.publish_many(["job_1"])).outcomes
         assert (outcome.status, outcome.attempts) == (OutcomeStatus.UNKNOWN, 2)
         assert isinstance(outcome.error, ConflictError)
-        assert (outcome.error.job_status, outcome.error.effect) == (state, "unknown")
+        assert (outcome.error.job_status, outcome.error.effect, outcome.error.job_id) == (state, "unknown", "job_1")
         assert (await client.quota()).doubtful == 1
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from opentrain_async import RetryPolicy
 from opentrain_async._base.clock import instant
-from opentrain_async._publish.draft import Publisher, _settlement_after, _settlement_of_one_found_live
+from opentrain_async._publish.draft import Publisher, _settlement_after, _settlement_of, _settlement_of_one_found_live
 from opentrain_async._publish.single_flight import SharedPublish
 from opentrain_async._retry.engine import Retrier
 from opentrain_async.errors import (
@@ -21,6 +21,7 @@ from opentrain_async.errors import (
     QuotaExceededError,
     ServerError,
 )
+from opentrain_async.models import PublishResult
 from opentrain_async.quota import QuotaSlot
 from opentrain_async.quota._log import WINDOW
 from opentrain_async.quota._slots import Before, Reservation, Settlement
@@ -57,6 +58,29 @@ def test_a_job_found_live_is_charged_if_a_request_of_ours_may_have_put_it_there(
     flight = SharedPublish("job_1", has_doubtful_attempt=has_doubtful_attempt)
     reservation = Reservation("r", "job_1", before, None, 0.0, 180.0)
     assert _settlement_of_one_found_live(flight, reservation) == settlement
+
+
+@pytest.mark.parametrize(
+    ("before", "is_said_before", "has_doubtful_attempt", "settlement"),
+    [
+        ("new", False, False, "accepted"),
+        ("new", True, False, "pending"),
+        ("new", True, True, "accepted"),
+        ("unknown", True, False, "pending"),
+        ("unknown", True, True, "accepted"),
+        ("accepted", True, True, "accepted"),
+        ("spent", False, False, "accepted"),
+        ("spent", True, False, "pending"),
+        ("spent", True, True, "pending"),
+    ],
+)
+def test_a_pending_job_was_accepted_now_if_the_server_says_so_or_a_lost_request_may_be_why(
+    before: Before, is_said_before: bool, has_doubtful_attempt: bool, settlement: Settlement
+) -> None:
+    """A job that was charged before is charged anew only by the server's own word."""
+    shared = SharedPublish("job_1", has_doubtful_attempt=has_doubtful_attempt)
+    result = PublishResult("job_1", already_published=is_said_before, status="PENDING_APPROVAL")
+    assert _settlement_of(result, shared, Reservation("r", "job_1", before, None, 0.0, 180.0)) == settlement
 
 
 @pytest.mark.parametrize("error", [NotPublishReadyError(), ModerationBlockedError(), NotFoundError(), ServerError()])

@@ -181,6 +181,14 @@ def test_an_acceptance_is_remembered_after_its_window() -> None:
     assert account.used(LATER) == 1
 
 
+def test_a_job_that_was_accepted_before_the_window_may_be_a_probe() -> None:
+    """Past a window that is full of doubt it is sent to find out, as any other draft."""
+    account = accepted(cap=1)
+    account.settled("doubt", "unknown", LATER)
+    probe = account.reserve("a", LATER + 3600)
+    assert (probe.before, probe.probe) == ("accepted", True)
+
+
 def test_an_acceptance_is_forgotten_after_a_month() -> None:
     """As a doubt is."""
     account = accepted()

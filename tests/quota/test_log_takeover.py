@@ -76,8 +76,9 @@ def test_a_charge_is_not_hidden_by_the_same_job_in_flight_under_the_new_name() -
     """Also if the log takes over twice, and the publish in flight comes to nothing."""
     before, after = Account(), Account()
     before.settled("a", "accepted")
+    before.reserve("a")
     in_flight = after.reserve("a", T0 + 60)
     for _ in range(2):
         after.log.take_over(before.log, T0 + 60)
     after.log.settle(in_flight, "released", T0 + 61)
-    assert after.used(T0 + 61) == 1
+    assert (after.used(T0 + 61), [slot.holders for slot in after.log.others]) == (1, [()])

@@ -15,6 +15,7 @@ from opentrain_async.errors import (
     AuthenticationError,
     ConfigurationError,
     ConnectionLostError,
+    ContradictoryResponseError,
     NotFoundError,
     RateLimitedError,
     ServerError,
@@ -316,3 +317,32 @@ async def test_a_patience_that_cannot_be_right_is_refused(patience: object) -> N
     async with client_of("http://127.0.0.1:1") as client:
         with pytest.raises(ConfigurationError, match="outage_patience"):
             await client.publish_many([], outage_patience=patience)  # type: ignore[arg-type]
+
+
+async def test_failures_that_are_not_tried_again_are_an_outage_as_well(clock: VirtualClock) -> None:
+    """A 501 of every draft pauses the run; it ends when its patience does, with most drafts unsent."""
+    async with facing(status("501 no"), clock) as (server, client):
+        report = await client.publish_many(ids(60), concurrency=1, outage_patience=20.0)
+    assert isinstance(report.stopped_by, ServerError)
+    assert len(server.calls) == len(report.unknown) < 20
+
+
+async def test_an_answer_that_contradicts_itself_says_nothing_of_the_service(clock: VirtualClock) -> None:
+    """However many there are, no outage is taken to have begun; nor to have ended, if a probe is answered so."""
+
+    async def contradict(call: Call) -> None:
+        call.writer.write(answer({"ok": False}))
+
+    async with facing(contradict, clock) as (server, client):
+        report = await client.publish_many(ids(2), concurrency=2)
+        assert client._breaker.outages_ended == 0
+    assert (len(report.unknown), report.stopped_by, len(server.calls)) == (2, None, 8)
+
+    async def fail_first(call: Call) -> None:
+        await (status("503 no") if call.number <= 3 else contradict)(call)
+
+    async with facing(fail_first, clock) as (server, client):
+        report = await client.publish_many(ids(4), concurrency=4, outage_patience=60.0)
+        assert client._breaker.state == "open"
+    assert isinstance(report.stopped_by, ContradictoryResponseError)
+    assert len(server.calls) < 30

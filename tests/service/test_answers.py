@@ -215,6 +215,7 @@ def test_F47_an_acceptance_without_a_status_is_not_called_live(more: dict[str, o
     assert error.message == (
         "HTTP 202 (no media type) is not a publish result: accepted, without the status of the job"
     )
+    assert (error.job_id, error.effect) == ("job_1", "unknown")
 
 
 def test_F47_an_archived_job_is_refused_by_a_success_too() -> None:
