@@ -83,8 +83,6 @@ def _trouble_of_connecting(error: BaseException, around: Circumstances) -> OpenT
             return SessionError("the proxy of the borrowed session refused its login (407): correct the proxy's login")
         case aiohttp.ClientConnectorError() | aiohttp.ClientHttpProxyError() | aiohttp.InvalidURL():
             return ConnectError(f"no connection: {error}")
-        case UnicodeError() if not isinstance(error, UnicodeDecodeError):
-            return ConnectError(f"the host's name cannot be encoded: {error}")
         case _:
             return None
 

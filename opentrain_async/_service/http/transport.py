@@ -187,20 +187,17 @@ class Transport:
                 await (read_as_its_owner(response, content) if self._borrowed else content.read())
         except BodyTooLargeError as error:
             flaw = str(error)
-        except (Exception, asyncio.CancelledError) as error:
-            if is_cancelled_by_its_caller(error):
+        except BaseException as error:
+            if is_cancelled_by_its_caller(error) or not isinstance(error, Exception | asyncio.CancelledError):
                 if on_unsent is not None and response is None and self._was_sent(error, watch, data) is False:
                     on_unsent()
-                _drop(response)
+                if response is not None:
+                    response.close()
                 content = None  # no frame shows what had come by then: it may be a token
                 raise
             was_sent = True if response is not None else self._was_sent(error, watch, data)
             failure = self._failure(error, watch, was_sent=was_sent)
             flaw = f"cut off: {failure.__cause__}"
-        except BaseException:
-            _drop(response)
-            content = None
-            raise
         if response is None or content is None:
             raise failure or TransportError("no answer", effect="unknown")
         if flaw is not None or response.status < 200:
@@ -338,11 +335,6 @@ def _reply(
         body = body.replace(token.encode(), b"***")
         headers = [(name, value.replace(token, "***")) for name, value in headers]
     return Reply(int(response.status), body, headers, flaw, is_cut_off, is_resent)
-
-
-def _drop(response: aiohttp.ClientResponse | None) -> None:
-    if response is not None:
-        response.close()
 
 
 def _is_another(loop: object) -> bool:
