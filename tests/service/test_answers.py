@@ -3,9 +3,10 @@
 import json
 
 import pytest
+from multidict import CIMultiDict
 
 from opentrain_async._service.answers import read_answer, read_publish, window_seconds
-from opentrain_async._service.http.messages import Reply, Request
+from opentrain_async._service.http.messages import Reply, Request, plain
 from opentrain_async._service.operations import publish_request
 from opentrain_async.errors import (
     APIError,
@@ -99,7 +100,7 @@ CLASSES: dict[int, tuple[type[OpenTrainError], str]] = {
 def reply(status: int, body: object = b"", *headers: tuple[str, str], flaw: str | None = None) -> Reply:
     """An answer; a body that is no bytes becomes JSON."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Reply(status, content, headers, flaw)
+    return Reply(status, content, plain(CIMultiDict(headers)), flaw)
 
 
 def error_of(answer: Reply, job_id: str = "job_1") -> OpenTrainError:

@@ -7,9 +7,10 @@ from email.utils import format_datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from multidict import CIMultiDict
 
 from opentrain_async._service.answers import read_publish
-from opentrain_async._service.http.messages import Reply
+from opentrain_async._service.http.messages import Reply, plain
 from opentrain_async._service.retry_after import seconds_to_wait
 from opentrain_async.errors import OpenTrainError, QuotaExceededError, RateLimitedError, ServerError
 
@@ -196,6 +197,6 @@ def test_an_error_has_the_wait_of_its_answer(
 ) -> None:
     """Of a 429 and of any 5xx, whatever the body and however the header's name is written."""
     with pytest.raises(OpenTrainError) as caught:
-        read_publish(Reply(status, body, headers), "job_1", NOW)
+        read_publish(Reply(status, body, plain(CIMultiDict(headers))), "job_1", NOW)
     assert isinstance(caught.value, RateLimitedError | ServerError | QuotaExceededError)
     assert caught.value.retry_after == seconds

@@ -10,10 +10,11 @@ Headers = tuple[tuple[str, str], ...]
 """Pairs of a name in lower case and a value, in the order in which they came."""
 
 
-def plain(headers: Mapping[str, str] | list[tuple[str, str]] | Headers) -> Headers:
-    """Copy headers, so that no type of the HTTP library is left in them."""
-    pairs = headers if isinstance(headers, list | tuple) else headers.items()
-    return tuple((str(name).lower(), str(value)) for name, value in pairs)
+def plain(headers: Mapping[str, str] | Headers) -> Headers:
+    """Return headers as pairs; those of a mapping are copied, so that no type of the HTTP library is left in them."""
+    if isinstance(headers, tuple):
+        return headers
+    return tuple((str(name).lower(), str(value)) for name, value in headers.items())
 
 
 # Not frozen, although no code changes one: attrs would set each attribute by `object.__setattr__`, at every request.

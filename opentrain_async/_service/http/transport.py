@@ -39,7 +39,7 @@ _NO_TIMEOUT = ClientTimeout()
 _LONGEST_HEADER = 64 * 1024
 _MOST_HEADERS = 256
 _SHORTEST_REAL_TOKEN = 12
-_HEADERS_READ = (hdrs.CONTENT_TYPE, hdrs.RETRY_AFTER, hdrs.DATE, hdrs.LOCATION)
+_HEADERS_READ = ("content-type", "retry-after", "date", "location")
 
 
 class Transport:
@@ -272,7 +272,9 @@ class Transport:
 
     def _open(self) -> aiohttp.ClientSession:
         self._resolver = Resolver()
-        self._session = open_session(self._headers.copy(), self._max_connections, self._resolver)
+        host = self._origin.host_port_subcomponent or ""
+        headers = CIMultiDict({hdrs.HOST: host, **self._headers})
+        self._session = open_session(headers, self._max_connections, self._resolver)
         return self._session
 
     def _data_of(self, request: Request, session: aiohttp.ClientSession) -> WatchedBody | bytes | None:
@@ -328,13 +330,14 @@ def _reply(
 ) -> Reply:
     """Copy an answer into values of ours; a token that the server echoes does not get into our errors."""
     body = content.received[:BODY_CAP]
-    headers: list[tuple[str, str]] = [
-        (name, value) for name in _HEADERS_READ for value in response.headers.getall(name, ())
-    ]
+    status = int(response.status)
+    # Of a success only its media type is told, if it is not as promised.
+    read = _HEADERS_READ[:1] if 200 <= status < 300 else _HEADERS_READ
+    headers = tuple([(name, str(value)) for name in read for value in response.headers.getall(name, ())])
     if token is not None and len(token) >= _SHORTEST_REAL_TOKEN:
         body = body.replace(token.encode(), b"***")
-        headers = [(name, value.replace(token, "***")) for name, value in headers]
-    return Reply(int(response.status), body, headers, flaw, is_cut_off, is_resent)
+        headers = tuple([(name, value.replace(token, "***")) for name, value in headers])
+    return Reply(status, body, headers, flaw, is_cut_off, is_resent)
 
 
 def _is_another(loop: object) -> bool:
