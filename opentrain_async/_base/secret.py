@@ -6,6 +6,9 @@ from .text import exact_str
 
 T = TypeVar("T")
 
+TOKEN_PREFIXES = ("ot_pat_", "ot_clm_", "ot_cat_", "ot_ptk_", "whsec_")
+"""Each begins a token of the service: https://www.opentrain.ai/docs/developers/concepts/authentication/."""
+
 
 class Secret(str):
     """A string that does not show itself in a `repr`, and so in no traceback, log or debugger listing."""

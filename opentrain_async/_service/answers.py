@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from attrs import evolve
 
 from .._base.json import ContradictionError, WrongShapeError, as_object, decode, of_type
+from .._base.secret import TOKEN_PREFIXES
 from ..errors import (
     APIError,
     AuthenticationError,
@@ -54,7 +55,7 @@ _OAUTH_CODES = {
 }  # fmt: skip
 """The codes of the agent endpoints, which count without a description: …/api-reference/agent-auth/, and RFC 8628."""
 _MARKUP = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->|<[^<>]*>", re.DOTALL | re.IGNORECASE)
-_TOKEN = re.compile(r"(ot_(pat|clm|cat|ptk)|whsec)_\S*")
+_TOKEN = re.compile(rf"({'|'.join(TOKEN_PREFIXES)})\S*")
 _LOOKED_AT, _WORDS = 4096, 80
 """Bytes of a body in which its first words are looked for, and characters of them that a message shows."""
 _HIGHEST_LIMIT = 10_000

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeGuard, TypeVar, cast
 
+from .._base.secret import TOKEN_PREFIXES
 from .._base.text import exact_str, shown
 from . import ConfigurationError
 
@@ -15,8 +16,6 @@ F = TypeVar("F", bound=Callable[..., object])
 
 _JOB_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
-# Each begins a token of the service. A token in place of an id would end up in a URL, and in proxies' logs.
-_TOKENS = ("ot_pat_", "ot_clm_", "ot_cat_", "ot_ptk_", "whsec_")
 _EMAIL = re.compile(r"[^\s@]{1,64}@[^\s@]{1,255}")
 
 
@@ -165,7 +164,8 @@ def checked_job_id(job_id: object) -> str:
         ConfigurationError: It is not.
     """
     text = exact_str(job_id)
-    if text is not None and (prefix := next(filter(text.startswith, _TOKENS), None)):
+    # In place of an id a token would end up in a URL, and in proxies' logs.
+    if text is not None and (prefix := next(filter(text.startswith, TOKEN_PREFIXES), None)):
         raise ConfigurationError(f"not a job id: it begins with {prefix}, as a token does, and is not shown")
     if is_job_id(text):
         return text
@@ -180,7 +180,7 @@ def shown_job_id(item: object) -> str:
     text = exact_str(item)
     if text is None:
         return shown(item)
-    return "***" if text.startswith(_TOKENS) else text
+    return "***" if text.startswith(TOKEN_PREFIXES) else text
 
 
 def _real(name: str, value: object) -> float:

@@ -22,7 +22,7 @@ class SideEffects:
 
 
 _LIVE = "OPEN"
-_ENDED = {"ONGOING", "COMPLETED", "ARCHIVED"}
+ENDED = {"ONGOING", "COMPLETED", "ARCHIVED"}
 """The states of a job that takes no more proposals."""
 
 
@@ -73,7 +73,7 @@ class PublishResult:
     @property
     def has_ended(self) -> bool:
         """True if the job takes no more proposals: ongoing, completed or archived."""
-        return self.status in _ENDED
+        return self.status in ENDED
 
     @property
     def raw(self) -> Mapping[str, object]:

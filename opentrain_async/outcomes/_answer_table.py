@@ -37,6 +37,7 @@ from ..errors import (
     TruncatedResponseError,
 )
 from ..models import PublishResult
+from ..models._publish import ENDED
 from ._outcomes import OutcomeStatus
 
 PUBLISHED, ALREADY_PUBLISHED = OutcomeStatus.PUBLISHED, OutcomeStatus.ALREADY_PUBLISHED
@@ -100,7 +101,6 @@ def _names_no_reason(error: ConflictError) -> bool:
 _NO = Ruling(REJECTED, service="up")
 _MAYBE = Ruling(UNKNOWN, retried=True, service="down", may_be_live=True)
 _NEVER_SENT = Ruling(NOT_SENT)
-_ENDED_STATES = {"ARCHIVED", "ONGOING", "COMPLETED"}
 
 _TABLE = [
     _row(QuotaExceededError, Ruling(DEFERRED, service="up")),
@@ -126,7 +126,7 @@ _TABLE = [
     _row(PermissionDeniedError, evolve(_NO, run="stops"), where=lambda error: bool(error.required_scopes)),
     _row(PermissionDeniedError, evolve(_NO, run="stops at the third")),
     _row(NotFoundError, evolve(_NO, run="warns at the tenth")),
-    _row(ConflictError, _NO, where=lambda error: error.job_status in _ENDED_STATES),
+    _row(ConflictError, _NO, where=lambda error: error.job_status in ENDED),
     _row(ConflictError, Ruling(UNKNOWN, retried=True, service="up", may_be_live=True), where=_names_no_reason),
     _row(ConflictError, evolve(_NO, run="stops at the third")),
     _row(APIError, Ruling(UNKNOWN, retried=True, service="up", may_be_live=True), {423}),

@@ -5,12 +5,12 @@ Source: https://www.opentrain.ai/docs/developers/concepts/authentication/.
 
 import re
 
-from ..._base.secret import Secret, masked
+from ..._base.secret import TOKEN_PREFIXES, Secret, masked
 from ...errors import ConfigurationError
 from .pasted import pasting_error
 
 _CLAIM = "ot_clm_"
-_NOT_FOR_THE_API = (_CLAIM, "ot_cat_", "ot_ptk_", "whsec_")
+_NOT_FOR_THE_API = tuple(prefix for prefix in TOKEN_PREFIXES if prefix != "ot_pat_")
 _OF_SANDBOXES = ("ot_pat_sandbox", "ot_clm_sandbox")
 _BEARER = re.compile(r"(authorization\s*:|bearer(\s|:|$))", re.IGNORECASE)
 # RFC 6750 allows just these in a bearer token. Nothing else is required: the service may come to issue other kinds.
