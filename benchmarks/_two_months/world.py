@@ -127,7 +127,7 @@ class World:
         async with client:
             await client.start_claim("owner@example.com")
             self.sandbox.approve_claim()
-            self.around.token = (await client.wait_for_claim()).access_token
+            self.around.token = (await client.wait_for_claim()).access_token.reveal()
             self.audit.claimed(CLAIMED)
             await client.quota()
         await ledger.close()
@@ -207,13 +207,13 @@ async def _live_through(story: Story, directory: Path, loop: VirtualLoop) -> Aud
     sandbox.clock = clock
     async with sandbox:
         made = await AsyncOpenTrain.register(base_url=sandbox.url, save=False, clock=clock)
-        audit = Audit.of(sandbox, made.access_token, UNCLAIMED)
-        around = Surroundings(sandbox.url, made.access_token, directory / "quota.sqlite3", loop, clock, audit)
+        audit = Audit.of(sandbox, made.access_token.reveal(), UNCLAIMED)
+        around = Surroundings(sandbox.url, made.access_token.reveal(), directory / "quota.sqlite3", loop, clock, audit)
         processes: list[Process] = [
             *(Bot(f"bot{number}", around, max_wait=wait) for number, wait in enumerate([0.0, 0.0, HOUR, math.inf])),
             *(Campaign(f"campaign{n}", around, max_wait=wait) for n, wait in enumerate([0.0, 0.0, 6 * HOUR, math.inf])),
         ]
-        world = World(story, sandbox, audit, around, processes, made.claim_token)
+        world = World(story, sandbox, audit, around, processes, made.claim_token.reveal())
         await world.live()
         audit.close()
     return audit

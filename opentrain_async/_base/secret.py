@@ -1,35 +1,82 @@
-"""Strings and bytes that do not show themselves."""
+"""Hold a text that nothing shows: a token, or an address with a password."""
 
-from typing import TypeVar, cast
+import hmac
+from collections.abc import Callable
+from typing import NoReturn, SupportsIndex, final
+
+from attrs import frozen
 
 from .text import exact_str
 
-T = TypeVar("T")
 
-TOKEN_PREFIXES = ("ot_pat_", "ot_clm_", "ot_cat_", "ot_ptk_", "whsec_")
-"""Each begins a token of the service: https://www.opentrain.ai/docs/developers/concepts/authentication/."""
+@final
+class Secret:
+    """A text that nothing shows: no `repr`, format, slice, copy or pickle, and no traceback with local variables.
 
+    It is neither a `str` nor `bytes`, because many a tool slices or decodes these before it asks for their `repr`. Two
+    are equal if their texts are. It cannot be pickled: a pickle is a file.
 
-class Secret(str):
-    """A string that does not show itself in a `repr`, and so in no traceback, log or debugger listing."""
+    Args:
+        text: The text.
 
-    __slots__ = ()
+    >>> Secret("ot_pat_2f81")
+    Secret('***')
+    >>> Secret("ot_pat_2f81").reveal()
+    'ot_pat_2f81'
+    """
+
+    __slots__ = ("_reveal",)
+
+    # In a closure, as tools that show an object's attributes find these in slots too.
+    _reveal: Callable[[], str]
+
+    def __init__(self, text: str) -> None:
+        self._reveal = lambda: text
+
+    def reveal(self) -> str:
+        """Return the text. Keep the expression short: a traceback that shows local variables shows it from here on."""
+        return self._reveal()
 
     def __repr__(self) -> str:
-        return "'***'"
+        return "Secret('***')"
+
+    def __str__(self) -> str:
+        return "***"
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(self.reveal().encode(errors="replace"), other.reveal().encode(errors="replace"))
+
+    def __hash__(self) -> int:
+        return hash((Secret, self.reveal()))
+
+    def __copy__(self) -> "Secret":
+        return self
+
+    def __deepcopy__(self, _: object) -> "Secret":
+        return self
+
+    def __reduce_ex__(self, _: SupportsIndex) -> NoReturn:
+        raise TypeError("a Secret cannot be pickled: call reveal(), and keep the text safe")
 
 
-class SecretBytes(bytes):
-    """The same as bytes: what is sent, where a token is in it."""
+@frozen
+class NotText:
+    """Stands for a value that should have been a text, and is not kept: a list, too, may hold a token."""
 
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "b'***'"
+    type_name: str
 
 
-def masked(token: T) -> T | Secret:
-    """Return a string as a `Secret` with its own value, and bytes as `SecretBytes`; anything else unchanged."""
-    if (text := exact_str(token)) is not None:
-        return Secret(text)
-    return cast("T", SecretBytes(token)) if isinstance(token, bytes | bytearray) else token
+def sealed(value: object) -> Secret | NotText | None:
+    """Return a text as a `Secret`, `None` as it is, and a `NotText` in place of anything else.
+
+    Seal an argument before anything can fail, and let go of the argument itself, so that no traceback shows it.
+    """
+    if value is None or isinstance(value, Secret):
+        return value
+    text = exact_str(value)
+    return NotText(type(value).__name__) if text is None else Secret(text)

@@ -1,8 +1,19 @@
-"""Foreign text: make it an exact `str`, and escape and cut it for one line of a log or a terminal."""
+"""Foreign text: make it an exact `str`, and make it harmless where it leaves the library."""
 
+import re
 from typing import cast
 
+TOKEN_PREFIXES = ("ot_pat_", "ot_clm_", "ot_cat_", "ot_ptk_", "whsec_")
+"""Each begins a token of the service: https://www.opentrain.ai/docs/developers/concepts/authentication/."""
 _LONGEST = 300
+_LOOKED_AT = 4096
+"""Characters of a text in which tokens are looked for, before it is cut."""
+# With fewer characters behind its prefix it is the service's preview of a token, or a word of ours about the prefix.
+_TOKEN = re.compile(rf"(?:{'|'.join(TOKEN_PREFIXES)})[\w.~+/-]{{8,}}=*", re.ASCII)
+# Printable, says Unicode, but they take no place: grapheme joiner, fillers, variation selectors.
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
 
 
 def exact_str(value: object) -> str | None:
@@ -20,19 +31,40 @@ def exact_str(value: object) -> str | None:
 
 
 def one_line(text: object) -> str:
-    r"""The text with everything unprintable (newlines, ANSI, bidi marks) escaped, cut at 300 characters.
+    r"""Return a text as it may leave the library, in an error, a log, an event or on a terminal.
+
+    Everything that does not print is escaped (newlines, ANSI, bidi marks, zero width), what looks like a token is
+    masked, and the rest is cut at 300 characters. The token of a client is masked before, where an answer is read.
 
     >>> one_line("down\n\x1b[31mred")
     'down\\n\\x1b[31mred'
     """
-    shown = str(text)
-    cut = shown[:_LONGEST] + "…" if len(shown) > _LONGEST else shown
-    return "".join(mark if mark.isprintable() else mark.encode("unicode_escape").decode() for mark in cut)
+    whole = _without_tokens(str(text)[:_LOOKED_AT])
+    return escaped(whole[:_LONGEST] + "…" if len(whole) > _LONGEST else whole)
+
+
+def escaped(text: str) -> str:
+    """Return a text with everything escaped that does not print, for what is shown whole, such as a page's address."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(mark if mark.isprintable() else _code(mark) for mark in _INVISIBLE.sub(_code_of, text))
+
+
+def _without_tokens(text: str) -> str:
+    return _TOKEN.sub("***", text)
+
+
+def _code_of(found: re.Match[str]) -> str:
+    return _code(found[0])
+
+
+def _code(mark: str) -> str:
+    return mark.encode("unicode_escape").decode()
 
 
 def shown(value: object) -> str:
-    """The value's `repr`, or its type's name where that fails, as of an int too long to be written."""
+    """Return a value's `repr`, without tokens; its type's name if that fails, as of an int too long to be written."""
     try:
-        return str.__str__(repr(value))
+        return _without_tokens(str.__str__(repr(value)))
     except Exception:
         return f"<{type(value).__name__}>"

@@ -5,7 +5,7 @@ from functools import partial
 import aiohttp
 
 from .._base.clock import Clock
-from .._base.secret import Secret, masked
+from .._base.secret import Secret, sealed
 from .._publish.draft import Publisher, with_events
 from .._publish.single_flight import SingleFlight
 from .._retry.engine import Retrier
@@ -77,13 +77,13 @@ class AsyncOpenTrain(Posting, Jobs, Onboarding):
 
     def __init__(
         self,
-        token: str | None = None,
+        token: str | Secret | None = None,
         *,
         base_url: str | None = None,
         ledger: LedgerStore | None = None,
         daily_limit: int | None = None,
         account: str | None = None,
-        claim_token: str | None = None,
+        claim_token: str | Secret | None = None,
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - a frozen value
         timeout: float = 30.0,
         connect_timeout: float = 10.0,
@@ -92,9 +92,10 @@ class AsyncOpenTrain(Posting, Jobs, Onboarding):
         clock: Clock | None = None,
         on_event: OnEvent | None = None,
     ) -> None:
-        token = masked(token)  # from here on no traceback shows it
-        claim_token = masked(claim_token)
-        settings = resolve(token, base_url, claim_token)
+        # From here on no traceback shows them: an address may have a password.
+        found, address, claim = sealed(token), sealed(base_url), sealed(claim_token)
+        del token, base_url, claim_token
+        settings = resolve(found, address, claim)
         _checks.kind("retry", retry, RetryPolicy)
         if daily_limit is not None:
             daily_limit = _checks.whole("daily_limit", daily_limit)
@@ -119,7 +120,7 @@ class AsyncOpenTrain(Posting, Jobs, Onboarding):
         self._tokenless = transport(settings.base_url, None)
         self._ledger = QuotaLedger(
             MemoryLedger() if ledger is None else ledger,
-            ledger_key(settings.base_url, account or fingerprint(settings.token or Secret())),
+            ledger_key(settings.base_url, account or fingerprint(settings.token)),
             self._clock,
             daily_limit=daily_limit,
             lease=retry.deadline + _LEASE_MARGIN,

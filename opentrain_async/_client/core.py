@@ -119,7 +119,7 @@ class ClientCore(Closable):
         name = account.organization_id or account.owner_user_id
         if name is None:
             logger.warning("the service names no organisation: the quota is kept by a fingerprint of the token")
-        key = ledger_key(self._base_url, name or fingerprint(self._transport.token or Secret()))
+        key = ledger_key(self._base_url, name or fingerprint(self._transport.token))
         self._ledger.use(key)
         self._account_name = name
         self._is_account_known = True
@@ -128,7 +128,7 @@ class ClientCore(Closable):
 
     def _journal_account(self) -> JournalAccount:
         """Return the account of new lines of a journal, for which earlier lines count or not."""
-        token = fingerprint(self._transport.token or Secret()) if is_loopback(self._base_url) else None
+        token = fingerprint(self._transport.token) if is_loopback(self._base_url) else None
         return JournalAccount(self._base_url, self._account_name, token)
 
     def _check_usable(self) -> None:
@@ -153,6 +153,6 @@ def checked_clock(clock: Clock | None) -> Clock:
     return clock
 
 
-def fingerprint(token: Secret) -> str:
+def fingerprint(token: Secret | None) -> str:
     """What stands for the account in a ledger: nothing from which the token could be had."""
-    return hashlib.sha256(token.encode()).hexdigest()[:32]
+    return hashlib.sha256(b"" if token is None else token.reveal().encode()).hexdigest()[:32]

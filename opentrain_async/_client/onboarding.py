@@ -8,7 +8,7 @@ from attrs import evolve
 
 from .._base.clock import Clock
 from .._base.fenced_log import logger
-from .._base.secret import Secret
+from .._base.secret import Secret, sealed
 from .._retry.engine import Retrier
 from .._retry.policy import RetryPolicy
 from .._service import operations
@@ -95,12 +95,14 @@ class Onboarding(ClientCore):
             TransportError: No answer; `effect` says whether an account may have been made.
             UnexpectedResponseError: An answer that cannot be read. An account may have been made.
         """
+        address = sealed(base_url)
+        del base_url
         body: dict[str, object] = {}
         for argument, value in {"agent_name": agent_name, "organization_name": organization_name}.items():
             if value is not None:
                 body[argument] = _checks.name(argument, value)
         _checks.kind("retry", retry, RetryPolicy)
-        settings, clock = without_token(base_url), checked_clock(clock)
+        settings, clock = without_token(address), checked_clock(clock)
         transport = transports(timeout=timeout, connect_timeout=connect_timeout, max_connections=1, session=session)(
             settings.base_url, None
         )
@@ -174,7 +176,7 @@ class Onboarding(ClientCore):
     async def _exchange(self) -> TokenGrant:
         """Ask for the token and use it; keep it first of all, as it comes only once."""
         claim_token = self._checked_claim_token()
-        counted_by = ledger_key(self._base_url, fingerprint(self._transport.token or Secret()))
+        counted_by = ledger_key(self._base_url, fingerprint(self._transport.token))
         async with self._transport.renewing():
             grant = await self._call(operations.claimed_token(claim_token))
             self._transport.renew(grant.access_token)

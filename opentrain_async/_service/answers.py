@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from attrs import evolve
 
 from .._base.json import ContradictionError, WrongShapeError, as_object, decode, of_type
-from .._base.secret import TOKEN_PREFIXES
+from .._base.text import TOKEN_PREFIXES
 from ..errors import (
     APIError,
     AuthenticationError,

@@ -10,6 +10,7 @@ from attrs import define, evolve
 
 from .._base.clock import Clock
 from .._base.fenced_log import logger
+from .._base.redaction import redactor
 from .._base.secret import Secret
 from .._retry.engine import Retrier
 from ..errors import APIError, BadRequestError, ConflictError, ConnectionLostError, OpenTrainError
@@ -144,4 +145,4 @@ def _reason(error: OpenTrainError) -> str | None:
 def _without(secret: Secret | None, reply: Reply) -> Reply:
     if secret is None:
         return reply
-    return evolve(reply, body=reply.body.replace(secret.encode(), b"***"))
+    return evolve(reply, body=redactor(secret)(reply.body))

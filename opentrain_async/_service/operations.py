@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from attrs import evolve, frozen
 
 from .._base.json import ContradictionError, object_of
-from .._base.secret import Secret, SecretBytes
+from .._base.secret import Secret
 from ..errors._checks import is_same_id
 from ..models import Capabilities, Claim, ClosedJob, Draft, Identity, JobPage, JobUpdate, Registration, TokenGrant
 from . import codec, validation
@@ -123,13 +123,14 @@ def register(body: Mapping[str, object]) -> Operation[Registration]:
 
 def start_claim(claim_token: Secret, email: str) -> Operation[Claim]:
     """`POST /api/agent/identity/claim`. Done again it begins anew, with another code."""
-    request = _sending("POST", "/api/agent/identity/claim", {"claim_token": claim_token, "email": email})
+    body = Secret(json.dumps({"claim_token": claim_token.reveal(), "email": email}))
+    request = Request("POST", "/api/agent/identity/claim", content=body)
     return Operation("start_claim", request, _reading(Claim), "a claim", is_oauth=True, secret=claim_token)
 
 
 def claimed_token(claim_token: Secret) -> Operation[TokenGrant]:
     """`POST /api/agent/oauth/token`. It delivers the token once, and is asked for it until it does."""
-    form = SecretBytes(urlencode({"grant_type": _GRANT_TYPE, "claim_token": claim_token}).encode())
+    form = Secret(urlencode({"grant_type": _GRANT_TYPE, "claim_token": claim_token.reveal()}))
     request = Request("POST", "/api/agent/oauth/token", None, form, "application/x-www-form-urlencoded")
     return Operation(
         "wait_for_claim", request, _reading(TokenGrant), "a token", is_oauth=True, secret=claim_token, is_poll=True
@@ -137,7 +138,7 @@ def claimed_token(claim_token: Secret) -> Operation[TokenGrant]:
 
 
 def _sending(method: str, path: str, body: Mapping[str, object]) -> Request:
-    return Request(method, path, content=SecretBytes(json.dumps(body, allow_nan=False).encode()))
+    return Request(method, path, content=json.dumps(body, allow_nan=False).encode())
 
 
 def _reading(model: type[T]) -> Callable[[bytes], T]:

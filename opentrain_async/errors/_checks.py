@@ -8,8 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeGuard, TypeVar, cast
 
-from .._base.secret import TOKEN_PREFIXES
-from .._base.text import exact_str, shown
+from .._base.text import TOKEN_PREFIXES, exact_str, shown
 from . import ConfigurationError
 
 F = TypeVar("F", bound=Callable[..., object])

@@ -1,21 +1,88 @@
-"""Secrets do not show themselves."""
+"""A secret is shown by nothing but `reveal`."""
 
-from opentrain_async._base.secret import Secret, masked
-from opentrain_async._client.account.settings import resolve
+import copy
+import json
+import pickle
+from collections.abc import Callable
+
+import pytest
+
+from opentrain_async._base.secret import NotText, Secret, sealed
+
+from ..support.cases import kind_of
 
 TOKEN = "ot_pat_8f2a_SECRET"
+SECRET = Secret(TOKEN)
 
 
-def test_a_secret_is_a_string_that_does_not_show_itself() -> None:
-    """It works as the token that it is, and shows as asterisks wherever values are listed."""
-    secret = Secret(TOKEN)
-    assert (secret == TOKEN, f"Bearer {secret}", len(secret)) == (True, f"Bearer {TOKEN}", len(TOKEN))
-    settings = resolve(TOKEN, None)
-    for listing in (repr(secret), repr([secret]), f"{secret!r}", repr(settings), str(settings), repr({"t": secret})):
-        assert TOKEN not in listing
-        assert "'***'" in listing
+@pytest.mark.parametrize(
+    "show",
+    [
+        repr,
+        str,
+        "{}".format,
+        "{:>40}".format,
+        "{!r:.40}".format,
+        "%s".__mod__,
+        ascii,
+        lambda secret: repr([secret, {"t": secret}]),
+        lambda secret: repr(secret.__reduce__),
+        lambda secret: repr(secret._reveal),
+        lambda secret: repr(object.__getstate__(secret)),
+        lambda secret: repr(copy.copy(secret)),
+        lambda secret: repr(copy.deepcopy([secret])),
+    ],
+)
+def test_a_secret_does_not_show_itself(show: Callable[[Secret], str]) -> None:
+    """Not however it is written, copied or taken apart."""
+    assert TOKEN[:6] not in show(SECRET)
 
 
-def test_only_strings_are_masked() -> None:
-    """What is no string stays as it is, to be refused for what it is."""
-    assert (repr(masked("x")), masked(None), masked(5)) == ("'***'", None, 5)
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda secret: secret[:4],
+        lambda secret: secret.encode(),
+        len,
+        list,
+        memoryview,
+        bytes,
+        json.dumps,
+        "".join,
+        pickle.dumps,
+        lambda secret: pickle.dumps(secret, 0),
+        lambda secret: "x" + secret,
+        vars,
+    ],
+)
+def test_a_secret_is_not_a_text(use: Callable[[Secret], object]) -> None:
+    """It can be sliced, decoded, joined and pickled as little as any object, and no error shows it."""
+    with pytest.raises((TypeError, AttributeError)) as caught:
+        use(SECRET)
+    assert TOKEN[:6] not in str(caught.value)
+
+
+def test_its_text_is_revealed_on_demand() -> None:
+    """It is an exact copy; two secrets of one text are equal, and no secret equals a text."""
+    assert SECRET.reveal() == TOKEN
+    assert (Secret(TOKEN) == SECRET, Secret("other") == SECRET, SECRET == TOKEN, SECRET != TOKEN) == (
+        True, False, False, True,
+    )  # fmt: skip
+    assert len({SECRET, Secret(TOKEN), Secret("other")}) == 2
+    assert Secret("\ud800") != Secret("ü")
+
+
+def test_a_copy_is_the_secret_itself() -> None:
+    """It never changes."""
+    assert copy.copy(SECRET) is copy.deepcopy(SECRET) is SECRET
+
+
+@pytest.mark.parametrize("value", [b"ot_pat_x", ["ot_pat_x"], 5, {"t": "ot_pat_x"}], ids=kind_of)
+def test_what_is_not_a_text_is_dropped_when_it_is_sealed(value: object) -> None:
+    """Only its type's name is kept, because a list, too, may hold a token."""
+    assert sealed(value) == NotText(type(value).__name__)
+
+
+def test_a_text_is_sealed_once() -> None:
+    """A secret stays as it is, and `None` is no argument at all."""
+    assert (sealed(TOKEN), sealed(SECRET), sealed(None)) == (SECRET, SECRET, None)

@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 
 from opentrain_async import AsyncOpenTrain
+from opentrain_async._base.secret import Secret
 from opentrain_async._client.account.credentials import path_of_file, read
 from opentrain_async.errors import (
     APIError,
@@ -51,12 +52,12 @@ async def test_a_claimed_account_goes_on_with_its_new_token(
     """The earlier one is revoked; the new one is in use, and in its place in the file, where the claim token goes."""
     claim = await client.start_claim(EMAIL)
     assert (len(claim.user_code), claim.interval, claim.expires_in, claim.email_sent) == (6, 5.0, 1800.0, False)
-    assert claim.verification_uri.startswith(sandbox.url + "/claim?token=ot_cat_")
+    assert claim.verification_uri.reveal().startswith(sandbox.url + "/claim?token=ot_cat_")
     sandbox.approve_claim(claim.user_code)
     grant = await client.wait_for_claim()
     assert grant.access_token != made.access_token
     assert (grant.saved_to, set(grant.scopes) > {"team:write"}) == (path_of_file(), True)
-    assert read() == {"apiToken": grant.access_token, "baseUrl": sandbox.url}
+    assert read() == {"apiToken": grant.access_token, "baseUrl": Secret(sandbox.url)}
     with pytest.raises(ConfigurationError, match=r"^the account is claimed, and its claim token used up by that$"):
         await client.start_claim(EMAIL)
     identity = await client.whoami()
@@ -86,7 +87,7 @@ async def test_who_is_told_to_slow_down_does_so_for_good(clock: VirtualClock) ->
     async with peer(sends(*answers)) as server, client_of(server.url, claim_token=CLAIM_TOKEN, clock=clock) as client:
         grant = await client.wait_for_claim()
     assert clock.slept == [5, 10, 10, 20, 20]
-    assert (grant.access_token, grant.scopes, grant.saved_to) == ("ot_pat_new", ("jobs:write",), None)
+    assert (grant.access_token.reveal(), grant.scopes, grant.saved_to) == ("ot_pat_new", ("jobs:write",), None)
 
 
 async def test_the_interval_is_the_claim_s(clock: VirtualClock) -> None:
@@ -250,7 +251,7 @@ async def test_the_credentials_of_others_are_left_alone(sandbox: Sandbox, made: 
             sandbox.approve_claim()
             assert (await client.wait_for_claim()).saved_to is None
             assert (await client.whoami()).is_claimed
-    assert read() == {"apiToken": "ot_pat_theirs"}
+    assert read() == {"apiToken": Secret("ot_pat_theirs")}
 
 
 async def test_a_file_that_cannot_be_written_any_more_is_known_before_the_token_is_asked_for(

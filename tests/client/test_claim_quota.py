@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from opentrain_async import AsyncOpenTrain, MemoryLedger, OutcomeStatus, SQLiteLedger
+from opentrain_async._base.secret import Secret
 from opentrain_async.errors import AuthenticationError, QuotaExceededError, QuotaLedgerError
 from opentrain_async.models import Registration
 from opentrain_async.quota import LedgerStore
@@ -55,7 +56,7 @@ async def test_F44_a_claim_lifts_the_limit_and_keeps_the_count(
         options: dict[str, object] = {"session": session} if borrowed else {}
         client = AsyncOpenTrain(ledger=store, account=account, clock=sandbox.clock, **options)  # type: ignore[arg-type]
         async with client:
-            report = await client.publish_many(drafts(sandbox, made.access_token, 4))
+            report = await client.publish_many(drafts(sandbox, made.access_token.reveal(), 4))
             assert (len(report.published), len(report.deferred)) == (3, 1)
             before = await client.quota()
             assert (before.limit, before.used, before.limit_source, sandbox.refusals) == (3, 3, "server", 1)
@@ -65,11 +66,11 @@ async def test_F44_a_claim_lifts_the_limit_and_keeps_the_count(
             assert [(slot.job_id, slot.frees_at) for slot in after.slots] == [
                 (slot.job_id, slot.frees_at) for slot in before.slots
             ]
-            report = await client.publish_many(drafts(sandbox, made.access_token, 17))
+            report = await client.publish_many(drafts(sandbox, made.access_token.reveal(), 17))
             assert len(report.published) == 17
             assert (await client.quota()).used == 20
             with pytest.raises(QuotaExceededError) as caught:
-                await client.publish(sandbox.draft(token=made.access_token))
+                await client.publish(sandbox.draft(token=made.access_token.reveal()))
             assert (caught.value.source, caught.value.limit, sandbox.refusals) == ("ledger", 20, 1)
         assert not session.closed
     async with AsyncOpenTrain(ledger=store, account=account, clock=sandbox.clock) as later:
@@ -80,7 +81,9 @@ async def test_F44_whoever_waits_for_the_window_goes_at_once(sandbox: Sandbox, s
     """A claim makes room: who waits for the next day need not any more."""
     made = await register(sandbox)
     async with AsyncOpenTrain(ledger=store, clock=sandbox.clock) as client:
-        running = asyncio.create_task(client.publish_many(drafts(sandbox, made.access_token, 8), max_wait=90_000.0))
+        running = asyncio.create_task(
+            client.publish_many(drafts(sandbox, made.access_token.reveal(), 8), max_wait=90_000.0)
+        )
         await until(lambda: sandbox.refusals)
         await asyncio.sleep(0.02)
         began = sandbox.clock.now()
@@ -107,7 +110,7 @@ async def test_a_publish_between_the_old_token_and_the_new_goes_live(first: str,
             await arrived.wait()
             if first == "the token":
                 go_on.set()
-                await until(lambda: client._transport.token == "ot_pat_new")
+                await until(lambda: client._transport.token == Secret("ot_pat_new"))
             call.writer.write(REVOKED)
         await leave(call.writer, Then.CLOSE if b"oauth" in call.head else Then.KEEP)
 
@@ -124,7 +127,7 @@ async def test_a_publish_between_the_old_token_and_the_new_goes_live(first: str,
                 go_on.set()
             (outcome,) = (await publishing).outcomes
             assert (outcome.status, outcome.attempts) == (OutcomeStatus.PUBLISHED, 1)
-            assert (await waiting).access_token == "ot_pat_new"
+            assert (await waiting).access_token.reveal() == "ot_pat_new"
             assert (await client.quota()).used == 1
 
 
@@ -184,7 +187,7 @@ async def test_what_was_under_way_is_settled_under_the_new_name(sandbox: Sandbox
     """A slot that was reserved before the claim is spent after it, once."""
     made = await register(sandbox)
     async with AsyncOpenTrain(ledger=store, clock=sandbox.clock, retry=AT_ONCE) as client:
-        draft = sandbox.draft(token=made.access_token)
+        draft = sandbox.draft(token=made.access_token.reveal())
         sandbox.fault(Fault.DRIP, job_id=draft, published=True)
         publishing = asyncio.create_task(client.publish(draft))
         await until(lambda: [seen for seen in sandbox.requests if seen.operation == "publish"])
@@ -199,7 +202,7 @@ async def test_an_organisation_keeps_its_name(sandbox: Sandbox, store: LedgerSto
     made = await register(sandbox)
     sandbox.fault(Fault.STATUS, on="whoami", call=2)
     async with AsyncOpenTrain(ledger=store, account="auto", clock=sandbox.clock, retry=ONCE) as client:
-        await client.publish_many(drafts(sandbox, made.access_token, 4))
+        await client.publish_many(drafts(sandbox, made.access_token.reveal(), 4))
         assert (await client.quota()).limit == 3
         await claimed(sandbox, client)
         quota = await client.quota()
@@ -232,7 +235,7 @@ async def test_a_claim_before_the_first_publish_asks_once(sandbox: Sandbox, stor
     made = await register(sandbox)
     async with AsyncOpenTrain(ledger=store, account="auto", clock=sandbox.clock, retry=ONCE) as client:
         await claimed(sandbox, client)
-        await client.publish_many(drafts(sandbox, made.access_token, 5))
+        await client.publish_many(drafts(sandbox, made.access_token.reveal(), 5))
         assert (await client.quota()).used == 5
     assert [seen.operation for seen in sandbox.requests].count("whoami") == 1
 
@@ -254,7 +257,7 @@ async def test_F44_an_organisation_s_limit_is_forgotten_also_before_its_name_is_
     made = await register(sandbox)
     options: dict[str, object] = {"base_url": sandbox.url, "clock": sandbox.clock, "ledger": store, "account": "auto"}
     async with AsyncOpenTrain(made.access_token, **options) as first:  # type: ignore[arg-type]
-        report = await first.publish_many(drafts(sandbox, made.access_token, 4))
+        report = await first.publish_many(drafts(sandbox, made.access_token.reveal(), 4))
         assert (len(report.published), len(report.deferred)) == (3, 1)
         assert (await first.quota()).limit == 3
     async with AsyncOpenTrain(made.access_token, claim_token=made.claim_token, **options) as client:  # type: ignore[arg-type]
@@ -262,7 +265,7 @@ async def test_F44_an_organisation_s_limit_is_forgotten_also_before_its_name_is_
             assert (await client.quota()).limit == 3
         await claimed(sandbox, client)
         assert ((await client.quota()).limit, (await client.quota()).used) == (None, 3)
-        report = await client.publish_many(drafts(sandbox, made.access_token, 4))
+        report = await client.publish_many(drafts(sandbox, made.access_token.reveal(), 4))
         assert len(report.published) == 4
 
 
@@ -272,7 +275,7 @@ async def test_what_could_not_be_carried_over_is_so_later(sandbox: Sandbox) -> N
     async with AsyncOpenTrain(
         made.access_token, claim_token=made.claim_token, base_url=sandbox.url, clock=sandbox.clock, ledger=store
     ) as client:
-        await client.publish_many(drafts(sandbox, made.access_token, 2))
+        await client.publish_many(drafts(sandbox, made.access_token.reveal(), 2))
         store.fails = True
         await claimed(sandbox, client)
         with pytest.raises(QuotaLedgerError):
@@ -343,7 +346,7 @@ async def test_a_process_that_comes_later_counts_on(sandbox: Sandbox, tmp_path: 
     """By the new token that was saved, and the ledger's file."""
     made = await register(sandbox)
     async with SQLiteLedger(tmp_path / "q") as store, AsyncOpenTrain(ledger=store, clock=sandbox.clock) as client:
-        await client.publish_many(drafts(sandbox, made.access_token, 2))
+        await client.publish_many(drafts(sandbox, made.access_token.reveal(), 2))
         await claimed(sandbox, client)
     code = (
         "import asyncio, sys\n"

@@ -208,7 +208,7 @@ def test_of_two_who_register_at_once_one_has_the_file() -> None:
         for one in both:
             one.join()
         (winner,) = [token for token, path in saved.items() if path is not None]
-        assert credentials.read()["apiToken"] == winner
+        assert credentials.read()["apiToken"] == Secret(winner)
         assert files() == ["cli.json"]
         path_of_file().unlink()
 

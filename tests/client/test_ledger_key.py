@@ -74,7 +74,7 @@ async def test_a_claim_keeps_the_day_at_an_origin(account: str | None, sandbox: 
     """By the next token's fingerprint, or by the same name, and there alone."""
     ledger = MemoryLedger()
     async with AsyncOpenTrain(ledger=ledger, account=account, clock=sandbox.clock) as client:
-        await client.publish(sandbox.draft(token=made.access_token))
+        await client.publish(sandbox.draft(token=made.access_token.reveal()))
         sandbox.approve_claim((await client.start_claim(EMAIL)).user_code)
         await client.wait_for_claim()
         assert (await client.quota()).used == 1

@@ -48,7 +48,11 @@ async def test_who_has_registered_can_publish_at_once(sandbox: Sandbox) -> None:
     """The tokens are saved where the next client looks for them, and the account may publish three drafts a day."""
     made = await register(sandbox, agent_name="Bot", organization_name="Cats")
     assert made.saved_to == path_of_file()
-    assert saved() == {"apiToken": made.access_token, "baseUrl": sandbox.url, "claimToken": made.claim_token}
+    assert saved() == {
+        "apiToken": made.access_token.reveal(),
+        "baseUrl": sandbox.url,
+        "claimToken": made.claim_token.reveal(),
+    }
     assert stat.S_IMODE(path_of_file().stat().st_mode) == 0o600
     assert made.registration_id == "registration_2"
     assert set(made.scopes) > {"jobs:write"}
@@ -56,7 +60,7 @@ async def test_who_has_registered_can_publish_at_once(sandbox: Sandbox) -> None:
     left = made.claim_token_expires_at - instant(sandbox.clock.now())
     assert timedelta(hours=23.9) < left <= timedelta(hours=24)
     async with AsyncOpenTrain(clock=sandbox.clock) as client:
-        report = await client.publish_many([sandbox.draft(token=made.access_token) for _ in range(4)])
+        report = await client.publish_many([sandbox.draft(token=made.access_token.reveal()) for _ in range(4)])
         assert (len(report.published), len(report.deferred)) == (3, 1)
         assert (await client.whoami()).token.label == "Bot"
 
@@ -83,7 +87,7 @@ async def test_tokens_that_are_not_to_be_saved_are_not(sandbox: Sandbox) -> None
     made = await register(sandbox, save=False)
     assert made.saved_to is None
     assert path_of_file().read_bytes() == b"{"
-    assert made.claim_token.startswith("ot_clm_")
+    assert made.claim_token.reveal().startswith("ot_clm_")
 
 
 async def test_saved_credentials_are_replaced_by_force_only(sandbox: Sandbox) -> None:
@@ -93,7 +97,7 @@ async def test_saved_credentials_are_replaced_by_force_only(sandbox: Sandbox) ->
         await register(sandbox)
     assert len(sandbox.requests) == 1
     second = await register(sandbox, force=True)
-    assert saved()["apiToken"] == second.access_token != first.access_token
+    assert saved()["apiToken"] == second.access_token.reveal() != first.access_token.reveal()
 
 
 async def test_credentials_that_cannot_be_saved_are_not_asked_for(sandbox: Sandbox) -> None:
@@ -120,7 +124,7 @@ async def test_credentials_that_others_have_saved_meanwhile_stay(
         sandbox.advance(seconds=5)
     made = await registering
     assert made.saved_to is None
-    assert made.access_token.startswith("ot_pat_")
+    assert made.access_token.reveal().startswith("ot_pat_")
     assert saved() == {"apiToken": "ot_pat_theirs"}
     assert "others have saved credentials meanwhile" in caplog.text
 
@@ -176,8 +180,12 @@ async def test_nobody_s_token_goes_along(monkeypatch: pytest.MonkeyPatch, borrow
         monkeypatch.setenv("OT_API_BASE_URL", server.url)
         made = await AsyncOpenTrain.register(force=True, session=session if borrowed else None)
         assert session.closed is False
-    assert made.access_token == "ot_pat_given_SECRET"
-    assert saved() == {"apiToken": made.access_token, "baseUrl": server.url, "claimToken": made.claim_token}
+    assert made.access_token.reveal() == "ot_pat_given_SECRET"
+    assert saved() == {
+        "apiToken": made.access_token.reveal(),
+        "baseUrl": server.url,
+        "claimToken": made.claim_token.reveal(),
+    }
     assert "authorization" not in server.calls[0].headers
     assert b"ot_pat" not in server.calls[0].head
     assert server.calls[0].head.startswith(b"POST /api/agent/identity HTTP/1.1\r\n")

@@ -2,7 +2,6 @@
 
 import pytest
 
-from opentrain_async._base.secret import Secret
 from opentrain_async._client.account.pasted import pasting_error
 
 TOKEN = "ot_pat_8f2a_SECRET"
@@ -29,7 +28,7 @@ TOKEN = "ot_pat_8f2a_SECRET"
 def test_quotes_are_recognised(text: str, marks: str) -> None:
     """Of every kind, at both ends or at one."""
     for quoted in (marks[0] + text + marks[1], marks[0] + text, text + marks[1]):
-        assert pasting_error(Secret(quoted)) == "is in quotes: remove them"
+        assert pasting_error(quoted) == "is in quotes: remove them"
 
 
 @pytest.mark.parametrize(

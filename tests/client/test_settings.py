@@ -11,9 +11,10 @@ import pytest
 
 import opentrain_async
 from opentrain_async import AsyncOpenTrain
-from opentrain_async._base.secret import Secret, masked
+from opentrain_async._base.secret import Secret, sealed
+from opentrain_async._client.account import settings
 from opentrain_async._client.account.credentials import path_of_file
-from opentrain_async._client.account.settings import DEFAULT_BASE_URL, Settings, resolve, saved, without_token
+from opentrain_async._client.account.settings import DEFAULT_BASE_URL, Settings, saved
 from opentrain_async.errors import ConfigurationError
 from opentrain_async.sandbox import Sandbox
 
@@ -22,6 +23,16 @@ from ..support.credentials import save
 PACKAGE = Path(opentrain_async.__file__).parent
 TOKEN = "ot_pat_8f2a_SECRET"
 FILE = {"apiToken": "ot_pat_file", "baseUrl": "https://file.test", "claimToken": "ot_clm_file"}
+
+
+def resolve(token: object, base_url: object, claim_token: object = None) -> Settings:
+    """Find the settings for what a caller gave, as the client does."""
+    return settings.resolve(sealed(token), sealed(base_url), sealed(claim_token))
+
+
+def without_token(base_url: object) -> Settings:
+    """Find the settings for calls without a token, as the client does."""
+    return settings.without_token(sealed(base_url))
 
 
 def shown(error: BaseException) -> str:
@@ -67,7 +78,7 @@ def test_a_token_comes_from_the_first_place_that_has_one(
         if value is not None:
             monkeypatch.setenv(name, value)
     found = resolve(argument, None)
-    assert (found.token, found.base_url) == (token, origin)
+    assert (found.token, found.base_url) == (Secret(token), origin)
 
 
 VARIABLES = ("OT_API_BASE_URL", "OPENTRAIN_API_BASE_URL", "OPENTRAIN_BASE_URL")
@@ -248,7 +259,7 @@ def test_a_file_that_is_a_directory_is_no_file() -> None:
 def test_a_broken_file_does_not_matter_to_who_does_not_need_it() -> None:
     """With a token from elsewhere it is not even read."""
     save(b"{")
-    assert resolve(TOKEN, None).token == TOKEN
+    assert resolve(TOKEN, None).token == Secret(TOKEN)
 
 
 def test_the_file_is_in_the_configuration_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -295,7 +306,7 @@ def test_a_token_that_cannot_be_right_is_refused_unseen(
     elif place == "file":
         save({"apiToken": token})
     with pytest.raises(ConfigurationError) as caught:
-        resolve(masked(token) if place == "argument" else None, None)
+        resolve(token if place == "argument" else None, None)
     named = {"argument": "token", "environment": "OT_API_TOKEN", "file": f"apiToken in {path_of_file()}"}[place]
     assert str(caught.value) == f"{named} {text}"
     assert TOKEN not in shown(caught.value)
@@ -307,14 +318,14 @@ def test_a_token_that_is_empty_or_no_string_is_refused(place: str, token: object
     """It is there, so nobody looks for another one elsewhere."""
     if place == "file":
         save({"apiToken": token})
-    with pytest.raises(ConfigurationError, match=r" must be a string that is not empty$"):
-        resolve(token if place == "argument" else None, None)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match=r" must be a string that is not empty(, not \w+)?$"):
+        resolve(token if place == "argument" else None, None)
 
 
 @pytest.mark.parametrize("token", ["ot_pat_8f2a_x", "no-known-prefix", "x", "ot_clm", "a.b_c~d+e/f=="])
 def test_a_token_of_a_kind_that_is_not_known_is_let_through(token: str) -> None:
     """The service may come to issue others: only those that are documented to be no API token are refused."""
-    assert resolve(token, None).token == token
+    assert resolve(token, None).token == Secret(token)
 
 
 def test_a_bad_base_url_does_not_show_the_token() -> None:

@@ -57,16 +57,17 @@ def test_a_token_that_was_pasted_wrongly_is_refused_unseen(prefix: str, before: 
 @pytest.mark.parametrize("value", ["", None, 5, b"ot_pat_x", ["ot_pat_x"], Impostor()], ids=kind_of)
 def test_what_is_not_a_string_is_not_a_token(value: object) -> None:
     """Not even bytes."""
-    assert refusal(value) == refusal(value, is_claim=True) == "must be a string that is not empty"
+    assert refusal(value) == refusal(value, is_claim=True)
+    assert refusal(value).startswith("must be a string that is not empty")
 
 
 @given(st.text(MARKS, min_size=1, max_size=60), st.text("=", max_size=2))
 def test_a_token_of_the_characters_of_tokens_is_let_through(text: str, end: str) -> None:
     """Its form is for the service to choose."""
     if not text.endswith("...") or end:
-        assert checked_token(f"t{text}{end}", "token") == f"t{text}{end}"
+        assert checked_token(f"t{text}{end}", "token") == Secret(f"t{text}{end}")
     if not end:
-        assert checked_claim_token(f"ot_clm_{text}0", "claim_token") == f"ot_clm_{text}0"
+        assert checked_claim_token(f"ot_clm_{text}0", "claim_token") == Secret(f"ot_clm_{text}0")
 
 
 @given(st.text(max_size=60))
@@ -88,7 +89,7 @@ def test_each_kind_of_token_has_its_place() -> None:
 def test_a_token_of_any_class_has_its_own_value(kind: type[str]) -> None:
     """As a secret that shows nothing."""
     token = checked_token(kind("ot_pat_x"), "token")
-    assert (type(token), token + "", repr(token)) == (Secret, "ot_pat_x", "'***'")
+    assert (type(token), token.reveal(), repr(token)) == (Secret, "ot_pat_x", "Secret('***')")
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ async def test_a_bot_that_has_registered_finds_that_account(secluded: Sandbox, m
     """Once the sandbox's own is out of the environment, as it is where bots register."""
     made = await AsyncOpenTrain.register()
     monkeypatch.delenv("OT_API_TOKEN")
-    job_id = secluded.draft(token=made.access_token)
+    job_id = secluded.draft(token=made.access_token.reveal())
     async with AsyncOpenTrain() as client:
         assert [job.id async for job in client.iter_jobs()] == [job_id]
 

@@ -314,7 +314,7 @@ async def test_a_limit_that_is_to_be_learned_anew_is_no_gauge(
         account="acme",
         on_event=telemetry.listener,
     )
-    await client.publish_many([sandbox.draft(token=made.access_token) for _ in range(4)])
+    await client.publish_many([sandbox.draft(token=made.access_token.reveal()) for _ in range(4)])
     assert telemetry.gauges() == {("limit", "acme"): 3, ("used", "acme"): 3, ("remaining", "acme"): 0}
     claim = await client.start_claim("ada@example.com")
     sandbox.approve_claim(claim.user_code)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from opentrain_async import AsyncOpenTrain, Journal, MemoryLedger, RedisLedger, SQLiteLedger
+from opentrain_async._base.secret import Secret
 from opentrain_async._service import operations
 from opentrain_async._service.http.messages import Request
 from opentrain_async.errors import ConfigurationError, OpenTrainError
@@ -33,14 +34,15 @@ def exact(value: object, text: str) -> bool:
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The JSON bodies that clients have sent."""
     bodies: list[Any] = []
-    make = operations._sending
 
-    def recorded(*arguments: Any) -> Request:
-        request = make(*arguments)
-        bodies.append(json.loads(request.content or b""))
+    def recorded(*arguments: Any, **named: Any) -> Request:
+        request = Request(*arguments, **named)
+        if request.content is not None and request.content_type == "application/json":
+            body = request.content
+            bodies.append(json.loads(body.reveal() if isinstance(body, Secret) else body))
         return request
 
-    monkeypatch.setattr(operations, "_sending", recorded)
+    monkeypatch.setattr(operations, "Request", recorded)
     return bodies
 
 
@@ -188,7 +190,7 @@ async def test_F62_the_account_and_its_token_are_what_they_are(
     )
     assert sent[-1] == {"agent_name": "bot", "organization_name": "acme"}
     async with AsyncOpenTrain(
-        registered.access_token, base_url=sandbox.url, claim_token=kind(registered.claim_token)
+        registered.access_token, base_url=sandbox.url, claim_token=kind(registered.claim_token.reveal())
     ) as client:
         await client.start_claim(kind("person@example.test"))
     assert sent[-1]["email"] == "person@example.test"

@@ -6,7 +6,7 @@ import os
 import attrs
 import click
 
-from ..._base.text import one_line
+from ..._base.text import escaped, one_line
 from ..._client.account.settings import TOKEN_VARIABLES, saved
 from ..._client.client import AsyncOpenTrain
 from ...errors import ClaimError, ConfigurationError, OpenTrainError
@@ -159,7 +159,7 @@ async def _claim(
 
 def _invite(begun: Claim, email: str) -> None:
     sent = f", which was also sent to {one_line(email)}" if begun.email_sent else ""
-    click.echo(f"Open  {one_line(str(begun.verification_uri))}\nCode  {one_line(begun.user_code)}{sent}")
+    click.echo(f"Open  {escaped(begun.verification_uri.reveal())}\nCode  {one_line(begun.user_code)}{sent}")
     click.echo(f"Both are valid for {begun.expires_in / 60:g} minutes.", err=True)
 
 

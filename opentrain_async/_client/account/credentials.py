@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import cast
 
 from ..._base.fenced_log import logger
-from ..._base.secret import Secret, masked
+from ..._base.secret import Secret
+from ..._base.text import exact_str
 from ...errors import ConfigurationError
 from ...models import Registration
 
@@ -56,7 +57,8 @@ def _as_secrets(value: object) -> object:
     """The same of what is in lists; what is in objects has been done by then."""
     if isinstance(value, list):
         return [_as_secrets(item) for item in cast("list[object]", value)]
-    return masked(value)
+    text = exact_str(value)
+    return value if text is None else Secret(text)
 
 
 def check_writable(*, force: bool) -> None:
@@ -140,11 +142,11 @@ def _write(content: Mapping[str, object], *, is_first: bool = False) -> Path:
         FileExistsError: It was to be the first one, and somebody else's is there by now.
     """
     real = path_of_file().resolve()
-    text = Secret(json.dumps(content, indent=2))
+    text = Secret(json.dumps(content, indent=2, default=_revealed))
     new = _new_file(real)
     try:
         with new.open("w", encoding="utf-8") as file:
-            file.write(text)
+            file.write(text.reveal())
             file.flush()
             os.fsync(file.fileno())
         if is_first:
@@ -156,6 +158,11 @@ def _write(content: Mapping[str, object], *, is_first: bool = False) -> Path:
             new.unlink()
         raise
     return real
+
+
+def _revealed(secret: Secret) -> str:
+    """Return the text of a secret for the one file that holds it."""
+    return secret.reveal()
 
 
 def _put_first(new: Path, real: Path) -> None:

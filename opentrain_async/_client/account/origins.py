@@ -6,7 +6,7 @@ import re
 from yarl import URL
 
 from ..._base.origin import is_loopback_host
-from ..._base.secret import Secret, masked
+from ..._base.secret import Secret, sealed
 from ...errors import ConfigurationError
 from .pasted import pasting_error
 
@@ -14,6 +14,7 @@ _DEFAULT_PORTS = {"https": 443, "http": 80}
 # The forms that all parsers read alike. A host that is not ASCII is for yarl to encode.
 _ADDRESS = re.compile(r"https?://(\[[0-9a-f:.]+\]|[^\s:/?#@\\\[\]%]+)(:[0-9]{0,5})?/?", re.ASCII | re.IGNORECASE)
 _BEGINNING = re.compile(r"https?://[^:/?#]", re.IGNORECASE)
+_NOT_PRINTABLE = "must be a string without blanks and control characters"
 _HOST_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*", re.ASCII)
 
 
@@ -29,18 +30,14 @@ def checked_origin(value: object, name: str) -> str:
     Raises:
         ConfigurationError: It is not an origin, or its requests would show the token to the network.
     """
-    address = masked(value)
-    if not isinstance(address, Secret) or not address.isprintable() or " " in address:
-        raise ConfigurationError(f"{name} must be a string without blanks and control characters")
-    if problem := pasting_error(address):
+    address = sealed(value)
+    if not isinstance(address, Secret):
+        raise ConfigurationError(f"{name} {_NOT_PRINTABLE}")
+    if problem := _problem(address):
         raise ConfigurationError(f"{name} {problem}")
-    if "@" in address:
-        raise ConfigurationError(f"{name} holds user info, but the token is the only credential")
-    if not _BEGINNING.match(address):
-        raise ConfigurationError(f"{name} must begin with https://, or http:// on this machine, and name a host")
-    if address.count("/") > 2 + address.endswith("/") or "?" in address or "#" in address:
-        raise ConfigurationError(f"{name} must be an origin, without path, query or fragment")
-    url = _parsed(address, name)
+    url = _parsed(address)
+    if url is None:
+        raise ConfigurationError(f"{name} cannot be read as the address of a server")
     host = _host_of(url, name)
     if url.scheme == "http" and not is_loopback_host(host):
         raise ConfigurationError(f"{name}: http to {host} would show the token to the network, use https")
@@ -48,13 +45,27 @@ def checked_origin(value: object, name: str) -> str:
     return f"{url.scheme}://{f'[{host}]' if ':' in host else host}{port}"
 
 
-def _parsed(address: Secret, name: str) -> URL:
+def _problem(address: Secret) -> str | None:
+    """Return what is wrong with an address; raised here, the error's frames would show it."""
+    text = address.reveal()
+    if not text.isprintable() or " " in text:
+        return _NOT_PRINTABLE
+    if problem := pasting_error(text):
+        return problem
+    if "@" in text:
+        return "holds user info, but the token is the only credential"
+    if not _BEGINNING.match(text):
+        return "must begin with https://, or http:// on this machine, and name a host"
+    if text.count("/") > 2 + text.endswith("/") or "?" in text or "#" in text:
+        return "must be an origin, without path, query or fragment"
+    return None
+
+
+def _parsed(address: Secret) -> URL | None:
     try:
-        if _ADDRESS.fullmatch(address) and (url := URL(str.__str__(address))).port:
-            return url
-    except ValueError:  # without its text, which may show the address
-        pass
-    raise ConfigurationError(f"{name} cannot be read as the address of a server")
+        return url if _ADDRESS.fullmatch(address.reveal()) and (url := URL(address.reveal())).port else None
+    except ValueError:
+        return None
 
 
 def _host_of(url: URL, name: str) -> str:

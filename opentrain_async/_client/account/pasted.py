@@ -11,7 +11,7 @@ def pasting_error(text: str) -> str | None:
     """Return what is wrong and what to do; `None` if nothing is wrong. The answer shows nothing of the text.
 
     Args:
-        text: An exact `str` or a `Secret`.
+        text: An exact `str`.
     """
     if text[:1] in _QUOTES or text[-1:] in _QUOTES:
         return "is in quotes: remove them"

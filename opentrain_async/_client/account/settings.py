@@ -11,7 +11,7 @@ from contextlib import suppress
 from attrs import frozen
 
 from ..._base.origin import is_loopback
-from ..._base.secret import Secret, masked
+from ..._base.secret import NotText, Secret
 from ...errors import ConfigurationError
 from . import credentials
 from .origins import checked_origin
@@ -43,7 +43,11 @@ class Origin:
 _OWN = Origin(DEFAULT_BASE_URL)
 
 
-def resolve(token: str | None, base_url: str | None, claim_token: str | None = None) -> Settings:
+Sealed = Secret | NotText | None
+"""An argument of a caller, sealed before anything could fail."""
+
+
+def resolve(token: Sealed, base_url: Sealed, claim_token: Sealed = None) -> Settings:
     """Find the token and the origin: argument, then environment, then the file of the service's own tools.
 
     The file's origin and claim token go with the file's own token only: a token from elsewhere was not made for them.
@@ -51,9 +55,9 @@ def resolve(token: str | None, base_url: str | None, claim_token: str | None = N
     Raises:
         ConfigurationError: There is no token, one of the two is not valid, or the token belongs to another origin.
     """
-    chosen = _given_token(masked(token))
+    chosen = _given_token(token)
     given = _given_origin(base_url)
-    claim = None if claim_token is None else checked_claim_token(masked(claim_token), "claim_token")
+    claim = None if claim_token is None else checked_claim_token(claim_token, "claim_token")
     if chosen is None:
         return _of_file(credentials.read(), given, claim)
     origin = given or _OWN
@@ -79,7 +83,7 @@ def saved() -> Settings:
     return _of_file(found, _given_origin(None), claim)
 
 
-def without_token(base_url: str | None) -> Settings:
+def without_token(base_url: Sealed) -> Settings:
     """Return where to send what is asked before there is a token.
 
     Raises:
@@ -88,7 +92,7 @@ def without_token(base_url: str | None) -> Settings:
     return Settings(None, (_given_origin(base_url) or _OWN).url)
 
 
-def _given_token(token: object) -> Secret | None:
+def _given_token(token: Sealed) -> Secret | None:
     """Return the token of the argument or of the first variable that is set; one set to nothing is not set."""
     if token is not None:
         return checked_token(token, "token")
@@ -96,11 +100,11 @@ def _given_token(token: object) -> Secret | None:
     return None if name is None else checked_token(Secret(os.environ[name]), name)
 
 
-def _given_origin(base_url: object) -> Origin | None:
+def _given_origin(base_url: Sealed) -> Origin | None:
     """Return the origin of the argument, or that on which all variables that are set agree."""
     if base_url is not None:
         return Origin(checked_origin(base_url, "base_url"), "base_url")
-    values = {name: Secret(value) for name in BASE_URL_VARIABLES if (value := os.environ.get(name))}
+    values = {name: Secret(os.environ[name]) for name in BASE_URL_VARIABLES if os.environ.get(name)}
     origins = [Origin(checked_origin(value, name), name) for name, value in values.items()]
     if len({origin.url for origin in origins}) > 1:
         named = ", ".join(f"{origin.named_by} names {origin.url}" for origin in origins)

@@ -5,7 +5,8 @@ Source: https://www.opentrain.ai/docs/developers/concepts/authentication/.
 
 import re
 
-from ..._base.secret import TOKEN_PREFIXES, Secret, masked
+from ..._base.secret import NotText, Secret, sealed
+from ..._base.text import TOKEN_PREFIXES
 from ...errors import ConfigurationError
 from .pasted import pasting_error
 
@@ -21,42 +22,61 @@ def checked_token(value: object, name: str) -> Secret:
     """Return an API token.
 
     Args:
-        value: The token, if possible as a `Secret`.
+        value: The token, sealed.
         name: Where it came from, for the error.
 
     Raises:
         ConfigurationError: It is not valid.
     """
-    token = _checked(value, name)
-    for prefix in _NOT_FOR_THE_API:
-        if token.startswith(prefix):
-            raise ConfigurationError(f"{name} begins with {prefix}, but a token for the API begins with ot_pat_")
+    token = _sealed_text(value, name)
+    if problem := _problem(token) or _wrong_kind(token):
+        raise ConfigurationError(f"{name} {problem}")
     return token
 
 
 def checked_claim_token(value: object, name: str) -> Secret:
     """Return a claim token; arguments and errors as for `checked_token`."""
-    token = _checked(value, name)
-    if not token.startswith(_CLAIM):
-        raise ConfigurationError(f"{name} must begin with {_CLAIM}")
+    token = _sealed_text(value, name)
+    if problem := _problem(token) or _wrong_kind_of_claim(token):
+        raise ConfigurationError(f"{name} {problem}")
     return token
 
 
 def is_of_sandbox(token: Secret) -> bool:
     """True if a sandbox has made the token."""
-    return token.startswith(_OF_SANDBOXES)
+    return token.reveal().startswith(_OF_SANDBOXES)
 
 
-def _checked(value: object, name: str) -> Secret:
-    token = masked(value)
-    if not isinstance(token, Secret) or not token:
-        raise ConfigurationError(f"{name} must be a string that is not empty")
-    if _BEARER.match(token):
-        raise ConfigurationError(f"{name} begins as a header does: give the token alone, without Bearer")
-    if problem := pasting_error(token):
-        raise ConfigurationError(f"{name} {problem}")
-    if not token.isascii() or not token.isprintable() or " " in token:
-        raise ConfigurationError(f"{name} holds blanks, control characters or non-ASCII characters")
-    if not _TOKEN.fullmatch(token):
-        raise ConfigurationError(f"{name} holds a character that no token has: only A-Z a-z 0-9 - . _ ~ + / are valid")
+def _sealed_text(value: object, name: str) -> Secret:
+    token = sealed(value)
+    if not isinstance(token, Secret):
+        got = f", not {token.type_name}" if isinstance(token, NotText) else ""
+        raise ConfigurationError(f"{name} must be a string that is not empty{got}")
     return token
+
+
+# What follows returns the problem instead of raising it: the frames of an error would show the token.
+
+
+def _wrong_kind(token: Secret) -> str | None:
+    prefix = next(filter(token.reveal().startswith, _NOT_FOR_THE_API), None)
+    return prefix and f"begins with {prefix}, but a token for the API begins with ot_pat_"
+
+
+def _wrong_kind_of_claim(token: Secret) -> str | None:
+    return None if token.reveal().startswith(_CLAIM) else f"must begin with {_CLAIM}"
+
+
+def _problem(token: Secret) -> str | None:
+    text = token.reveal()
+    if not text:
+        return "must be a string that is not empty"
+    if _BEARER.match(text):
+        return "begins as a header does: give the token alone, without Bearer"
+    if problem := pasting_error(text):
+        return problem
+    if not text.isascii() or not text.isprintable() or " " in text:
+        return "holds blanks, control characters or non-ASCII characters"
+    if not _TOKEN.fullmatch(text):
+        return "holds a character that no token has: only A-Z a-z 0-9 - . _ ~ + / are valid"
+    return None

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from attrs import define, field
 
+from ..._base.secret import Secret
+
 BODY_CAP = 1024 * 1024
 """Bytes of an answer's body that are read at most."""
 Headers = tuple[tuple[str, str], ...]
@@ -26,14 +28,14 @@ class Request:
         method: The method.
         path: The path below the origin.
         query: The names and values of the query.
-        content: The body, or `None`.
+        content: The body, a `Secret` if a token is in it; or `None`.
         content_type: The media type of the body.
     """
 
     method: str
     path: str
     query: Mapping[str, str] | None = None
-    content: bytes | None = None
+    content: bytes | Secret | None = None
     content_type: str = "application/json"
 
 

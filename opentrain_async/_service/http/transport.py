@@ -10,10 +10,12 @@ from functools import partial
 import aiohttp
 from aiohttp import hdrs
 from aiohttp.client import ClientTimeout
+from aiohttp.payload import BytesPayload
 from multidict import CIMultiDict
 from yarl import URL
 
 from ..._base.alarm import Alarm
+from ..._base.redaction import Redact, redacted, redactor
 from ..._base.secret import Secret
 from ..._base.tasks import is_cancelled_by_its_caller
 from ..._version import USER_AGENT
@@ -27,6 +29,7 @@ from ...errors import (
     TransportError,
     _checks,
 )
+from .authorization import bearer
 from .body import BodyTooLargeError, CappedContent, read_as_its_owner
 from .evidence import WatchedBody, passed_aiohttp
 from .messages import BODY_CAP, Reply, Request
@@ -38,7 +41,6 @@ _NO_TIMEOUT = ClientTimeout()
 """None of aiohttp's own: an attempt's watch bounds it, on every event loop alike."""
 _LONGEST_HEADER = 64 * 1024
 _MOST_HEADERS = 256
-_SHORTEST_REAL_TOKEN = 12
 _HEADERS_READ = ("content-type", "retry-after", "date", "location")
 
 
@@ -72,6 +74,7 @@ class Transport:
         if session is not None and session.auth is not None:
             raise SessionError("the borrowed session logs in by itself (auth=); the token is the only credential")
         self.token = token
+        self._redact = redactor(token)
         self._renewal: asyncio.Future[None] | None = None
         self._is_closed = False
         self._origin = URL(origin)
@@ -87,7 +90,7 @@ class Transport:
             hdrs.ACCEPT_ENCODING: "identity",
         })
         if token is not None:
-            self._headers[hdrs.AUTHORIZATION] = _bearer(token)
+            self._headers[hdrs.AUTHORIZATION] = bearer(token)
         self._alarm = Alarm()
         self._resolver: Resolver | None = None
         self._is_of_this_loop = session is None
@@ -149,9 +152,10 @@ class Transport:
     def renew(self, token: Secret) -> None:
         """Use another token of the same account from now on."""
         self.token = token
-        self._headers[hdrs.AUTHORIZATION] = _bearer(token)
+        self._redact = redactor(token)
+        self._headers[hdrs.AUTHORIZATION] = bearer(token)
         if self._session is not None and not self._borrowed:
-            self._session.headers[hdrs.AUTHORIZATION] = _bearer(token)
+            self._session.headers[hdrs.AUTHORIZATION] = bearer(token)
 
     async def _is_renewed_since(self, token: Secret | None, seconds: float) -> bool:
         if token is self.token and self._renewal is not None:
@@ -170,7 +174,7 @@ class Transport:
     async def _send(
         self, request: Request, seconds: float, *, fresh: bool, on_unsent: Callable[[], None] | None = None
     ) -> Reply:
-        token = self.token
+        redact = self._redact
         watch = self._watch(seconds, fresh=fresh)
         # For the connector, during this attempt alone; it is never asked for that of an earlier one.
         current_watch.set(watch)
@@ -196,7 +200,7 @@ class Transport:
                 content = None  # no frame shows what had come by then: it may be a token
                 raise
             was_sent = True if response is not None else self._was_sent(error, watch, data)
-            failure = self._failure(error, watch, was_sent=was_sent)
+            failure = _redacted(self._failure(error, watch, was_sent=was_sent), redact)
             flaw = f"cut off: {failure.__cause__}"
         if response is None or content is None:
             raise failure or TransportError("no answer", effect="unknown")
@@ -204,10 +208,10 @@ class Transport:
             response.close()
         is_cut_off = isinstance(failure, ConnectionLostError)
         is_resent = isinstance(data, WatchedBody) and data.times_begun > 1
-        return _reply(response, content, token, flaw, is_cut_off=is_cut_off, is_resent=is_resent)
+        return _reply(response, content, redact, flaw, is_cut_off=is_cut_off, is_resent=is_resent)
 
     def _request(
-        self, session: aiohttp.ClientSession, request: Request, data: WatchedBody | bytes | None
+        self, session: aiohttp.ClientSession, request: Request, data: BytesPayload | bytes | None
     ) -> Awaitable[aiohttp.ClientResponse]:
         return session.request(
             request.method,
@@ -230,7 +234,7 @@ class Transport:
             self._alarm, connecting=self._connect_timeout, sending=self._timeout, total=seconds, wants_fresh=fresh
         )
 
-    def _was_sent(self, error: BaseException, watch: AttemptWatch, data: WatchedBody | bytes | None) -> bool | None:
+    def _was_sent(self, error: BaseException, watch: AttemptWatch, data: BytesPayload | bytes | None) -> bool | None:
         """Return whether anything was sent by a request that has no answer; `None` if that is not known."""
         raised = error.__cause__ if watch.is_overdue and error.__cause__ is not None else error
         if isinstance(data, WatchedBody):
@@ -277,14 +281,16 @@ class Transport:
         self._session = open_session(headers, self._max_connections, self._resolver)
         return self._session
 
-    def _data_of(self, request: Request, session: aiohttp.ClientSession) -> WatchedBody | bytes | None:
-        """Return the body to send; over a borrowed session one that knows whether it was sent.
+    def _data_of(self, request: Request, session: aiohttp.ClientSession) -> BytesPayload | bytes | None:
+        """Return the body to send: over a borrowed session one that knows whether it was sent.
 
-        A request that expects ``100 Continue`` sends its headers before the body.
+        A secret is opened here, in a payload, which shows nothing of it.
         """
-        if not self._borrowed or hdrs.EXPECT in session.headers:
-            return request.content
-        return WatchedBody(request.content or b"")
+        content = request.content
+        # A request that expects ``100 Continue`` sends its headers before the body.
+        if self._borrowed and hdrs.EXPECT not in session.headers:
+            return WatchedBody(b"" if content is None else _opened(content))
+        return BytesPayload(_opened(content)) if isinstance(content, Secret) else content
 
     def _url_of(self, request: Request) -> URL:
         url = self._origin.with_path(request.path, encoded=True)
@@ -322,7 +328,7 @@ def transports(
 def _reply(
     response: aiohttp.ClientResponse,
     content: CappedContent,
-    token: Secret | None,
+    redact: Redact,
     flaw: str | None,
     *,
     is_cut_off: bool,
@@ -334,10 +340,17 @@ def _reply(
     # Of a success only its media type is told, if it is not as promised.
     read = _HEADERS_READ[:1] if 200 <= status < 300 else _HEADERS_READ
     headers = tuple([(name, str(value)) for name in read for value in response.headers.getall(name, ())])
-    if token is not None and len(token) >= _SHORTEST_REAL_TOKEN:
-        body = body.replace(token.encode(), b"***")
-        headers = tuple([(name, value.replace(token, "***")) for name, value in headers])
-    return Reply(status, body, headers, flaw, is_cut_off, is_resent)
+    headers = tuple([(name, redacted(value, redact)) for name, value in headers])
+    return Reply(status, redact(body), headers, flaw, is_cut_off, is_resent)
+
+
+def _redacted(failure: OpenTrainError, redact: Redact) -> OpenTrainError:
+    """Take the token out of an error: aiohttp quotes what is not valid HTTP, and a hook may quote a header."""
+    for error in (failure, failure.__cause__):
+        if error is not None:
+            error.args = tuple(redacted(str(text), redact) for text in error.args)
+    failure.message = redacted(failure.message, redact)
+    return failure
 
 
 def _is_another(loop: object) -> bool:
@@ -345,5 +358,5 @@ def _is_another(loop: object) -> bool:
     return isinstance(loop, asyncio.AbstractEventLoop) and loop is not asyncio.get_running_loop()
 
 
-def _bearer(token: Secret) -> Secret:
-    return Secret(f"Bearer {token}")
+def _opened(content: Secret | bytes) -> bytes:
+    return content.reveal().encode() if isinstance(content, Secret) else content

@@ -1,0 +1,115 @@
+"""Take a secret out of foreign text, in whichever form the text has it."""
+
+import html
+import re
+from collections.abc import Callable
+
+from .secret import Secret
+
+_BLOCK = 8
+_LEAST = 2 * _BLOCK - 1
+"""Characters of a secret in a row that are taken out: a proxy may cut what it echoes. So many hold a whole block.
+
+The service's own preview of a token, which it gives on purpose, has fewer.
+"""
+_SHORTEST = 12
+"""Characters of the shortest secret that is looked for. Shorter ones, as in tests, are also parts of other words."""
+_MASK = "***"
+_ESCAPED = re.compile(
+    r"\\{1,8}(?:u\{?0{0,6}|x)(?P<hex>[0-9a-f]{2})\}?"  # JSON, also twice encoded; JavaScript; nginx
+    r"|%(?:25){0,4}(?P<percent>[0-9a-f]{2})"
+    r"|&(?P<entity>#x?[0-9a-f]{1,8}|[a-z]{2,12});"
+    r"|\\{1,8}(?P<slash>/)"  # PHP
+    r"|(?P<ignored>[\x00-\x20]+|\xe2\xad(?![\x80-\xbf])|\xe2\x80[\x8b-\x8f]|\xe2\x81\xa0|\xef\xbb\xbf)"  # folds, UTF-16, zero width
+)
+# As bytes read as Latin-1, in lower case: a soft hyphen's \xc2 is \xe2 there.
+_ESCAPES_BEGIN = ("\\", "%", "&", "\0", "\xe2", "\xef\xbb")
+Redact = Callable[[bytes], bytes]
+
+
+def redact_nothing(text: bytes) -> bytes:
+    """Return the text as it is: there is no secret."""
+    return text
+
+
+def redactor(secret: Secret | None) -> Redact:
+    r"""Return a function that masks a secret in a text, also where it is escaped, cut, folded or in another case.
+
+    >>> redactor(Secret("ot_pat_2f81c0de"))(b'{"got": "Bearer ot\\u005fpat_2f81c0de"}')
+    b'{"got": "Bearer ***"}'
+    """
+    wanted = "" if secret is None else secret.reveal().lower()
+    if len(wanted) < _SHORTEST:
+        return redact_nothing
+    least = min(_LEAST, len(wanted))
+    blocks = [wanted[begin : begin + _BLOCK] for begin in range(0, len(wanted) - _BLOCK + 1, _BLOCK)]
+    traces = (*blocks, *_ESCAPES_BEGIN)
+    find = re.compile("|".join(map(re.escape, blocks))).search
+
+    def redact(text: bytes) -> bytes:
+        shown = text.decode("latin-1")  # a character for each byte, of which none changes its place in lower case
+        lower = shown.lower()
+        # Nearly every answer ends here: it has no part of the secret, and no escape that may hide one.
+        if not any(map(lower.__contains__, traces)):
+            return text
+        plain, begins = _unescaped(lower)
+        kept: list[str] = []
+        done = 0
+        found = find(plain)
+        while found is not None:
+            begin, end = _run(plain, found.start(), wanted, wanted.index(found[0]))
+            if end - begin >= least and begins[begin] >= done:
+                kept += [shown[done : begins[begin]], _MASK]
+                done = begins[end - 1] + _length_at(lower, begins[end - 1])
+            found = find(plain, end)
+        return "".join([*kept, shown[done:]]).encode("latin-1")
+
+    return redact
+
+
+def redacted(text: str, redact: Redact) -> str:
+    """Return a string as the function leaves it."""
+    return redact(text.encode(errors="surrogatepass")).decode(errors="surrogatepass")
+
+
+def _unescaped(text: str) -> tuple[str, list[int]]:
+    """Return the text without escapes and blanks, and where each of its characters begins in the text."""
+    plain: list[str] = []
+    begins: list[int] = []
+    done = 0
+    for escape in _ESCAPED.finditer(text):
+        plain.append(text[done : escape.start()])
+        begins += range(done, escape.start())
+        if escape["ignored"] is None:
+            plain.append(_character(escape))
+            begins.append(escape.start())
+        done = escape.end()
+    plain.append(text[done:])
+    begins += range(done, len(text))
+    return "".join(plain), begins
+
+
+def _character(escape: re.Match[str]) -> str:
+    """Return the one character, in lower case, for which an escape stands; a question mark for what no token holds."""
+    if (code := escape["hex"] or escape["percent"]) is not None:
+        return chr(int(code, 16)).lower()
+    if escape["slash"] is not None:
+        return "/"
+    character = html.unescape(escape[0]).lower()
+    return character if len(character) == 1 else "?"
+
+
+def _length_at(text: str, position: int) -> int:
+    """Return how many characters of the text stand for the one character there."""
+    escape = _ESCAPED.match(text, position)
+    return 1 if escape is None else len(escape[0])
+
+
+def _run(plain: str, at: int, wanted: str, offset: int) -> tuple[int, int]:
+    """Return where the part of the secret begins and ends that is here, around the block at this offset of it."""
+    begin, end = at, at + _BLOCK
+    while begin > 0 and at - begin < offset and plain[begin - 1] == wanted[offset - (at - begin) - 1]:
+        begin -= 1
+    while end < len(plain) and offset + end - at < len(wanted) and plain[end] == wanted[offset + end - at]:
+        end += 1
+    return begin, end

@@ -1,0 +1,127 @@
+"""A secret is taken out of foreign text, however it was written there."""
+
+import html
+import json
+import time
+import urllib.parse
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opentrain_async._base.redaction import redact_nothing, redacted, redactor
+from opentrain_async._base.secret import Secret
+
+TOKEN = "ot_pat_8f2a91cd_S3cr/t+S3cr.t~S3cr-t=="
+redact = redactor(Secret(TOKEN))
+
+
+def _each(form: str) -> Callable[[str], str]:
+    return lambda text: "".join(form.format(ord(mark)) for mark in text)
+
+
+FORMS: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "in lower case, as a host": str.lower,
+    "in upper case": str.upper,
+    "JSON": _each("\\u{:04x}"),
+    "JSON in JSON": lambda text: json.dumps(_each("\\u{:04X}")(text))[1:-1],
+    "PHP": lambda text: text.replace("/", "\\/"),
+    "JavaScript": _each("\\x{:02x}"),
+    "JavaScript, with braces": _each("\\u{{{:x}}}"),
+    "a URL": urllib.parse.quote_plus,
+    "a URL, wholly": _each("%{:02X}"),
+    "a URL in a URL": lambda text: urllib.parse.quote(_each("%{:02X}")(text), safe=""),
+    "HTML": lambda text: html.escape(text).replace("_", "&lowbar;").replace("=", "&equals;"),
+    "HTML by number": _each("&#{:d};"),
+    "HTML by hexadecimal number": _each("&#x{:x};"),
+    "folded": lambda text: text[:9] + "\r\n\t" + text[9:],
+    "with zero-width spaces": "\u200b".join,
+    "with soft hyphens": "\u00ad".join,
+    "cut at its end": lambda text: text[:20],
+    "cut at its beginning": lambda text: text[-20:],
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=list(FORMS))
+@pytest.mark.parametrize("around", ["{}", "\0a {} b\r\n", '{{"error": "got Bearer {}, sorry"}}', "https://{}.test/x"])
+def test_F71_a_token_is_masked_in_each_form(form: Callable[[str], str], around: str) -> None:
+    """The text around it stays as it is."""
+    assert redact(around.format(form(TOKEN)).encode()).decode() == around.format("***")
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=list(FORMS))
+def test_each_of_several_is_masked(form: Callable[[str], str]) -> None:
+    """Also where they follow each other."""
+    shown = redact(f"<{form(TOKEN)}{form(TOKEN)} {form(TOKEN)}>".encode()).decode()
+    assert (shown[:4], shown[-4:], set(shown) - set("<> *")) == ("<***", "***>", set())
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32"])
+def test_a_token_is_masked_in_other_encodings(encoding: str) -> None:
+    """Between its characters are zeros then."""
+    assert b"8\0" not in redact(f"got {TOKEN} here".encode(encoding))
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_the_text_around_a_token_stays_as_it_is(before: str, after: str) -> None:
+    """Whatever it is, and also where it holds no token."""
+    assert redact(before.encode(errors="surrogatepass")) == before.encode(errors="surrogatepass")
+    shown = redact(f"{before}< {TOKEN} >{after}".encode(errors="surrogatepass"))
+    assert shown == f"{before}< *** >{after}".encode(errors="surrogatepass")
+
+
+@given(st.binary(max_size=200))
+def test_text_without_the_token_is_returned_unchanged(body: bytes) -> None:
+    """Also if it is not a text."""
+    assert redact(body) == body
+    assert redact(b"%00&amp;&nosuch;&nbsp;\\u0041\\/" + body) == b"%00&amp;&nosuch;&nbsp;\\u0041\\/" + body
+
+
+def test_the_preview_of_a_token_stays() -> None:
+    """The service shows it on purpose."""
+    assert redact(b"ot_pat_8f2a********91cd") == b"ot_pat_8f2a********91cd"
+
+
+@pytest.mark.parametrize("secret", [None, Secret(""), Secret("ot_pat_x")])
+def test_a_text_too_short_for_a_token_is_not_looked_for(secret: Secret | None) -> None:
+    """It is part of too many words."""
+    assert redactor(secret) is redact_nothing
+    assert redact_nothing(b"ot_pat_x") == b"ot_pat_x"
+
+
+def test_a_short_token_is_masked_whole() -> None:
+    """Twelve characters are enough."""
+    assert redactor(Secret("ot_pat_abcde"))(b"<ot_pat_abcde>") == b"<***>"
+
+
+def test_a_string_is_redacted_too() -> None:
+    """It may hold what UTF-8 cannot."""
+    assert redacted(f"ü\ud800 {TOKEN} \U0001f600", redact) == "ü\ud800 *** \U0001f600"
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        b"\\u0041" * 170_000,
+        b"\\" * 1_000_000,
+        b"%25" * 300_000,
+        b"&#x00000061" * 90_000,
+        b"\\u{0" + b"0" * 1_000_000,
+        TOKEN[:14].encode() * 70_000,
+        TOKEN.encode() * 27_000,
+        b" \0" * 500_000,
+    ],
+    ids=["escapes", "backslashes", "percents", "entities", "zeros", "beginnings", "tokens", "blanks"],
+)
+def test_no_text_takes_long(hostile: bytes) -> None:
+    """A hundred times as much text takes some hundred times as long, and not ten thousand times."""
+
+    def seconds(text: bytes) -> float:
+        began = time.process_time()
+        redact(text)
+        return time.process_time() - began
+
+    few = min(seconds(hostile[:10_000]) for _ in range(5))
+    assert seconds(hostile) < 1000 * max(few, 1e-3)
