@@ -15,8 +15,11 @@ from ...errors._tree import own_copy
 from ...models import TokenGrant
 from ...outcomes._answer_table import is_transient
 
-_INTERVAL = 5.0
-"""Seconds between two questions, where the service names none."""
+_INTERVAL, _LIFETIME = 5.0, 1800.0
+"""Seconds between two questions, and for which a claim is valid, where the service names neither."""
+_SHORTEST_INTERVAL = 1.0
+_LOOKS = 10
+"""How often a claim is looked at in its lifetime, at least."""
 _SLOWER = 5.0
 """Seconds by which the interval grows when the service asks to slow down, as RFC 8628 has it."""
 _UNTIL_NOW = {
@@ -44,7 +47,7 @@ class ClaimWatch:
         self.grant: TokenGrant | None = None
         self._exchange = exchange
         self._clock = clock
-        self._interval = _INTERVAL
+        self._interval, self._longest = _INTERVAL, _LIFETIME / _LOOKS
         self._due_at = 0.0
         self._last: OpenTrainError | None = None
         self._may_be_delivered = False
@@ -52,9 +55,18 @@ class ClaimWatch:
         self._sleeping: set[Waiter] = set()
         self._is_closed = False
 
-    def begin(self, interval: float) -> None:
-        """Begin a claim, with so many seconds between two questions."""
-        self._interval, self._due_at = interval, 0.0
+    def begin(self, interval: float, lifetime: float) -> None:
+        """Begin a claim.
+
+        Args:
+            interval: The seconds between two questions, as the service names them. Fewer than one count as one; more
+                than a tenth of the lifetime count as that tenth.
+            lifetime: The seconds for which the claim is valid.
+        """
+        # The service decides on both. It must not make the client flood it, nor miss the end of the claim.
+        self._longest = max(_SHORTEST_INTERVAL, lifetime / _LOOKS)
+        self._interval = min(max(interval, _SHORTEST_INTERVAL), self._longest)
+        self._due_at = 0.0
 
     async def wait(self, timeout: float) -> TokenGrant:
         """Ask until the token comes.
@@ -127,7 +139,7 @@ class ClaimWatch:
         self._may_be_delivered = was_lost and code != "authorization_pending"
         if code == "slow_down":
             # More than RFC 8628 asks for: the interval of a server that slows down as well would never be reached.
-            self._interval = max(self._interval + _SLOWER, 2 * self._interval)
+            self._interval = min(max(self._interval + _SLOWER, 2 * self._interval), self._longest)
         elif code != "authorization_pending" and not is_transient(error):
             raise self._over(error) from error.__cause__
         self._last = error
