@@ -11,6 +11,11 @@ from ..models import JOB_STATUSES, ClosedJob, Job, JobUpdate
 from ..models._fields import DraftFields
 from .drafts import Drafting
 
+_MOST_PAGES = 1000
+"""Pages of a list, of up to 100 jobs each: more than any account fills."""
+_LONGEST_CURSOR = 4096
+"""Characters. A cursor goes into a URL, and servers refuse one that is much longer."""
+
 
 class Jobs(Drafting):
     """Lists the account's jobs, edits those that are live, and closes them."""
@@ -18,8 +23,8 @@ class Jobs(Drafting):
     def iter_jobs(self, status: str | None = None) -> AsyncIterator[Job]:
         """The account's jobs, newest first, as ``async for job in client.iter_jobs("DRAFT"):``.
 
-        They are read a page of 100 at a time, as they are wanted. A list that changes while it is read may leave jobs
-        out or show them twice: to publish all drafts, read the list to its end first.
+        They are read a page of 100 at a time, as they are wanted, and 1,000 pages at most. A list that changes while it
+        is read may leave jobs out or show them twice: to publish all drafts, read the list to its end first.
 
         Args:
             status: Only those in this state, one of `models.JOB_STATUSES`. `None`: all.
@@ -86,15 +91,34 @@ class Jobs(Drafting):
     async def _pages(self, status: str | None) -> AsyncIterator[Job]:
         cursor: str | None = None
         seen: set[str] = set()
+        jobs = 0
         while True:
             page = await self._call(operations.jobs_mine(status, cursor))
             for job in page.jobs:
                 yield job
             if not (cursor := page.next_cursor):
                 return
-            if cursor in seen:
-                error = UnexpectedResponseError("the list of jobs does not get on: a page leads back to an earlier one")
-                error.operation = "iter_jobs"
-                raise error
+            jobs += len(page.jobs)
+            # The service decides whether there is another page. Each may be empty, and each may be new.
+            if problem := _problem_of(cursor, seen):
+                raise _endless(problem, len(seen) + 1, jobs)
             seen.add(cursor)
             del page  # so that there is one at a time
+
+
+def _problem_of(cursor: str, seen: set[str]) -> str | None:
+    """Return why a cursor leads to no further page; `None` if it leads to one."""
+    if cursor in seen:
+        return "a page leads back to an earlier one"
+    # Also not half of a surrogate pair: a URL drops it, and asks for another page.
+    if len(cursor) > _LONGEST_CURSOR or not cursor.isprintable():
+        return "the cursor of the next page is not valid"
+    return None if len(seen) + 1 < _MOST_PAGES else "there is always another page"
+
+
+def _endless(problem: str, pages: int, jobs: int) -> UnexpectedResponseError:
+    error = UnexpectedResponseError(
+        f"the list of jobs does not end: {problem}; pages read: {pages}, jobs: {jobs}, and the rest was not read"
+    )
+    error.operation = "iter_jobs"
+    return error

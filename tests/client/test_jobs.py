@@ -92,7 +92,7 @@ async def test_a_list_that_leads_back_is_no_list(cursors: list[str]) -> None:
     """That is an error, and no loop."""
     async with scripted() as server, client_of(server.url) as client:
         server.on(MINE, *(page("a", then=cursor) for cursor in cursors))
-        with pytest.raises(UnexpectedResponseError, match="the list of jobs does not get on") as caught:
+        with pytest.raises(UnexpectedResponseError, match="the list of jobs does not end: a page leads back") as caught:
             async for _ in client.iter_jobs():
                 pass
         assert (caught.value.effect, caught.value.operation) == ("none", "iter_jobs")

@@ -1,13 +1,15 @@
 """Loops whose pace or end the server decides: each has a floor or a bound of the library's own."""
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
 
-from opentrain_async.errors import ClaimError
+from opentrain_async import AsyncOpenTrain
+from opentrain_async.errors import ClaimError, UnexpectedResponseError
 
 from ..support.claims import CLAIM_TOKEN, EMAIL, GRANTED, PENDING
-from ..support.peers import Call, answer, client_of, peer, sends
+from ..support.peers import Behaviour, Call, answer, client_of, peer, sends
 from ..support.virtual import VirtualClock
 
 SLOW_DOWN = answer({"error": "slow_down"}, status="400 Bad", headers="Retry-After: 0\r\n")
@@ -74,3 +76,65 @@ async def test_F74_waiting_again_and_again_polls_no_sooner(clock: VirtualClock) 
             clock.time += 0.1
     assert 4 <= len(polls[1:]) <= 6
     assert all(later - earlier >= 1 for earlier, later in pairwise(polls[1:]))
+
+
+def listing(jobs: int, cursor: Callable[[int], str], *, title: str = "") -> Behaviour:
+    """A server whose every page has so many jobs, and a cursor that leads on."""
+
+    async def behave(call: Call) -> None:
+        items = [{"id": f"job_{call.number}_{item}", "status": "DRAFT", "title": title} for item in range(jobs)]
+        call.writer.write(answer({"jobs": items, "nextCursor": cursor(call.number)}))
+
+    return behave
+
+
+@pytest.mark.parametrize("jobs", [0, 1])
+async def test_F74_a_list_without_an_end_is_read_for_a_thousand_pages(jobs: int) -> None:
+    """Also where each page is new, and where none has a job; the error says what came, and that there is more."""
+    came = 0
+
+    async def read(client: AsyncOpenTrain) -> None:
+        nonlocal came
+        async for _ in client.iter_jobs():
+            came += 1
+
+    async with peer(listing(jobs, str)) as server, client_of(server.url) as client:
+        with pytest.raises(UnexpectedResponseError) as caught:
+            await read(client)
+        assert (len(server.calls), came) == (1000, 1000 * jobs)
+    assert caught.value.message == (
+        "the list of jobs does not end: there is always another page; "
+        f"pages read: 1000, jobs: {came}, and the rest was not read"
+    )
+    assert (caught.value.operation, caught.value.effect) == ("iter_jobs", "none")
+
+
+async def test_F74_a_list_of_a_thousand_pages_is_read_to_its_end() -> None:
+    """The bound is beyond what is read: the last page that may come has no cursor."""
+
+    def cursor(number: int) -> str:
+        return str(number) if number < 1000 else ""
+
+    async with peer(listing(1, cursor)) as server, client_of(server.url) as client:
+        assert len([job async for job in client.iter_jobs()]) == 1000
+        assert len(server.calls) == 1000
+
+
+@pytest.mark.parametrize("cursor", ["x" * 4097, "\ud800", "a\ud800b", "a\nb", "\0", "\u202e"], ids=range(6))
+async def test_F74_a_cursor_that_no_url_takes_is_not_followed(cursor: str) -> None:
+    """Half of a surrogate pair would be dropped, and the server asked for another page than it named."""
+    async with peer(listing(2, lambda _: cursor)) as server, client_of(server.url) as client:
+        jobs = client.iter_jobs()
+        assert [(await anext(jobs)).id for _ in range(2)] == ["job_1_0", "job_1_1"]
+        with pytest.raises(UnexpectedResponseError, match="the cursor of the next page is not valid; pages read: 1, "):
+            await anext(jobs)
+        assert len(server.calls) == 1
+
+
+@pytest.mark.parametrize("cursor", ["x" * 4096, "a b", "é", "%", "&cursor=x", "#"], ids=range(6))
+async def test_F74_any_other_cursor_comes_back_as_it_is(cursor: str) -> None:
+    """It is the service's own word."""
+    answers = (answer({"jobs": [], "nextCursor": cursor}), answer({"jobs": []}))
+    async with peer(sends(*answers)) as server, client_of(server.url) as client:
+        assert [job async for job in client.iter_jobs()] == []
+        assert len(server.calls) == 2
