@@ -115,7 +115,8 @@ class Drafting(ClientCore):
             The draft, ready to be published.
 
         Raises:
-            DraftIncompleteError: There is no answer for a field, or a round has filled in no field. It has the draft.
+            DraftIncompleteError: There is no answer for a field, a round has filled in no field, or the service asks
+                for other fields after 50 rounds. It has the draft.
             ConfigurationError: An answer cannot be right, by the service's choices or its documented ranges: the text
                 says of which field and why. Of that round nothing was sent. `MissingField.update` tells beforehand.
             OpenTrainError: As from `update_draft`.

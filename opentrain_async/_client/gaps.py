@@ -14,11 +14,15 @@ Answer = Callable[[MissingField], object]
 Update = Callable[[str, Mapping[str, object]], Awaitable[Draft]]
 """Sends the values of some keys of a draft."""
 
+_MOST_ROUNDS = 50
+"""More than a draft has fields. The service decides whether there is another round."""
+
 
 async def fill(draft: Draft, answer: Answer, update: Update) -> Draft:
     """Fill in missing fields, round by round, until the draft can be published; one request for each round.
 
-    A round that leads to fields which were missing before has changed nothing; so this ends whatever is answered.
+    A round that leads to fields which were missing before has changed nothing; so this ends whatever is answered. It
+    also ends after 50 rounds, however new their fields are.
 
     Raises:
         DraftIncompleteError: There is no answer, or a round got nowhere.
@@ -30,6 +34,8 @@ async def fill(draft: Draft, answer: Answer, update: Update) -> Draft:
         missing = (frozenset(field.field for field in draft.missing), draft.validation.missing_field_count)
         if missing in seen:
             raise _incomplete(draft, "the last round of answers filled no gap", effect)
+        if len(seen) == _MOST_ROUNDS:
+            raise _incomplete(draft, f"the service asks for other fields after each of {_MOST_ROUNDS} rounds", effect)
         if not draft.missing:
             raise _incomplete(draft, "the service says that it is not ready, and names no gap", effect)
         seen.add(missing)

@@ -1,12 +1,14 @@
 """Loops whose pace or end the server decides: each has a floor or a bound of the library's own."""
 
+import itertools
 from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
 
 from opentrain_async import AsyncOpenTrain
-from opentrain_async.errors import ClaimError, UnexpectedResponseError
+from opentrain_async.errors import ClaimError, DraftIncompleteError, UnexpectedResponseError
+from opentrain_async.models import MissingField
 
 from ..support.claims import CLAIM_TOKEN, EMAIL, GRANTED, PENDING
 from ..support.peers import Behaviour, Call, answer, client_of, peer, sends
@@ -138,3 +140,23 @@ async def test_F74_any_other_cursor_comes_back_as_it_is(cursor: str) -> None:
     async with peer(sends(*answers)) as server, client_of(server.url) as client:
         assert [job async for job in client.iter_jobs()] == []
         assert len(server.calls) == 2
+
+
+async def test_F74_new_missing_fields_without_end_are_asked_for_fifty_rounds() -> None:
+    """Whoever answers by a function, such as a model, would be asked for ever."""
+    numbers = itertools.count()
+
+    async def behave(call: Call) -> None:
+        missing = [{"field": f"field_{next(numbers)}", "updateKeys": ["seed"]}]
+        said = {"publishReady": False, "missingFieldCount": 1, "missingFields": missing}
+        call.writer.write(answer({"jobId": "job_1", "status": "DRAFT", "validation": said}))
+
+    def say(_field: MissingField) -> object:
+        return {"job_title": "Cats"}
+
+    async with peer(behave) as server, client_of(server.url) as client:
+        draft = await client.update_draft("job_1", job_title="Cats")
+        with pytest.raises(DraftIncompleteError, match="asks for other fields after each of 50 rounds") as caught:
+            await client.fill_gaps(draft, say)
+        assert len(server.calls) == 1 + 50
+    assert (caught.value.effect, [field.field for field in caught.value.missing]) == ("applied", ["field_50"])
