@@ -29,6 +29,8 @@ _FAILURES = 3
 """This many failures in a row, ..."""
 _DRAFTS = 2
 """... of at least this many drafts, open the breaker."""
+_SHORTEST_BOUND = 0.2
+"""Seconds. So a delay is a tenth of a second at least, whatever the policy: a service that is down is not flooded."""
 _RECHECK_SECONDS = 15.0
 """How often a paused draft looks at the breaker even if nothing wakes it."""
 
@@ -53,7 +55,8 @@ class CircuitBreaker:
     Args:
         clock: Its monotonic time is used.
         base_delay: Seconds; the bound of the delay before the first probe, which doubles with each probe.
-        max_delay: Seconds; the largest bound. A delay is drawn from the upper half below its bound.
+        max_delay: Seconds; the largest bound. A delay is drawn from the upper half below its bound. No bound is below a
+            fifth of a second.
         max_retry_after: Seconds; a longer Retry-After is ignored.
         emit: Emits the beginning and the end of an outage; `None` if nobody listens.
 
@@ -75,8 +78,8 @@ class CircuitBreaker:
         self.probe_at = 0.0
         self._clock = clock
         self._emit = emit
-        self._base_delay = base_delay
-        self._max_delay = max_delay
+        self._base_delay = max(base_delay, _SHORTEST_BOUND)
+        self._max_delay = max(max_delay, _SHORTEST_BOUND)
         self._max_retry_after = max_retry_after
         self._queue = WaitQueue()
         self._began_at = 0.0
@@ -116,6 +119,8 @@ class CircuitBreaker:
                 if renew_lease is not None:
                     await renew_lease(callers)
             permit = Permit(is_probe=self.state == "open")
+            if permit.is_probe:  # the next one waits, too, if this one ends without a word of the service
+                self.probe_at = self._clock.monotonic() + _drawn(_SHORTEST_BOUND)
             self._in_flight.add(permit)
         return permit
 
@@ -172,7 +177,7 @@ class CircuitBreaker:
     def _delay_probe(self, failure: OpenTrainError) -> None:
         bound = doubled(self._base_delay, self._probes, self._max_delay)
         retry_after = retry_after_of(failure)
-        delay = bound * random.uniform(0.5, 1)
+        delay = _drawn(bound)
         if retry_after is not None and retry_after <= self._max_retry_after:
             delay += retry_after
         self._probes += 1
@@ -222,3 +227,8 @@ class CircuitBreaker:
                 failure = copy.copy(self.last_failure)
                 logger.warning("no answer for %g s, run stopped: %s", caller.outage_patience, failure)
                 caller.give_up(failure.with_traceback(None))
+
+
+def _drawn(bound: float) -> float:
+    """Return a delay from the upper half below its bound, so that clients do not all probe at once."""
+    return bound * random.uniform(0.5, 1)

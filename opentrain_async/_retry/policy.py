@@ -15,7 +15,8 @@ class RetryPolicy:
     Attributes:
         max_attempts: Attempts in all, including the first; from 1, which never retries. The probes of a run that an
             outage has paused do not count.
-        base_delay: Seconds; 0 or more.
+        base_delay: Seconds; 0 or more. The probes of a run that an outage has paused are a tenth of a second apart at
+            least.
         max_delay: Seconds; at least *base_delay*.
         max_retry_after: Seconds; a longer Retry-After is not waited for. The error is raised at once, and until that
             time bulk runs defer their drafts without a request.

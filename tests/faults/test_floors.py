@@ -1,20 +1,23 @@
 """Loops whose pace or end the server decides: each has a floor or a bound of the library's own."""
 
 import itertools
+import math
 from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
 
-from opentrain_async import AsyncOpenTrain
-from opentrain_async.errors import ClaimError, DraftIncompleteError, UnexpectedResponseError
+from opentrain_async import AsyncOpenTrain, OutcomeStatus, RetryPolicy
+from opentrain_async.errors import ClaimError, DraftIncompleteError, ServerError, UnexpectedResponseError
 from opentrain_async.models import MissingField
 
 from ..support.claims import CLAIM_TOKEN, EMAIL, GRANTED, PENDING
-from ..support.peers import Behaviour, Call, answer, client_of, peer, sends
+from ..support.outages import Service, facing, ids, reset, status
+from ..support.peers import AT_ONCE, Behaviour, Call, answer, client_of, peer, sends
 from ..support.virtual import VirtualClock
 
 SLOW_DOWN = answer({"error": "slow_down"}, status="400 Bad", headers="Retry-After: 0\r\n")
+SHORTEST_DELAY = 0.1
 
 
 def started(interval: str, expires_in: str = "1800") -> bytes:
@@ -160,3 +163,43 @@ async def test_F74_new_missing_fields_without_end_are_asked_for_fifty_rounds() -
             await client.fill_gaps(draft, say)
         assert len(server.calls) == 1 + 50
     assert (caught.value.effect, [field.field for field in caught.value.missing]) == ("applied", ["field_50"])
+
+
+@pytest.mark.parametrize("fail", [reset, status("503 no"), status("503 no", headers="Retry-After: 0.001\r\n")])
+@pytest.mark.parametrize("max_delay", [0.0, 8.0])
+async def test_F74_probes_are_a_tenth_of_a_second_apart(fail: Behaviour, max_delay: float, clock: VirtualClock) -> None:
+    """Also on a clock that only sleeping moves, however little delay the policy has."""
+    service = Service(clock, after=0, seconds=math.inf, fail=fail)
+    policy = RetryPolicy(base_delay=0, max_delay=max_delay)
+    async with facing(service, clock, retry=policy) as (_server, client):
+        report = await client.publish_many(ids(20), concurrency=3, outage_patience=30.0)
+    assert report.stopped_by is not None
+    assert {outcome.status for outcome in report.outcomes} == {OutcomeStatus.UNKNOWN, OutcomeStatus.NOT_SENT}
+    probes = service.met[6:]  # before them, each of three drafts is tried, and two of them again at once
+    assert all(later - earlier >= SHORTEST_DELAY for earlier, later in pairwise(probes))
+    assert 4 <= len(probes) <= 300
+
+
+async def test_F74_a_service_that_is_up_and_down_in_turn_is_not_flooded(clock: VirtualClock) -> None:
+    """One answer closes the breaker; that the delays begin anew is no way around the floor."""
+    calls = 0
+
+    async def behave(call: Call) -> None:
+        nonlocal calls
+        calls += 1
+        await (status("404 no") if calls % 8 == 0 else status("503 no"))(call)
+
+    async with facing(behave, clock, retry=AT_ONCE) as (_server, client):
+        began = clock.time
+        await client.publish_many(ids(100), concurrency=4, outage_patience=60.0)
+        took = clock.time - began
+    assert calls > 100
+    assert calls <= 20 + took / SHORTEST_DELAY * 8
+
+
+async def test_F74_one_draft_s_own_retries_remain_at_once(clock: VirtualClock) -> None:
+    """That is what a policy without delay asks for; they are few."""
+    async with facing(status("503 no"), clock, retry=AT_ONCE) as (server, client):
+        with pytest.raises(ServerError):
+            await client.publish("job_1")
+        assert (len(server.calls), sum(clock.slept)) == (4, 0)

@@ -346,3 +346,40 @@ async def test_an_answer_that_contradicts_itself_says_nothing_of_the_service(clo
         assert client._breaker.state == "open"
     assert isinstance(report.stopped_by, ContradictoryResponseError)
     assert len(server.calls) < 30
+
+
+def opened_on(clock: VirtualClock, *, max_delay: float = 0.0) -> CircuitBreaker:
+    """A breaker of a policy without delays, which has just opened."""
+    breaker = CircuitBreaker(clock, base_delay=0.0, max_delay=max_delay, max_retry_after=60.0)
+    for number in range(3):
+        breaker.failed(f"job_{number}", ServerError("no", status=503))
+    assert breaker.state == "open"
+    return breaker
+
+
+@pytest.mark.parametrize("max_delay", [0.0, 0.05, 1.0])
+async def test_a_policy_without_delays_waits_a_tenth_of_a_second_for_each_probe(
+    clock: VirtualClock, max_delay: float
+) -> None:
+    """For the first as for later ones; the delays grow if the policy lets them."""
+    breaker = opened_on(clock, max_delay=max_delay)
+    delays: list[float] = []
+    for _ in range(20):
+        delays.append(breaker.probe_at - clock.time)
+        permit = await breaker.permit(held_on(clock), None)
+        assert permit is not None
+        assert permit.is_probe
+        breaker.failed("job_x", ServerError("no", status=503), permit)
+    assert all(0.1 <= delay <= max(0.2, max_delay) for delay in delays)
+    assert (max(delays) > 0.2) == (max_delay > 0.2)
+
+
+async def test_a_probe_that_ends_without_a_word_of_the_service_delays_the_next(clock: VirtualClock) -> None:
+    """As one that is cancelled."""
+    breaker = opened_on(clock)
+    began: list[float] = []
+    for _ in range(20):
+        permit = await breaker.permit(held_on(clock), None)
+        began.append(clock.time)
+        breaker.release(permit)
+    assert all(0.1 <= later - earlier <= 0.2 for earlier, later in pairwise(began))
