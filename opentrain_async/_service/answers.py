@@ -59,7 +59,7 @@ _TOKEN = re.compile(rf"({'|'.join(TOKEN_PREFIXES)})\S*")
 _LOOKED_AT, _WORDS = 4096, 80
 """Bytes of a body in which its first words are looked for, and characters of them that a message shows."""
 _HIGHEST_LIMIT = 10_000
-_LONGEST_WINDOW_HOURS = 24.0 * 366
+_SHORTEST_WINDOW_HOURS, _LONGEST_WINDOW_HOURS = 1.0, 24.0 * 366
 _BY_CODE: Mapping[str, type[APIError]] = {
     "BAD_REQUEST": BadRequestError,
     "UNAUTHORIZED": AuthenticationError,
@@ -139,7 +139,8 @@ def read_answer(
         now: When it came, in epoch seconds.
         job_id: The draft or job that it is about, if it is about one.
         is_oauth: Errors have the shape of OAuth's: ``error`` is a code, ``error_description`` the text.
-        has_quota: A 429 that names a window is of the publish quota; otherwise it is one as any other.
+        has_quota: A 429 that names a window of an hour or more is of the publish quota; otherwise it is one as any
+            other.
 
     Raises:
         OpenTrainError: Any answer but a success; `effect` says what this one request had changed.
@@ -185,7 +186,8 @@ def _read_error(reply: Reply, job_id: str | None, now: float, *, is_oauth: bool,
     else:
         details = as_object(envelope.get("details"))
         hours = _positive(details.get("windowHours"))
-        if has_quota and reply.status == 429 and hours is not None:
+        # A shorter window would have those who wait for it ask again at once, and that without end.
+        if has_quota and reply.status == 429 and hours is not None and hours >= _SHORTEST_WINDOW_HOURS:
             return _quota_error(envelope, job_id, details, hours, wait)
         error = _error_of_the_service(reply.status, job_id, envelope, details, raw)
     if isinstance(error, RateLimitedError | ServerError):

@@ -31,6 +31,8 @@ SAFE_LIMIT = 3
 CLAIMED_LIMIT = 20
 PROBE_INTERVAL = 3600.0
 """Seconds after a refusal, or a probe that was not answered, in which nothing is sent to find out more."""
+SOONEST_SLOT = 60.0
+"""Seconds after a refusal in which no slot is expected, however short Retry-After is: drafts wait for it, and ask."""
 REMEMBERED = 30 * WINDOW
 """Seconds for which a doubt or an acceptance that no longer counts is remembered: the draft may be live."""
 MOST_REMEMBERED = 200
@@ -188,7 +190,8 @@ class AccountLog:
             now: The time of the answer.
             limit: The server's limit, or `None` where it gave none that makes sense: then the known one stays.
             window: The server's window in seconds, or `None` likewise.
-            retry_after: In how many seconds, above 0, the server says a slot comes back; `None` if it does not.
+            retry_after: In how many seconds, above 0, the server says a slot comes back; less than a minute counts as
+                one. `None` if it does not say.
             cap: A limit that the caller was told, or `None`.
 
         Returns:
@@ -201,7 +204,7 @@ class AccountLog:
         if limit is not None:
             self.limit, self.limit_source, self.limit_learned_at = limit, "server", now
         known = limit or self._limit_now(now, cap)
-        dated = now if retry_after is None else min(now, now + retry_after - self.window)
+        dated = now if retry_after is None else min(now, now + max(retry_after, SOONEST_SLOT) - self.window)
         for _ in range((known or SAFE_LIMIT) - self.used):
             self.others.append(Slot("elsewhere", dated))
         self._forget_the_departed(now)

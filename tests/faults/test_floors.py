@@ -1,6 +1,7 @@
 """Loops whose pace or end the server decides: each has a floor or a bound of the library's own."""
 
 import itertools
+import json
 import math
 from collections.abc import Callable
 from itertools import pairwise
@@ -195,6 +196,27 @@ async def test_F74_a_service_that_is_up_and_down_in_turn_is_not_flooded(clock: V
         took = clock.time - began
     assert calls > 100
     assert calls <= 20 + took / SHORTEST_DELAY * 8
+
+
+@pytest.mark.parametrize(
+    ("hours", "headers"), [("1e-9", ""), ("0.999", ""), ("24", "Retry-After: 0.001\r\n"), ("24", "Retry-After: 1\r\n")]
+)
+async def test_F74_a_wait_for_quota_is_not_as_short_as_the_server_says(
+    hours: str, headers: str, clock: VirtualClock
+) -> None:
+    """A draft that waits for a slot asks once a minute at most; a window below an hour is not the quota's."""
+    details = f'{{"error": "No.", "code": "RATE_LIMITED", "details": {{"limit": 1, "windowHours": {hours}}}}}'
+    asked: list[float] = []
+
+    async def behave(call: Call) -> None:
+        asked.append(clock.time)
+        call.writer.write(answer(json.loads(details), status="429 no", headers=headers))
+
+    async with peer(behave) as server, client_of(server.url, clock=clock, retry=AT_ONCE) as client:
+        report = await client.publish_many(["job_1"], max_wait=3600.0)
+    assert len(report.deferred) == 1
+    apart = [later - earlier for earlier, later in pairwise(asked)]
+    assert all(seconds >= 60 for seconds in apart) if hours == "24" else len(asked) == AT_ONCE.max_attempts
 
 
 async def test_F74_one_draft_s_own_retries_remain_at_once(clock: VirtualClock) -> None:

@@ -61,7 +61,7 @@ async def test_F05_the_limit_and_the_window_are_the_servers(
     sandbox: Sandbox, connect: Connect, clock: VirtualClock
 ) -> None:
     """Whoever waits goes as soon as that window frees a slot, and sends nothing before."""
-    said = {"error": "No.", "code": "RATE_LIMITED", "details": {"limit": 5, "windowHours": 0.5}}
+    said = {"error": "No.", "code": "RATE_LIMITED", "details": {"limit": 5, "windowHours": 1}}
     refusal = answer(said, status=TOO_MANY)
     async with proxied(sandbox.url) as proxy:
         proxy.spoil(saying(refusal), reaches=False)
@@ -69,12 +69,12 @@ async def test_F05_the_limit_and_the_window_are_the_servers(
         began, ids = clock.time, [sandbox.draft() for _ in range(3)]
         (outcome,) = (await client.publish_many(ids[:1])).outcomes
         quota = await client.quota()
-        assert (quota.limit, quota.limit_source, quota.used, quota.window) == (5, "server", 5, 1800.0)
-        assert (outcome.status, outcome.retry_at) == (OutcomeStatus.DEFERRED, instant(began + 1800))
+        assert (quota.limit, quota.limit_source, quota.used, quota.window) == (5, "server", 5, 3600.0)
+        assert (outcome.status, outcome.retry_at) == (OutcomeStatus.DEFERRED, instant(began + 3600))
         assert (len(proxy.calls), clock.slept) == (1, [])
         report = await client.publish_many(ids, concurrency=2, max_wait=7200)
         assert (len(report.published), len(proxy.calls)) == (3, 4)
-        assert 1800 <= clock.time - began < 1900
+        assert 3600 <= clock.time - began < 3700
         await client.close()
 
 

@@ -34,6 +34,13 @@ class TestRefusals:
         assert denied.retry_at == T0 + 3600
         assert isinstance(account.ask("a", T0 + 3600), Reservation)
 
+    @pytest.mark.parametrize("retry_after", [1e-9, 1.0, 59.0, 60.0])
+    def test_a_retry_after_below_a_minute_means_a_minute(self, retry_after: float) -> None:
+        """Whoever waits for the slot asks then, and could be told the same again."""
+        account = Account()
+        denied = account.log.refused(account.reserve("a"), "released", T0, limit=3, retry_after=retry_after)
+        assert (denied.retry_at, denied.wait) == (T0 + 60, 60)
+
     def test_a_retry_after_beyond_the_window_means_the_window(self) -> None:
         """No slot is dated in the future."""
         account = Account()
