@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TypedDict, Unpack, cast
 
+from .._base.json import shallow
 from .._base.text import one_line
 from ..models import Issue, Validation
 from ._tree import Effect, OpenTrainError, names_of
@@ -40,7 +41,8 @@ class APIError(OpenTrainError):
         code: The service's `code`, such as ``"FORBIDDEN"``; `None` where the body was not the service's.
         request_id: `requestId`, to quote to support, or `None`.
         details: `details`; empty where there were none, or where they were no object.
-        raw: The whole body: decoded JSON, or text where it was none.
+        raw: The whole body: decoded JSON, or text where it was none. In `raw` and `details`, what nests deeper than 64
+            levels is text.
     """
 
     def __init__(
@@ -59,8 +61,9 @@ class APIError(OpenTrainError):
         self.status = status
         self.code = code
         self.request_id = request_id
-        self.details: Mapping[str, object] = details or {}
-        self.raw = raw
+        # What nests deeper than the library reads it could not be pickled.
+        self.details: Mapping[str, object] = shallow(details or {})
+        self.raw = shallow(raw)
 
     def __str__(self) -> str:
         request = f", request {one_line(self.request_id)}" if self.request_id else ""

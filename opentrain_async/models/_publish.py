@@ -1,11 +1,11 @@
 """The result of a publish: a job that is live, or on its way there."""
 
-import json
 from collections.abc import Mapping
-from typing import cast
 
 import attrs
 from attrs import Factory, frozen
+
+from .._base.json import as_object, decode
 
 
 @frozen
@@ -78,4 +78,4 @@ class PublishResult:
     @property
     def raw(self) -> Mapping[str, object]:
         """The whole body as it came, with what this version does not know of."""
-        return cast("Mapping[str, object]", json.loads(self.body or b"{}"))
+        return as_object(decode(self.body or b"{}"))

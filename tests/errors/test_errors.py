@@ -23,6 +23,7 @@ from opentrain_async.errors import (
 )
 from opentrain_async.models import MissingField, Validation
 
+from ..support.depth import DEPTHS, deep_list, travels
 from ..support.every_error import AT, CLASSES, NASTY, full
 
 
@@ -88,6 +89,27 @@ def test_an_error_travels_whole(kind: type[OpenTrainError], protocol: int | str)
     assert other is not error
     assert (type(other), vars(other), str(other), other.args) == (kind, vars(error), str(error), (NASTY,))
     assert {"job_id", "effect", "message", "__notes__"} <= vars(other).keys()
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("kind", [kind for kind in CLASSES if issubclass(kind, APIError)])
+def test_an_error_of_an_answer_that_nests_deep_travels(kind: type[APIError], depth: int) -> None:
+    """Also one that a program makes itself."""
+    deep = deep_list(depth)
+    error = kind("no", details={"reason": "no", "deep": deep}, raw={"deep": [deep]})
+    assert error.reason == "no"
+    travels(error)
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_an_error_with_a_long_chain_of_causes_travels(kind: type[OpenTrainError]) -> None:
+    """Its causes stay behind, as those of any exception do."""
+    error: BaseException = kind("no")
+    for _ in range(500):
+        outer = kind("no")
+        outer.__cause__ = outer.__context__ = error
+        error = outer
+    travels(error)
 
 
 @pytest.mark.parametrize("kind", CLASSES)

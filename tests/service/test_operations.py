@@ -26,6 +26,7 @@ from opentrain_async.errors import (
 from opentrain_async.models import Draft, Issue, Job, MissingField, Moderation, ProposalCounts, UnmappedField
 
 from ..support import documented
+from ..support.depth import DEPTHS, nested, travels
 
 NOW = 1_800_000_000.0
 STATUSES = (200, 400, 403, 409, 429, 500)
@@ -137,6 +138,48 @@ def test_a_documented_body_with_one_key_astray_is_a_model_or_a_typed_error(name:
 def test_any_bytes_are_a_typed_error(name: str, status: int, body: bytes) -> None:
     """What is no JSON is neither a model nor a surprise."""
     is_read_or_refused(name, body, status)
+
+
+def travels_as_read(name: str, body: str, status: int) -> object:
+    """See that a model or an error travels, with all models in it; return it."""
+    try:
+        result = read(name, body.encode(), status)
+    except OpenTrainError as error:
+        travels(error)
+        return error
+    travels(result)
+    for job in result.jobs if isinstance(result, models.JobPage) else ():
+        travels(job)
+    for gap in result.missing if isinstance(result, Draft) else ():
+        travels(gap)
+    return result
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("name", BODIES)
+def test_a_documented_body_with_a_deep_part_is_the_same_model(name: str, depth: int) -> None:
+    """In each of its places a key that nobody knows changes nothing, and what is read can be pickled and copied."""
+    body = json.dumps(BODIES[name])
+    known = travels_as_read(name, body, 200)
+    for place in range(len(body)):
+        if body[place] == "{":
+            empty = body[place + 1] == "}"
+            strange = f'{body[: place + 1]}"x": {nested(depth, "both")}{"" if empty else ","}{body[place + 1 :]}'
+            read_so = travels_as_read(name, strange, 200)
+            assert type(read_so) is type(known)
+            if name in {"update_job", "close_job", "iter_jobs"}:  # the others show what they do not know
+                assert read_so == known
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("status", STATUSES[1:])
+def test_a_refusal_that_nests_deep_is_the_service_s_word(name: str, status: int, depth: int) -> None:
+    """However deep its details are."""
+    envelope = f'{{"error": "no", "code": "X", "details": {{"reason": "no", "deep": {nested(depth, "objects")}}}}}'
+    error = travels_as_read(name, envelope, status)
+    assert isinstance(error, APIError)
+    assert (error.code, error.reason, error.status) == ("X", "no", status)
 
 
 @pytest.mark.parametrize("page", documented.CREATED)
