@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from itertools import pairwise
 from typing import Any
 from unittest import mock
 
@@ -83,3 +84,14 @@ async def test_an_error_without_frames_proves_nothing() -> None:
     assert not passed_aiohttp(HookError("boom"))
     assert is_raised_by_hook(HookError("boom"))
     assert WatchedBody(b"").was_sent(HookError("boom")) is None
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 100_000])
+def test_errors_that_are_each_other_s_cause_are_looked_at_once(length: int) -> None:
+    """A hook can raise such a circle, and must not stop the event loop by it."""
+    errors = [HookError(str(number)) for number in range(length)]
+    for cause, error in pairwise([*errors, errors[0]]):
+        error.__cause__ = cause
+    assert root_of(errors[-1]) is errors[0]
+    assert is_raised_by_hook(errors[-1])
+    errors[0].__cause__ = None  # a circle is collected late

@@ -72,9 +72,8 @@ def passed_aiohttp(error: BaseException) -> bool:
 
 def root_of(error: BaseException) -> BaseException:
     """Return the error that was raised first, where others were raised from it."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return error
+    *_, root = _chain_of(error)
+    return root
 
 
 def is_raised_by_hook(error: BaseException) -> bool:
@@ -83,15 +82,23 @@ def is_raised_by_hook(error: BaseException) -> bool:
     The standard library raises for whichever of them has called it.
     """
     last = ""
-    cause: BaseException | None = error
-    while cause is not None:
+    for cause in _chain_of(error):
         traceback = cause.__traceback__
         while traceback is not None:
             package = _module_of(traceback).partition(".")[0]
             last = last if package in sys.stdlib_module_names else package
             traceback = traceback.tb_next
-        cause = cause.__cause__
     return last not in _LIBRARIES
+
+
+def _chain_of(error: BaseException) -> list[BaseException]:
+    """Return the error and its causes, each once: a hook may have made a circle of them."""
+    chain: dict[int, BaseException] = {}
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in chain:
+        chain[id(cause)] = cause
+        cause = cause.__cause__
+    return [*chain.values()]
 
 
 def _is_of_aiohttp(traceback: TracebackType | None) -> bool:
