@@ -25,7 +25,8 @@ class UnknownRouteError(AssertionError):
 class Sandbox:
     """A local OpenTrain, for as long as its ``async with`` block lasts.
 
-    It knows one account to begin with, whose API token is `token`.
+    It knows one account to begin with, whose API token is `token`. It answers to its own address only, and to no web
+    page of another origin.
 
     Args:
         claimed: Whether that account is claimed: 20 publishes in any 24 hours; unclaimed it has 3.

@@ -140,7 +140,7 @@ async def test_an_unknown_route_does_not_hide_another_error(caller: Caller) -> N
     """What the block itself raised is what is seen."""
     sandbox = Sandbox()
     await sandbox.__aenter__()
-    async with caller.session.get(sandbox.url) as response:
+    async with caller.session.get(f"{sandbox.url}/nowhere") as response:
         assert response.status == 501
     failure = KeyError("the test's own failure")
     await sandbox.__aexit__(KeyError, failure, None)

@@ -1,4 +1,5 @@
 """The sandbox over HTTP.
 
-Read `routes` first; `faults` plans what goes wrong, `strike` does it, and `pages` are for people.
+Read `routes` first; `door` decides who may ask. `faults` plans what goes wrong, `strike` does it, and `pages` are for
+people.
 """

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
 from aiohttp import web
@@ -13,6 +13,7 @@ from .._model.catalogue import Operation, operations
 from .._model.refusals import Body, Call, RefusedError
 from .._model.state import Service
 from .._time import SandboxClock
+from .door import MOST_BYTES, check, is_asked_by_itself
 from .faults import Fault, FaultPlan, PlannedFault
 from .pages import Page, approve_claim, show_claim
 from .strike import strike
@@ -76,14 +77,24 @@ class Routes:
 
     def app(self) -> web.Application:
         """The application."""
-        # Without a limit of aiohttp's, since what is too long is for the service to say.
-        app = web.Application(client_max_size=0)
+        app = web.Application(client_max_size=MOST_BYTES, middlewares=[self._door])
         for operation in operations(self.service, self.agents):
             app.router.add_route(operation.method, operation.path, self._served(operation))
         app.router.add_route("GET", PAGE, self._page(partial(show_claim, self.agents)))
         app.router.add_route("POST", PAGE, self._page(partial(approve_claim, self.agents)))
         app.router.add_route("*", "/{path:.*}", self._stray)
         return app
+
+    @web.middleware
+    async def _door(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        """Turn away who may not ask, before the request is noted or meets a fault."""
+        try:
+            await check(request)
+            if is_asked_by_itself(request):
+                raise RefusedError(404, "NOT_FOUND", "There is nothing here for browsers.")
+        except RefusedError as refusal:
+            return self._response(self._refusal(refusal))
+        return await handler(request)
 
     def _served(self, operation: Operation) -> _Handler:
         async def serve(request: web.Request) -> web.StreamResponse:
@@ -146,5 +157,7 @@ class Routes:
 
     def _sent(self, answer: Answer, number: int, retry_after: str | None = None) -> web.Response:
         self._noted(number, answer.status)
-        headers = {"Retry-After": retry_after} if retry_after is not None else None
+        return self._response(answer, {"Retry-After": retry_after} if retry_after is not None else None)
+
+    def _response(self, answer: Answer, headers: Mapping[str, str] | None = None) -> web.Response:
         return web.json_response(dict(answer.body), status=answer.status, headers=headers)
