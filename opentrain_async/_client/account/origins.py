@@ -15,7 +15,10 @@ _DEFAULT_PORTS = {"https": 443, "http": 80}
 _ADDRESS = re.compile(r"https?://(\[[0-9a-f:.]+\]|[^\s:/?#@\\\[\]%]+)(:[0-9]{0,5})?/?", re.ASCII | re.IGNORECASE)
 _BEGINNING = re.compile(r"https?://[^:/?#]", re.IGNORECASE)
 _NOT_PRINTABLE = "must be a string without blanks and control characters"
-_HOST_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*", re.ASCII)
+_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.ASCII)
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
+_LONGEST_NAME = 253
+_PUNYCODE = "xn--"
 
 
 def checked_origin(value: object, name: str) -> str:
@@ -70,9 +73,35 @@ def _parsed(address: Secret) -> URL | None:
 
 def _host_of(url: URL, name: str) -> str:
     host = (url.raw_host or "").removesuffix(".")
-    if not _HOST_NAME.fullmatch(host) and not _is_ip(host):
-        raise ConfigurationError(f"{name} names no valid host")
+    if not _is_host(host):
+        raise ConfigurationError(
+            f"{name} does not name a valid host: give a domain name, or an IP address with all its parts"
+        )
     return host
+
+
+def _is_host(host: str) -> bool:
+    """True if a host that yarl has encoded can be connected to, and can stand in a header and a certificate."""
+    labels = host.split(".")
+    # A name does not end in a number. The resolver takes 1.2.3, 0x7f.1 and 12345 for short forms of an address, and
+    # other parsers for other addresses.
+    if ":" in host or _NUMBER.fullmatch(labels[-1]):
+        return _is_ip(host)
+    return len(host) <= _LONGEST_NAME and all(map(_is_label, labels))
+
+
+def _is_label(label: str) -> bool:
+    if not _LABEL.fullmatch(label):
+        return False
+    return not label.startswith(_PUNYCODE) or _stands_for_text(label.removeprefix(_PUNYCODE))
+
+
+def _stands_for_text(punycode: str) -> bool:
+    try:
+        text = punycode.encode().decode("punycode")
+        return not text.isascii() and text.isprintable() and text.encode("punycode").decode() == punycode
+    except ValueError:
+        return False
 
 
 def _is_ip(host: str) -> bool:
