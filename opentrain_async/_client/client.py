@@ -102,7 +102,7 @@ class AsyncOpenTrain(Posting, Jobs, Onboarding):
         if ledger is not None:
             _checks.method("ledger", ledger, "run")
         if account is not None:
-            account = _checks.name("account", account)
+            account = _checks.name("account", account, settings.token)
         self._base_url = settings.base_url
         self._max_connections = max_connections
         self._clock = checked_clock(clock)

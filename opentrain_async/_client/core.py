@@ -17,6 +17,7 @@ from .._service.call import Api
 from .._service.http.transport import Transport
 from .._service.operations import Operation
 from ..errors import ClientClosedError, ConfigurationError, OpenTrainError, TransportError, _checks
+from ..errors._checks import checked_job_id
 from ..models import DraftCapabilities
 from ..quota import QuotaLedger
 from .account.claim import ClaimWatch
@@ -130,6 +131,9 @@ class ClientCore(Closable):
         """Return the account of new lines of a journal, for which earlier lines count or not."""
         token = fingerprint(self._transport.token) if is_loopback(self._base_url) else None
         return JournalAccount(self._base_url, self._account_name, token)
+
+    def _checked_job_id(self, job_id: object) -> str:
+        return checked_job_id(job_id, self._transport.token)
 
     def _check_usable(self) -> None:
         if self._is_closed:

@@ -9,7 +9,6 @@ from attrs import evolve
 
 from .._service import operations
 from ..errors import ConfigurationError, NotPublishReadyError, _checks
-from ..errors._checks import checked_job_id
 from ..models import Draft, PublishResult
 from ..models._fields import DraftFields, body_of
 from . import gaps
@@ -96,7 +95,7 @@ class Drafting(ClientCore):
             UnexpectedResponseError: An answer that cannot be read. It may have been applied.
             ClientClosedError: The client is closed.
         """
-        checked = checked_job_id(job_id)
+        checked = self._checked_job_id(job_id)
         return await self._update(checked, self._body(checked, fields))
 
     async def fill_gaps(self, draft: Draft | NotPublishReadyError, answer: Answer) -> Draft:
@@ -127,7 +126,7 @@ class Drafting(ClientCore):
         if isinstance(draft, NotPublishReadyError):
             draft = Draft(draft.job_id or "", validation=evolve(draft.validation, publish_ready=False))
         _checks.kind("draft", draft, Draft)
-        draft = evolve(draft, job_id=checked_job_id(draft.job_id))
+        draft = evolve(draft, job_id=self._checked_job_id(draft.job_id))
         return await gaps.fill(draft, answer, self._update)
 
     async def _update(self, job_id: str, body: Mapping[str, object]) -> Draft:

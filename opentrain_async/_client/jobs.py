@@ -6,7 +6,6 @@ from typing import Unpack
 from .._base.text import exact_str, shown
 from .._service import operations
 from ..errors import ConfigurationError, UnexpectedResponseError
-from ..errors._checks import checked_job_id
 from ..models import JOB_STATUSES, ClosedJob, Job, JobUpdate
 from ..models._fields import DraftFields
 from .drafts import Drafting
@@ -67,7 +66,7 @@ class Jobs(Drafting):
             UnexpectedResponseError: An answer that cannot be read. It may have been applied.
             ClientClosedError: The client is closed.
         """
-        checked = checked_job_id(job_id)
+        checked = self._checked_job_id(job_id)
         return await self._call(operations.update_job(checked, self._body(checked, fields)))
 
     async def close_job(self, job_id: str) -> ClosedJob:
@@ -86,7 +85,7 @@ class Jobs(Drafting):
             UnexpectedResponseError: An answer that cannot be read. It may be closed.
             ClientClosedError: The client is closed.
         """
-        return await self._call(operations.close_job(checked_job_id(job_id)))
+        return await self._call(operations.close_job(self._checked_job_id(job_id)))
 
     async def _pages(self, status: str | None) -> AsyncIterator[Job]:
         cursor: str | None = None

@@ -14,7 +14,6 @@ from .._publish.stream import PublishStream
 from .._retry.callers import Caller
 from .._service import operations
 from ..errors import APIError, ResponseError, _checks
-from ..errors._checks import checked_job_id
 from ..models import PublishResult
 from ..outcomes import PublishReport
 from ..quota import QuotaSnapshot
@@ -55,7 +54,7 @@ class Publishing(ClientCore):
             ClientClosedError: The client is closed, or was while this went on.
         """
         self._check_usable()
-        checked = checked_job_id(job_id)
+        checked = self._checked_job_id(job_id)
         caller = Caller(_checks.patience("max_wait", max_wait))
         await self._know_account()
         return await self._single_flight.join(checked, caller)
@@ -206,7 +205,7 @@ class Publishing(ClientCore):
         if source.failure is not None:
             raise source.failure
         quota = await self.quota()
-        return plan(items, quota, quota.at or instant(self._clock.now()))
+        return plan(items, quota, quota.at or instant(self._clock.now()), self._transport.token)
 
     async def quota(self) -> QuotaSnapshot:
         """The account's quota as the ledger knows it. Sends nothing.
@@ -258,6 +257,7 @@ class Publishing(ClientCore):
             self._single_flight, source, workers, caller, self._clock,
             may_settle_late=may_settle_late, settled=self._ledger.settled, journal=writer, again=again,
             progress=progress, prepare=partial(self._prepare, preflight=preflight),
+            own_token=lambda: self._transport.token,
         )  # fmt: skip
 
     async def _check_scope(self) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from .._base.callback import Callback
 from .._base.clock import Clock, instant
 from .._base.fenced_log import logger
+from .._base.secret import Secret
 from .._retry.callers import Caller, GivenUpError
 from ..errors import JournalError, OpenTrainError, QuotaExceededError
 from ..errors._api import retry_after_of
@@ -71,6 +72,7 @@ class Run:
         again: Also try the drafts of the journal that were not ready, or were blocked by moderation.
         progress: Who is told how far it is.
         prepare: Finds out what the run needs to know before its first draft; what it raises ends the run there.
+        own_token: Returns the client's token, which is not an id, and is not shown; or `None`.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Run:
         again: bool,
         progress: Progress | None,
         prepare: Callable[[], Awaitable[None]],
+        own_token: Callable[[], Secret | None],
     ) -> None:
         self._clock = clock
         self._may_settle_late = may_settle_late
@@ -95,6 +98,7 @@ class Run:
         self._again = again
         self._progress = progress
         self._prepare = prepare
+        self._own_token = own_token
         self._single_flight = single_flight
         self._source = source
         self._concurrency = concurrency
@@ -179,9 +183,9 @@ class Run:
 
     async def _publish(self, item: object, task: "asyncio.Task[object] | None") -> PublishOutcome:
         if self._caller.is_given_up:
-            return PublishOutcome(_named(item), NOT_SENT, error=self.stopped_by)
+            return PublishOutcome(self._named(item), NOT_SENT, error=self.stopped_by)
         try:
-            job_id = checked_job_id(item)
+            job_id = checked_job_id(item, self._own_token())
             shared, ending = self._single_flight.join_in_own_task(
                 job_id, self._caller, task, may_settle_late=self._may_settle_late
             )
@@ -208,10 +212,13 @@ class Run:
 
     def _failed(self, item: object, error: OpenTrainError, attempts: int) -> PublishOutcome:
         error = error.with_traceback(None)
-        job_id = _named(item)
+        job_id = self._named(item)
         self._stop_if_hopeless(job_id, error)
         retry_at = retry_at_of(error, self._clock.now())
         return PublishOutcome(job_id, outcome_of(error), error=error, attempts=attempts, retry_at=retry_at)
+
+    def _named(self, item: object) -> str:
+        return shown_job_id(item, self._own_token())
 
     def _stop_if_hopeless(self, job_id: str, error: OpenTrainError) -> None:
         """Stop the run if every other draft would end the same way, such as with a revoked token."""
@@ -278,10 +285,6 @@ def _sink_with_callback(outcomes: list[PublishOutcome], callback: Callback[Publi
         await callback.call_and_wait(outcome)
 
     return sink
-
-
-def _named(item: object) -> str:
-    return shown_job_id(item)
 
 
 def retry_at_of(error: OpenTrainError, now: float) -> datetime | None:

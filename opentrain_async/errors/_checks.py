@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeGuard, TypeVar, cast
 
+from .._base.secret import Secret
 from .._base.text import TOKEN_PREFIXES, exact_str, shown
 from . import ConfigurationError
 
@@ -15,6 +16,7 @@ F = TypeVar("F", bound=Callable[..., object])
 
 _JOB_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+_TOKEN_PREFIX = re.compile("|".join(TOKEN_PREFIXES))
 _EMAIL = re.compile(r"[^\s@]{1,64}@[^\s@]{1,255}")
 
 
@@ -56,16 +58,42 @@ def whole(name: str, value: object, *, at_least: int = 1) -> int:
     return checked
 
 
-def name(argument: str, value: object) -> str:
+def name(argument: str, value: object, own_token: Secret | None = None) -> str:
     """Return a string that is not empty, as an exact `str`.
 
+    Args:
+        argument: The argument's name.
+        value: Its value.
+        own_token: The token of the client that is called, or `None`.
+
     Raises:
-        ConfigurationError: It is not one.
+        ConfigurationError: It is not one, or is a token.
     """
     text = exact_str(value)
     if not text:
         raise ConfigurationError(f"{argument} has to be a name, not {shown(value)}")
+    refuse_token(argument, text, own_token)
     return text
+
+
+def refuse_token(argument: str, text: str, own_token: Secret | None = None) -> None:
+    """Refuse a token in the place of a name. Names are sent in the open, shown and written down.
+
+    Raises:
+        ConfigurationError: It is a token, or holds one. The error does not show it.
+    """
+    if problem := _token_in(text, own_token):
+        raise ConfigurationError(f"{argument} {problem}; it is not shown")
+
+
+def _token_in(text: str, own_token: Secret | None) -> str | None:
+    """Return how a text is a token; `None` if it is not one."""
+    if found := _TOKEN_PREFIX.search(text):
+        if not found.start():
+            return f"begins with {found[0]}, as a token does"
+        if shown(text) != repr(text):
+            return "holds what looks like a token"
+    return "is this client's own token" if own_token is not None and text == own_token.reveal() else None
 
 
 def email(argument: str, value: object) -> str:
@@ -77,6 +105,7 @@ def email(argument: str, value: object) -> str:
     text = exact_str(value)
     if text is None or not _EMAIL.fullmatch(text):
         raise ConfigurationError(f"{argument} has to be an e-mail address, not {shown(value)}")
+    refuse_token(argument, text)
     return text
 
 
@@ -92,6 +121,7 @@ def path(argument: str, value: object) -> Path:
         text = None
     if text is None or not Path(text).name or "\0" in text:
         raise ConfigurationError(f"{argument} has to be the path of a file, not {shown(value)}")
+    refuse_token(argument, Path(text).name)
     return Path(text)
 
 
@@ -156,16 +186,20 @@ def is_same_id(one: str, other: str) -> bool:
     return one == other
 
 
-def checked_job_id(job_id: object) -> str:
+def checked_job_id(job_id: object, own_token: Secret | None = None) -> str:
     """Return the id as an exact `str`, if it is valid.
+
+    Args:
+        job_id: The id.
+        own_token: The token of the client that is called, or `None`.
 
     Raises:
         ConfigurationError: It is not.
     """
     text = exact_str(job_id)
     # In place of an id a token would end up in a URL, and in proxies' logs.
-    if text is not None and (prefix := next(filter(text.startswith, TOKEN_PREFIXES), None)):
-        raise ConfigurationError(f"not a job id: it begins with {prefix}, as a token does, and is not shown")
+    if text is not None and (problem := _token_in(text, own_token)):
+        raise ConfigurationError(f"not a job id: it {problem}, and is not shown")
     if is_job_id(text):
         return text
     raise ConfigurationError(
@@ -174,12 +208,12 @@ def checked_job_id(job_id: object) -> str:
     )
 
 
-def shown_job_id(item: object) -> str:
+def shown_job_id(item: object, own_token: Secret | None = None) -> str:
     """Return how to name an item that was given as a job id, whether it is valid or not; never show a token."""
     text = exact_str(item)
     if text is None:
         return shown(item)
-    return "***" if text.startswith(TOKEN_PREFIXES) else text
+    return "***" if _token_in(text, own_token) else text
 
 
 def _real(name: str, value: object) -> float:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from ..._base.tasks import Closable
 from ..._base.text import exact_str, shown
-from ...errors import ConfigurationError, QuotaLedgerError
+from ...errors import ConfigurationError, QuotaLedgerError, _checks
 from .._log import AccountLog
 from .batch import PendingStep, StepFailedError
 from .protocol import Step
@@ -237,4 +237,5 @@ def _checked(value: object) -> Path:
         raise refusal
     if "://" in name:
         raise ConfigurationError("a file's path is no URL; those of Redis are for RedisLedger")
+    _checks.refuse_token("path", Path(name).name)
     return Path(os.path.abspath(name))  # noqa: PTH100 - resolving would follow links
