@@ -8,6 +8,7 @@ from typing import ClassVar, Self, TypeVar
 from .._base.clock import Clock, SystemClock
 from .._base.fenced_log import logger
 from .._base.origin import is_loopback
+from .._base.representation import repr_if_ready
 from .._base.secret import Secret
 from .._base.tasks import Closable
 from .._publish.journal.account import JournalAccount
@@ -53,10 +54,10 @@ class ClientCore(Closable):
     _owed: tuple[str, str] | None = None
     """After a claim, until the slots are carried over: the account's earlier key in the ledger, and its next one."""
 
+    @repr_if_ready
     def __repr__(self) -> str:
-        # Also of one whose making failed: a crash reporter shows it with the frames.
         state = " closed" if self._is_closed else ""
-        return f"<{type(self).__name__} {getattr(self, '_base_url', 'unmade')}{state}>"
+        return f"<{type(self).__name__} {self._base_url}{state}>"
 
     async def __aenter__(self) -> Self:
         self._check_usable()

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import ClassVar, Literal, TypeVar
 
+from .._base.representation import repr_if_ready
 from .._base.text import one_line
 from ..models import Draft, MissingField
 
@@ -57,6 +58,7 @@ class OpenTrainError(Exception):
         parts = [f"{subject}{said}{stop}", self._what_was_changed(), self._next_step()]
         return " ".join(part for part in parts if part)
 
+    @repr_if_ready
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self}>"
 

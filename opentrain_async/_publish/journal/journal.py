@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from ..._base.clock import Clock, instant
 from ..._base.fenced_log import logger
+from ..._base.representation import repr_if_ready
 from ..._base.tasks import ended
 from ..._base.text import exact_str
 from ...errors import JournalError, _checks
@@ -58,6 +59,7 @@ class Journal:
     def __iter__(self) -> Iterator[PublishOutcome]:
         return iter(self.outcomes)
 
+    @repr_if_ready
     def __repr__(self) -> str:
         return f"<Journal of {len(self.outcomes)} drafts>"
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from ..._base.representation import repr_if_ready
 from ..._base.tasks import Closable
 from ..._base.text import exact_str, shown
 from ...errors import ConfigurationError, _checks
@@ -51,6 +52,7 @@ class RedisLedger(Closable):
         self._where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if self._url else "its client"
         self._batcher: RedisBatcher | None = None
 
+    @repr_if_ready
     def __repr__(self) -> str:
         where = f"{self._where!r}, " if self._url else ""
         return f"RedisLedger({where}prefix={self._prefix!r})"

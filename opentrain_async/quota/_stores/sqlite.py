@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from ..._base.representation import repr_if_ready
 from ..._base.tasks import Closable
 from ..._base.text import exact_str, shown
 from ...errors import ConfigurationError, QuotaLedgerError, _checks
@@ -49,6 +50,7 @@ class SQLiteLedger(Closable):
         self.path: Path = _checked(path)
         self._worker = _Worker(self.path)
 
+    @repr_if_ready
     def __repr__(self) -> str:
         return f"SQLiteLedger({str(self.path)!r})"
 
