@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-BESIDE_THE_CODE = {"README.md", "CHANGELOG.md", "pyproject.toml", "PKG-INFO", ".gitignore"}
+BESIDE_THE_CODE = {"README.md", "CHANGELOG.md", ".github/SECURITY.md", "pyproject.toml", "PKG-INFO", ".gitignore"}
 
 
 @pytest.fixture(scope="module")
