@@ -20,7 +20,8 @@ _ESCAPED = re.compile(
     r"|%(?:25){0,4}(?P<percent>[0-9a-f]{2})"
     r"|&(?P<entity>#x?[0-9a-f]{1,8}|[a-z]{2,12});"
     r"|\\{1,8}(?P<slash>/)"  # PHP
-    r"|(?P<ignored>[\x00-\x20]+|\xe2\xad(?![\x80-\xbf])|\xe2\x80[\x8b-\x8f]|\xe2\x81\xa0|\xef\xbb\xbf)"  # folds, UTF-16, zero width
+    # Folds, the zeros of UTF-16, and what takes no place.
+    r"|(?P<ignored>[\x00-\x20]+|\xe2\xad(?![\x80-\xbf])|\xe2\x80[\x8b-\x8f]|\xe2\x81\xa0|\xef\xbb\xbf)"
 )
 # As bytes read as Latin-1, in lower case: a soft hyphen's \xc2 is \xe2 there.
 _ESCAPES_BEGIN = ("\\", "%", "&", "\0", "\xe2", "\xef\xbb")

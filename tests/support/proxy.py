@@ -4,7 +4,6 @@ So what a fault leaves behind is not made up: the sandbox can be asked what is l
 """
 
 import asyncio
-import re
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
@@ -24,7 +23,6 @@ Fault = Callable[[Call, bytes], Awaitable[None]]
 
 NOT_PASSED_ON = answer(b"<html>No way through.</html>", status="502 Bad Gateway")
 """What is to be spoiled where the server has not been asked: the proxy's own word for that."""
-_HOST = re.compile(rb"\r\nhost:[^\r\n]*\r\n", re.IGNORECASE)
 _ALERT = bytes([21, 3, 3, 0, 2, 2, 40])
 """What a TLS server says that wants no more of it."""
 
@@ -85,9 +83,7 @@ class Proxy(Peer):
         place = urlsplit(self._origin)
         reader, writer = await asyncio.open_connection(place.hostname, place.port)
         try:
-            # As a reverse proxy does: the sandbox answers to its own address only.
-            head = _HOST.sub(b"\r\nHost: " + place.netloc.encode() + b"\r\n", call.head)
-            writer.write(head + call.body)
+            writer.write(call.head + call.body)
             return b"".join(await read_message(reader))
         finally:
             writer.close()

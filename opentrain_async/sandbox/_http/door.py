@@ -15,6 +15,7 @@ from .._model.refusals import RefusedError
 MOST_BYTES = 1024 * 1024
 """Of a body."""
 _NAMES = ("127.0.0.1", "localhost", "[::1]")
+_HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^:\[\]]+)(:[0-9]{1,5})?", re.ASCII)
 _OF_THE_SAME_PAGE = {"same-origin", "none"}
 """What `Sec-Fetch-Site` says of the sandbox's own pages, and of an address that a person has typed."""
 _ASKED_BY_ITSELF = re.compile(
@@ -29,12 +30,13 @@ async def check(request: web.Request) -> None:
     Raises:
         RefusedError: It is addressed to another host, comes from a page of another origin, or is too long.
     """
-    own = _own_authorities(request)
     named = [host.lower() for host in request.headers.getall("Host", [])]
-    if len(named) != 1 or named[0] not in own or request.url.raw_authority not in own:
-        raise RefusedError(421, "FORBIDDEN", f"The sandbox answers to its own address only, {min(own)}.")
+    if len(named) != 1 or not _is_own(named[0], request) or not _is_for(named[0], request):
+        raise RefusedError(
+            421, "FORBIDDEN", "The sandbox answers to this machine's names only: 127.0.0.1, localhost."
+        )
     origins = {origin.lower() for origin in request.headers.getall("Origin", [])}
-    if not origins <= {f"http://{authority}" for authority in own} or _is_of_another_page(request):
+    if not origins <= {f"http://{named[0]}"} or _is_of_another_page(request):
         raise RefusedError(403, "FORBIDDEN", "The sandbox answers to no page of another origin.")
     if request.content_length is None and request.can_read_body:
         try:
@@ -50,13 +52,19 @@ def is_asked_by_itself(request: web.Request) -> bool:
     return request.method in {"GET", "HEAD"} and _ASKED_BY_ITSELF.fullmatch(request.path) is not None
 
 
-def _own_authorities(request: web.Request) -> set[str]:
-    """Return the names and ports by which the sandbox can be addressed: this machine's, and the one it listens on."""
-    if request.transport is None:
-        return set()
-    address, port = request.transport.get_extra_info("sockname")[:2]
-    names = {*_NAMES, f"[{address}]" if ":" in address else address}
-    return {f"{name}:{port}" for name in names} | (names if port == 80 else set())
+def _is_own(host: str, request: web.Request) -> bool:
+    """True if a host is one of this machine's names, or the address on which the sandbox listens.
+
+    Any port will do, as a proxy or a container may have another one: a page cannot choose the name in its address.
+    """
+    found = _HOST.fullmatch(host)
+    address = None if request.transport is None else request.transport.get_extra_info("sockname")[0]
+    return found is not None and found["name"] in {*_NAMES, address, f"[{address}]"}
+
+
+def _is_for(host: str, request: web.Request) -> bool:
+    """True if the first line of a request, where it has an address of its own, names the same host."""
+    return request.url.raw_authority.lower() in {host, host.removesuffix(":80")}
 
 
 def _is_of_another_page(request: web.Request) -> bool:
