@@ -18,6 +18,8 @@ from opentrain_async.sandbox import Sandbox
 from .support.servers import KINDS_OF_REDIS, RedisServer
 from .support.virtual import VirtualClock
 
+os.umask(os.umask(0) | 0o022)  # what a test writes and the library reads must not be writable by others
+
 settings.register_profile("of any machine", deadline=None)  # an example may take long where others compute as well
 settings.load_profile("of any machine")
 

@@ -111,10 +111,12 @@ def test_the_file_of_somebody_else_is_left_alone_by_a_claim(theirs: object, capl
 
 
 def test_a_link_to_the_file_stays_one(tmp_path: Path) -> None:
-    """Those who keep their settings elsewhere keep them there; also where the file is yet to be made."""
+    """Those who keep their settings elsewhere keep them there."""
     real = tmp_path / "dotfiles" / "opentrain.json"
     path_of_file().parent.mkdir(parents=True)
     path_of_file().symlink_to(real)
+    real.parent.mkdir()
+    real.write_text("{}")
     credentials.check_writable(force=False)
     assert credentials.save(MADE, URL, force=False) == real
     assert credentials.replace(MADE.claim_token, Secret("ot_pat_new")) == real
@@ -123,13 +125,17 @@ def test_a_link_to_the_file_stays_one(tmp_path: Path) -> None:
     assert (files(), list(real.parent.iterdir())) == (["cli.json"], [real])
 
 
-def test_a_link_in_a_circle_is_no_file() -> None:
-    """It is refused as what it is, with force and without."""
+@pytest.mark.parametrize("target", ["cli.json", "missing.json"])
+def test_a_link_that_leads_nowhere_is_refused(target: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Be it a circle or not, with force and without; nothing is made where it leads."""
     path_of_file().parent.mkdir(parents=True)
-    path_of_file().symlink_to(path_of_file())
+    path_of_file().symlink_to(target)
     for force in (False, True):
-        with pytest.raises(ConfigurationError):
+        with pytest.raises(ConfigurationError, match=r"cli\.json is a link that leads nowhere"):
             credentials.check_writable(force=force)
+        assert credentials.save(MADE, URL, force=force) is None
+    assert (files(), path_of_file().is_symlink()) == (["cli.json"], True)
+    assert [record.message for record in caplog.records] == ["the credentials could not be saved"] * 2
 
 
 @pytest.mark.parametrize("force", [False, True])

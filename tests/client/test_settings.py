@@ -250,9 +250,9 @@ def test_a_broken_file_is_named_and_not_shown(content: bytes) -> None:
 
 
 def test_a_file_that_is_a_directory_is_no_file() -> None:
-    """What the system says of it is named."""
+    """It is named as what it is."""
     path_of_file().mkdir(parents=True)
-    with pytest.raises(ConfigurationError, match="IsADirectoryError"):
+    with pytest.raises(ConfigurationError, match=r"cli\.json is a folder, not a regular file"):
         resolve(None, None)
 
 
@@ -263,12 +263,13 @@ def test_a_broken_file_does_not_matter_to_who_does_not_need_it() -> None:
 
 
 def test_the_file_is_in_the_configuration_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """That is XDG_CONFIG_HOME, or ~/.config where that is not set or set to nothing."""
+    """That is XDG_CONFIG_HOME, or ~/.config where that is not set, set to nothing, or not a whole path."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     assert path_of_file() == tmp_path / "opentrain" / "cli.json"
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("XDG_CONFIG_HOME", "")
-    assert path_of_file() == tmp_path / ".config" / "opentrain" / "cli.json"
+    for ignored in ("", "relative", "./here", "~/elsewhere"):
+        monkeypatch.setenv("XDG_CONFIG_HOME", ignored)
+        assert path_of_file() == tmp_path / ".config" / "opentrain" / "cli.json"
     monkeypatch.delenv("XDG_CONFIG_HOME")
     assert path_of_file() == tmp_path / ".config" / "opentrain" / "cli.json"
 

@@ -12,34 +12,51 @@ from pathlib import Path
 from typing import cast
 
 from ..._base.fenced_log import logger
+from ..._base.found_file import (
+    NoHomeError,
+    UntrustedFileError,
+    check_path,
+    check_size,
+    make_folder,
+    read_found,
+    real_path,
+    user_folder,
+)
 from ..._base.secret import Secret
 from ..._base.text import exact_str
 from ...errors import ConfigurationError
 from ...models import Registration
 
 API_TOKEN, BASE_URL, CLAIM_TOKEN = "apiToken", "baseUrl", "claimToken"
+_LARGEST = 64 * 1024
 
 
 def path_of_file() -> Path:
     """The credentials file that the service's own tools share (…/docs/developers/cli/overview/).
 
     Raises:
-        RuntimeError: The user has no home, as in many a container.
+        NoHomeError: The home folder is not known, as in many a container.
     """
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "opentrain" / "cli.json"
+    return user_folder("XDG_CONFIG_HOME", ".config") / "opentrain" / "cli.json"
 
 
 def read() -> Mapping[str, object]:
-    """The saved credentials; every string in them is a secret from the moment it is read."""
-    problem = "it holds no JSON object"
+    """Return the saved credentials; every string in them is a secret from the moment it is read.
+
+    Raises:
+        ConfigurationError: The file is not believed, as others may write to it, or does not hold a JSON object.
+    """
+    problem = "it does not hold a JSON object"
     try:
         path = path_of_file()
-    except RuntimeError:
+    except NoHomeError:
         return {}
     try:
-        saved: object = json.loads(path.read_bytes(), object_pairs_hook=_with_secrets)
+        saved: object = json.loads(read_found(path, _LARGEST), object_pairs_hook=_with_secrets)
     except FileNotFoundError:
         return {}
+    except UntrustedFileError as error:
+        saved, problem = None, str(error)
     except (OSError, ValueError, RecursionError) as error:
         saved, problem = None, type(error).__name__
     if not isinstance(saved, dict):
@@ -72,11 +89,8 @@ def check_writable(*, force: bool) -> None:
             f"there are credentials in {path_of_file()}, which are replaced only with force (--force, force=True)"
         )
     try:
-        real = path_of_file().resolve()
-        if real.is_dir() or real.is_symlink():  # which a link in a circle still is
-            raise IsADirectoryError(f"{real} is no file")
-        _new_file(real).unlink()
-    except (OSError, RuntimeError) as error:
+        _new_file(_place()).unlink()
+    except OSError as error:
         raise ConfigurationError(f"the credentials cannot be saved: {error}") from None
 
 
@@ -131,7 +145,7 @@ def replace(claim_token: Secret, token: Secret) -> Path | None:
 def _logged() -> Generator[None, None, None]:
     try:
         yield
-    except (OSError, RuntimeError, ConfigurationError):
+    except (OSError, ConfigurationError):
         logger.warning("the credentials could not be saved", exc_info=True)
 
 
@@ -141,8 +155,9 @@ def _write(content: Mapping[str, object], *, is_first: bool = False) -> Path:
     Raises:
         FileExistsError: It was to be the first one, and somebody else's is there by now.
     """
-    real = path_of_file().resolve()
+    real = _place()
     text = Secret(json.dumps(content, indent=2, default=_revealed))
+    check_size(len(text.reveal()), real, _LARGEST)  # the keys of other tools take more room with their indents
     new = _new_file(real)
     try:
         with new.open("w", encoding="utf-8") as file:
@@ -157,6 +172,17 @@ def _write(content: Mapping[str, object], *, is_first: bool = False) -> Path:
         with suppress(OSError):
             new.unlink()
         raise
+    return real
+
+
+def _place() -> Path:
+    """Return where the file is or will be. A file that is there is replaced, so it must be the user's own.
+
+    Raises:
+        OSError: It is not, or the place is not known.
+    """
+    real = real_path(path_of_file())
+    check_path(real, _LARGEST)
     return real
 
 
@@ -184,7 +210,7 @@ def _put_first(new: Path, real: Path) -> None:
 
 def _new_file(path: Path) -> Path:
     """An empty file beside that one, which nobody else may read; its directory is made where it is missing."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(path.parent)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".cli.json.")
     os.close(descriptor)
     return Path(name)
