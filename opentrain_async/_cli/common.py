@@ -4,10 +4,11 @@ import math
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 
+from .._base.found_file import NoHomeError, expanded
 from .._client.client import AsyncOpenTrain
 from ..errors import (
     AuthenticationError,
@@ -34,6 +35,29 @@ class CannotRunError(click.ClickException):
     exit_code = COULD_NOT_RUN
 
 
+class HomePath(click.Path):
+    """A path in which a ``~`` is the home folder, also where a shell leaves it alone, as in ``--file=~/ids``."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path."""
+        return super().convert(_in_home(value), param, ctx)
+
+
+class HomeFile(click.File):
+    """A file that is opened, by a path of that kind."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the open file."""
+        return super().convert(_in_home(value), param, ctx)
+
+
+def _in_home(value: Any) -> Any:
+    try:
+        return str(expanded(value)) if isinstance(value, str) and value.startswith("~") else value
+    except NoHomeError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 def _ledger_named(_ctx: click.Context, _param: click.Parameter, name: str | None) -> LedgerStore:
     """The store of that name."""
     try:
@@ -45,7 +69,7 @@ def _ledger_named(_ctx: click.Context, _param: click.Parameter, name: str | None
             return RedisLedger(name)
         if ":" in name and not Path(name).exists():
             raise ConfigurationError(f"{name} is neither a file nor a URL; one of Redis begins with redis://")
-        return SQLiteLedger(Path(name).expanduser())
+        return SQLiteLedger(name)
     except ConfigurationError as error:
         raise click.BadParameter(str(error)) from None
 

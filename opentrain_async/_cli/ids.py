@@ -9,13 +9,13 @@ from .._client.client import AsyncOpenTrain
 from ..errors import OpenTrainError
 from ..models import Job
 from ..quota import MemoryLedger
-from .common import client_of, told_in_one_line
+from .common import HomeFile, client_of, told_in_one_line
 from .signals import run
 
 file_option = click.option(
     "--file",
     "source",
-    type=click.File(encoding="utf-8-sig", errors="backslashreplace"),
+    type=HomeFile(encoding="utf-8-sig", errors="backslashreplace"),
     help="Read more ids, one a line, from this file, or from stdin if it is '-'. Blank lines, and those that begin "
     "with '#', are left out.",
 )

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeGuard, TypeVar, cast
 
+from .._base.found_file import NoHomeError, expanded
 from .._base.secret import Secret
 from .._base.text import TOKEN_PREFIXES, exact_str, shown
 from . import ConfigurationError
@@ -110,10 +111,10 @@ def email(argument: str, value: object) -> str:
 
 
 def path(argument: str, value: object) -> Path:
-    """A path of a file.
+    """Return the path of a file; a ``~`` at its beginning is the home folder.
 
     Raises:
-        ConfigurationError: It can be none.
+        ConfigurationError: It is not one, or the home folder is not known.
     """
     try:
         text = exact_str(os.fspath(cast("str", value)))
@@ -122,7 +123,10 @@ def path(argument: str, value: object) -> Path:
     if text is None or not Path(text).name or "\0" in text:
         raise ConfigurationError(f"{argument} has to be the path of a file, not {shown(value)}")
     refuse_token(argument, Path(text).name)
-    return Path(text)
+    try:
+        return expanded(text)
+    except NoHomeError as error:
+        raise ConfigurationError(f"{argument}: {error}") from None
 
 
 def kind(argument: str, value: object, wanted: type) -> None:

@@ -18,7 +18,7 @@ from ..support.stores import publish
 ledger_on = partial(stores.ledger_on, limit=2)
 
 
-@pytest.mark.parametrize("path", ["", ":memory:", "redis://localhost", 7, b"file", None.__class__])
+@pytest.mark.parametrize("path", ["", ":memory:", "redis://localhost", 7, b"file", None.__class__, "a\0b", "."])
 def test_what_can_be_no_file_is_refused(path: object) -> None:
     """An argument that cannot be right is refused at once."""
     with pytest.raises(ConfigurationError):

@@ -1,6 +1,7 @@
 """The SQLite file of a ledger: where it is, who may read it, and what may be in its place."""
 
 import asyncio
+import os
 import sqlite3
 import stat
 from functools import partial
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from opentrain_async import SQLiteLedger
-from opentrain_async.errors import QuotaLedgerError
+from opentrain_async.errors import ConfigurationError, QuotaLedgerError
 
 from ..support import stores
 from ..support.stores import publish
@@ -40,6 +41,23 @@ def test_it_lies_in_the_users_state_folder(
         monkeypatch.delenv("XDG_STATE_HOME")
     folder = tmp_path / "state" if state_home == "set" else tmp_path / "home" / ".local" / "state"
     assert SQLiteLedger().path == folder / "opentrain-async" / "quota.sqlite3"
+
+
+def test_without_a_home_folder_there_is_no_place_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container whose user is not known; a file that is named needs none."""
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(os, "getuid", lambda: 2**31 - 7)
+    for path in (None, "~/quota.sqlite3"):
+        with pytest.raises(ConfigurationError, match=r"the home folder is not known\. Set HOME"):
+            SQLiteLedger(path)
+    assert SQLiteLedger("/quota.sqlite3").path == Path("/quota.sqlite3")
+
+
+def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As text and as a path."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert SQLiteLedger("~/q.db").path == SQLiteLedger(Path("~/q.db")).path == tmp_path / "q.db"
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,16 @@ from ...outcomes import PublishOutcome, PublishReport
 from ...outcomes._answer_table import outcome_of, outcome_of_result, rule_on
 from ...quota import LedgerStore
 from ..campaign import closing
-from ..common import client_of, json_option, ledger_option, max_wait_option, seconds_of, status_of, wait_option
+from ..common import (
+    HomePath,
+    client_of,
+    json_option,
+    ledger_option,
+    max_wait_option,
+    seconds_of,
+    status_of,
+    wait_option,
+)
 from ..signals import Interruption, exit_code, run
 from ..views import output
 from ..views.prompts import Asker, answers_in, choices_of
@@ -59,14 +68,14 @@ class PostJob:
 @click.option(
     "--file",
     "source",
-    type=click.Path(dir_okay=False, exists=True, allow_dash=True),
+    type=HomePath(dir_okay=False, exists=True, allow_dash=True),
     default="-",
     show_default=True,
     help="The description, from this file, or from stdin if it is '-'.",
 )
 @click.option(
     "--answers",
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    type=HomePath(path_type=Path, dir_okay=False, exists=True),
     help="Answers for the gaps: a JSON object of the names of fields and their values.",
 )
 @click.option("--external-id", metavar="TEXT", help="A label of yours for the job.")

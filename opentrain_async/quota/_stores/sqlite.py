@@ -10,11 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
+from ..._base.found_file import NoHomeError, user_folder
 from ..._base.representation import repr_if_ready
 from ..._base.tasks import Closable
-from ..._base.text import exact_str, shown
+from ..._base.text import exact_str
 from ...errors import ConfigurationError, QuotaLedgerError, _checks
 from .._log import AccountLog
 from .batch import PendingStep, StepFailedError
@@ -39,11 +40,11 @@ class SQLiteLedger(Closable):
 
     Args:
         path: The file, on a local disk: SQLite's write-ahead log, which lies beside it, does not work across a network.
-            It is made with mode 0600, and what is missing of its folder with 0700. `None`:
+            It is made with mode 0600, and missing folders with 0700. ``~`` is the home folder. `None`:
             ``opentrain-async/quota.sqlite3`` in ``$XDG_STATE_HOME``, or in ``~/.local/state``.
 
     Raises:
-        ConfigurationError: *path* cannot be one.
+        ConfigurationError: *path* is not valid, or the home folder is not known.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
@@ -226,18 +227,17 @@ def _close_before_forks() -> None:
 def _checked(value: object) -> Path:
     """The path, made absolute: a process may change its folder."""
     if value is None:
-        from .sqlite_file import default_path
-
-        return default_path()
-    refusal = ConfigurationError(f"path has to be a file's, not {shown(value)}")
-    if not isinstance(value, str | os.PathLike):
-        raise refusal
-    name = exact_str(os.fspath(cast("str | os.PathLike[str]", value)))
+        return _default_path()
+    name = exact_str(value) or ""
     if name == ":memory:":
         raise ConfigurationError("a ledger that lives in memory is MemoryLedger(), or 'memory' on the command line")
-    if not name:
-        raise refusal
     if "://" in name:
-        raise ConfigurationError("a file's path is no URL; those of Redis are for RedisLedger")
-    _checks.refuse_token("path", Path(name).name)
-    return Path(os.path.abspath(name))  # noqa: PTH100 - resolving would follow links
+        raise ConfigurationError("a file's path is not a URL; those of Redis are for RedisLedger")
+    return Path(os.path.abspath(_checks.path("path", value)))  # noqa: PTH100 - resolving would follow links
+
+
+def _default_path() -> Path:
+    try:
+        return user_folder("XDG_STATE_HOME", ".local/state") / "opentrain-async" / "quota.sqlite3"
+    except NoHomeError as error:
+        raise ConfigurationError(str(error)) from None

@@ -1,4 +1,4 @@
-"""The SQLite file of a ledger: its place, its mode, its transactions."""
+"""The SQLite file of a ledger: its mode, its transactions."""
 
 import os
 import random
@@ -13,13 +13,6 @@ from ...errors import QuotaLedgerError
 SCHEMA = 1
 _BUSY_SECONDS = 4.0
 """How long others may keep the file locked: less than a publish waits for its ledger, so that the reason is told."""
-
-
-def default_path() -> Path:
-    """Below the user's state folder, as the XDG base directory specification has it."""
-    state = os.environ.get("XDG_STATE_HOME", "")
-    home = Path(state) if os.path.isabs(state) else Path("~/.local/state").expanduser()  # noqa: PTH117 - of a string
-    return home / "opentrain-async" / "quota.sqlite3"
 
 
 class LedgerFile:
