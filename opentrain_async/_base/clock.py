@@ -5,7 +5,8 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-_LATEST = datetime.max.replace(tzinfo=UTC)
+LATEST = datetime.max.replace(tzinfo=UTC)
+"""The calendar's end."""
 _MOST_DOUBLINGS = 60
 """After so many doublings every delay is infinite in practice, and the power soon overflows."""
 
@@ -51,7 +52,7 @@ def instant(epoch_seconds: float) -> datetime:
         at = datetime.fromtimestamp(epoch_seconds, UTC)
         return at if at.timestamp() >= epoch_seconds else at + timedelta.resolution
     except (OverflowError, ValueError, OSError):
-        return _LATEST
+        return LATEST
 
 
 def iso(at: datetime | None) -> str | None:

@@ -38,6 +38,7 @@ from ..errors import (
 from ..errors._checks import is_same_id
 from ..models import PublishResult
 from ..outcomes._answer_table import effect_of
+from ..quota._slots import HIGHEST_LIMIT, LONGEST_WINDOW
 from . import codec, validation
 from .http.messages import Reply
 from .retry_after import seconds_to_wait
@@ -58,8 +59,7 @@ _MARKUP = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->|<[^<>]*>", re.DOT
 _TOKEN = re.compile(rf"({'|'.join(TOKEN_PREFIXES)})\S*")
 _LOOKED_AT, _WORDS = 4096, 80
 """Bytes of a body in which its first words are looked for, and characters of them that a message shows."""
-_HIGHEST_LIMIT = 10_000
-_SHORTEST_WINDOW_HOURS, _LONGEST_WINDOW_HOURS = 1.0, 24.0 * 366
+_SHORTEST_WINDOW_HOURS = 1.0
 _BY_CODE: Mapping[str, type[APIError]] = {
     "BAD_REQUEST": BadRequestError,
     "UNAUTHORIZED": AuthenticationError,
@@ -309,12 +309,12 @@ def _positive(value: object) -> float | None:
 def _limit(value: object) -> int | None:
     """A daily limit that makes sense, or `None`: a whole number from 1."""
     number = _positive(value)
-    return int(number) if number is not None and number.is_integer() and number <= _HIGHEST_LIMIT else None
+    return int(number) if number is not None and number.is_integer() and number <= HIGHEST_LIMIT else None
 
 
 def window_seconds(hours: float | None) -> float | None:
     """The server's window in seconds, or `None` where it is longer than a year and so makes no sense."""
-    return hours * 3600 if hours is not None and hours <= _LONGEST_WINDOW_HOURS else None
+    return hours * 3600 if hours is not None and hours * 3600 <= LONGEST_WINDOW else None
 
 
 def _origin(location: str | None) -> str:

@@ -17,7 +17,7 @@ from .._base.waiting import Waiter, WaitQueue
 from ..errors import QuotaLedgerError
 from ._log import AccountLog
 from ._observer import QuotaObserver
-from ._slots import Busy, Denied, Reservation, Settlement
+from ._slots import LONGEST_LEASE, Busy, Denied, Reservation, Settlement
 from ._snapshot import QuotaSnapshot
 from ._steps import AccountStore
 from ._stores.protocol import LedgerStore, Step
@@ -56,7 +56,7 @@ class QuotaLedger:
         account: The account's key in it.
         clock: Where the time comes from, unless the store has its own.
         daily_limit: A limit that the caller was told, or `None` to learn it.
-        lease: For how many seconds a publish counts as in flight if it is neither settled nor renewed.
+        lease: For how many seconds a publish counts as in flight if it is neither settled nor renewed; at most a year.
         observer: Called with what happens to the slots; `None` if nobody listens.
     """
 
@@ -75,7 +75,7 @@ class QuotaLedger:
         self._store = AccountStore(store, account, clock, self._queue.wake_first_soon, observer, daily_limit)
         self._clock = clock
         self._cap = daily_limit
-        self.lease = lease
+        self.lease = min(lease, LONGEST_LEASE)
         self._name = secrets.token_urlsafe(9)
         self._numbers = itertools.count(1)
         self._mine: set[str] = set()

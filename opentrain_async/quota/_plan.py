@@ -7,6 +7,7 @@ from heapq import heapify, heappop, heappush
 
 from attrs import frozen
 
+from .._base.clock import LATEST
 from .._base.secret import Secret
 from ..errors import ConfigurationError
 from ..errors._checks import checked_job_id, shown_job_id
@@ -104,6 +105,11 @@ def plan(
         if job_id not in mine:
             while len(departures) >= limit:
                 at = max(at, heappop(departures))
-            heappush(departures, at + window)
+            heappush(departures, _after(at, window))
         drafts.append(PlannedPublish(job_id, at))
     return PublishPlan(made_at, tuple(drafts), limit, quota.limit is None, tuple(invalid))
+
+
+def _after(at: datetime, window: timedelta) -> datetime:
+    """Return that time and so much more; at most the calendar's end, to which a long plan may come."""
+    return at + window if at < LATEST - window else LATEST

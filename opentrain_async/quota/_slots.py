@@ -25,6 +25,12 @@ Settlement = Literal["published", "accepted", "pending", "confirmed", "found", "
 - unknown: something was sent and not decided.
 """
 
+HIGHEST_LIMIT = 10_000
+"""The highest limit that makes sense."""
+SHORTEST_WINDOW, LONGEST_WINDOW = 1.0, 366 * 24 * 3600.0
+"""The windows that make sense, in seconds."""
+LONGEST_LEASE = LONGEST_WINDOW
+"""Seconds: a longer lease would outlast every window."""
 _CERTAIN = {"spent", "accepted"}
 
 

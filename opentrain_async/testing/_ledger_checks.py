@@ -147,7 +147,7 @@ _EVENTFUL: tuple[Callable[[AccountLog, float], object], ...] = (
     partial(_reserve, job="held", name="second"),
     partial(_settle, job="spent", how="published"),
     partial(_settle, job="spent", how="published"),
-    partial(_settle, job="sure \u20ac \N{ROCKET}", how="confirmed"),
+    partial(_settle, job="sure.~-_", how="confirmed"),
     partial(_settle, job="accepted", how="accepted"),
     partial(_settle, job="doubtful", how="unknown"),
     partial(_settle, job="refused", how="refused"),

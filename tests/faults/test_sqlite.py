@@ -175,10 +175,10 @@ async def charged_by():
 asyncio.run(publish("before"))
 tell_parent, tell_child = os.pipe(), os.pipe()
 if os.fork() == 0:
-    asyncio.run(publish("child 1"))
+    asyncio.run(publish("child_1"))
     os.write(tell_parent[1], b"x")
     os.read(tell_child[0], 1)
-    asyncio.run(publish("child 2"))
+    asyncio.run(publish("child_2"))
     sys.exit()
 asyncio.run(publish("parent"))
 os.read(tell_parent[0], 1)
@@ -193,7 +193,7 @@ print(len(asyncio.run(charged_by())))
 
 def test_F29_a_forked_child_opens_the_file_anew(ledger_path: Path) -> None:
     """Parent and child go on side by side, also when one of them closes it; their reservations have their own ids."""
-    assert in_a_process(_FORK, ledger_path) == "before, child 1, child 2, parent\n4\n"
+    assert in_a_process(_FORK, ledger_path) == "before, child_1, child_2, parent\n4\n"
 
 
 async def test_F29_another_process_has_a_worker_of_its_own(sqlite_store: SQLiteLedger) -> None:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from opentrain_async.errors import QuotaLedgerError
-from opentrain_async.quota import MemoryLedger
+from opentrain_async.quota import MemoryLedger, QuotaLedger
 from opentrain_async.quota._slots import Denied
 
 from ..support.stores import BrokenStore, SlowStore, ledger_on, publish
@@ -202,3 +202,9 @@ async def test_a_snapshot_can_be_read_at_a_glance(clock: VirtualClock) -> None:
     ledger = ledger_on(MemoryLedger(), clock)
     await ledger.reserve("job", ignore)
     assert "slots=<1>, " in repr(await ledger.snapshot())
+
+
+async def test_a_lease_is_no_longer_than_a_log_can_say() -> None:
+    """Whatever deadline a client has: what is written is read again."""
+    ledger = QuotaLedger(MemoryLedger(), "account", VirtualClock(), daily_limit=None, lease=1e300)
+    assert ledger.lease == (await ledger.reserve("job_1", ignore)).lease == 366 * WINDOW

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -77,3 +78,11 @@ def test_a_plan_never_has_more_than_the_limit_in_a_window(limit: int, ages: list
     for earlier, later in pairwise(planned):
         if later > earlier:
             assert len([other for other in [*planned, *used] if later - DAY <= other < later]) >= limit
+
+
+def test_a_plan_that_comes_to_the_calendars_end_ends_there() -> None:
+    """One slot a year is a window that a server may have."""
+    quota = evolve(quota_of(1), window=366 * DAY.total_seconds())
+    made = plan(ids(9000), quota, NOW)
+    assert made.drafts[1].at == NOW + 366 * DAY
+    assert made.ends_at == datetime.max.replace(tzinfo=UTC)

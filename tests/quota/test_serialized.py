@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from opentrain_async.errors import QuotaLedgerError
 from opentrain_async.quota import AccountLog, dump_log, load_log
 from opentrain_async.quota._log import WINDOW
+from opentrain_async.quota._slots import Slot
+from opentrain_async.quota._stores.serialized import LONGEST_LOG
 
 from ..support.account import T0, Account
 
@@ -60,10 +62,11 @@ def test_a_log_in_format_1_is_read() -> None:
 
 
 def test_a_log_is_one_line_of_ascii_with_its_format() -> None:
-    """Whatever a job is called."""
-    account = Account()
-    account.publish(1, name='jöb\n"\u2028')
-    text = dump_log(account.log)
+    """Whatever a reservation is called."""
+    log = AccountLog()
+    log.reserve("job_1", T0, reservation_id='jöb\n"\u2028', lease=60.0)
+    text = dump_log(log)
+    assert load_log(text) == log
     assert text.isascii()
     assert "\n" not in text
     assert json.loads(text)[0] == 2
@@ -74,10 +77,112 @@ def test_a_new_log_is_read_again() -> None:
     assert load_log(dump_log(AccountLog())) == AccountLog()
 
 
+def _log(facts: str = "", jobs: str = "", others: str = "", expired: str = "", written: str = "2") -> str:
+    """A log of that text, which is valid where nothing is given."""
+    return f"[{written},[{facts or FACTS}],[{jobs}],[{others}],[{expired}]]"
+
+
+FACTS = '86400.0,20,"server",1800000000.0,null,1800000000.0,0.0'
+SLOT = '["job_1","spent",1800000000.0,true,"r1"]'
+HELD = '["job_1",null,0.0,false,null,["r1","job_1","new",null,1800000000.0,180.0,false]]'
+ELSEWHERE = '[null,"elsewhere",1800000000,false,null]'
+DOUBT = '["job_2","unknown",1700000000.0,false,null]'
+
+
+def test_each_part_of_a_log_is_read() -> None:
+    """Whole numbers are numbers too, and blanks stand for nothing: another program may have written it anew."""
+    text = _log(jobs=SLOT, others=ELSEWHERE, expired=DOUBT)
+    log = load_log(text)
+    assert ([*log.jobs], len(log.others), [*log.expired_doubts]) == (["job_1"], 1, ["job_2"])
+    assert load_log(json.dumps(json.loads(text), indent=1)) == log
+    assert load_log(_log(jobs=HELD)).jobs["job_1"].holders[0].lease == 180.0
+
+
+def _in_place_of(text: str, part: str, *others: str) -> list[str]:
+    """That text with others in the place of a part of it, one at a time."""
+    assert part in text
+    return [text.replace(part, other, 1) for other in others]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *_in_place_of(_log(), "86400.0", "0", "-1.0", "NaN", "Infinity", "1e308", "true", "null", '"1"', "31622401"),
+        *_in_place_of(_log(), ",20", ",0", ",-1", ",10001", ",20.0", ",true", ',"20"', "," + "9" * 400),
+        *_in_place_of(_log(), '"server"', '"me"', "1", "[]", "true"),
+        *_in_place_of(_log(), "1800000000.0", "1800000001.0", "null", "-1e9", "true"),
+        *_in_place_of(_log(), "null", "1800000001", "-1e9", "Infinity", '"x"', "false", "[]"),
+        *_in_place_of(_log(), "1800000000.0,0.0", "253402300801,0.0", "null,0.0", "true,0.0", "-31622401,0.0"),
+        *_in_place_of(_log(), ",0.0]", ",-1.0]", ",1e10]", ",NaN]", ",null]", ",false]", ",0.0,1]", "]"),
+        *_in_place_of(_log(), f"[{FACTS}]", '"1234567"', "{}", "null"),
+        *_in_place_of(_log(), "[]", "{}", '""', "null", "0"),
+        *(_log(written=written) for written in ("true", "2.0", "0", "-1", "null", '"2"', "[2]", "Infinity")),
+    ],
+)
+def test_what_is_said_of_an_account_is_in_its_range(text: str) -> None:
+    """A window, a limit, dates of the past, and as many values as there are."""
+    with pytest.raises(QuotaLedgerError, match="something that is not a log"):
+        load_log(text)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        *_in_place_of(SLOT, '"job_1"', '"no/id"', '""', '".."', "1", "null", "[]", '"a b"', '"' + "x" * 129 + '"'),
+        *_in_place_of(SLOT, '"spent"', '"elsewhere"', '"lost"', "true", "[]", "{}", "1"),
+        *_in_place_of(SLOT, "1800000000.0", "1800000001.0", "-1e9", "NaN", "null", "true", '"x"', "9" * 400),
+        *_in_place_of(SLOT, "true", "1", "null", '"true"'),
+        *_in_place_of(SLOT, '"r1"', "1", "[]", "true", '"' + "x" * 257 + '"'),
+        *_in_place_of(SLOT, ',"r1"]', "]", ',"r1",1]', ',"r1",[]]', ',"r1",null]'),
+        *_in_place_of(HELD, '["r1"', "[1", "[null", '["' + "x" * 257 + '"'),
+        *_in_place_of(HELD, '"job_1","new"', '"job_2","new"', '1,"new"', '"job_1","old"', '"job_1",[]', '"job_1",null'),
+        *_in_place_of(HELD, '"new",null', '"new","x"', '"new",1800000001', '"new",false'),
+        *_in_place_of(HELD, "1800000000.0", "1800000001.0", "null", '"x"', "Infinity"),
+        *_in_place_of(HELD, "180.0", "0", "-1.0", "31622401", "NaN", "true", "null"),
+        *_in_place_of(HELD, "180.0,false", "180.0,0", "180.0", "180.0,false,1"),
+        *('"abcde"', "{}", "null", "7", "[" * 9999, f"{SLOT},{HELD}"),
+    ],
+)
+def test_what_is_said_of_a_slot_is_in_its_range(rows: str) -> None:
+    """A job's id that is valid, known words, dates of the past, a lease of a year at the most; each job once."""
+    with pytest.raises(QuotaLedgerError, match="something that is not a log"):
+        load_log(_log(jobs=rows))
+
+
+@pytest.mark.parametrize(
+    ("others", "expired"),
+    [
+        (ELSEWHERE.replace("elsewhere", "unknown"), ""),
+        (SLOT, ""),
+        (HELD.replace('"job_1"', "null").replace("null,null", 'null,"spent"'), ""),
+        ("", DOUBT.replace("unknown", "spent")),
+        ("", HELD),
+        ("", f"{DOUBT},{DOUBT}"),
+    ],
+)
+def test_each_slot_stands_where_it_belongs(others: str, expired: str) -> None:
+    """What is used elsewhere has no job, and what counts no longer is a doubt or an acceptance."""
+    with pytest.raises(QuotaLedgerError, match="something that is not a log"):
+        load_log(_log(others=others, expired=expired))
+
+
+def test_what_could_not_be_read_again_is_not_written() -> None:
+    """A job that has no valid id, or more slots than a log has room for."""
+    log = AccountLog()
+    log.reserve("no/id", T0, reservation_id="r1", lease=60.0)
+    with pytest.raises(QuotaLedgerError, match="not a job id, so nothing is counted for it: 'no/id'"):
+        dump_log(log)
+    log = AccountLog(others=[Slot("elsewhere", T0)] * (LONGEST_LOG // 40))
+    with pytest.raises(QuotaLedgerError, match="longer than 2 MiB"):
+        dump_log(log)
+    with pytest.raises(QuotaLedgerError, match="not a log"):
+        load_log(dump_log(AccountLog()).ljust(LONGEST_LOG + 1))
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", "null", "[1]", "[2,[],[],[],[]]", "[0,1]", '["x"]', "[true", b"\xff"])
 def test_what_is_no_log_is_one_error(text: str | bytes) -> None:
     """It names what it found, and nothing of it."""
-    with pytest.raises(QuotaLedgerError, match="something that is no log"):
+    with pytest.raises(QuotaLedgerError, match="something that is not a log"):
         load_log(text)
 
 

@@ -91,7 +91,7 @@ async def test_a_log_of_a_newer_version_is_refused(ledger_path: Path, sqlite_sto
     """Also one in a file of the known schema, and one that is damaged."""
     await publish(ledger_on(sqlite_store), "a")
     with sqlite3.connect(ledger_path) as other:
-        for log, said in [("[3]", "newer version"), ("[2,2]", "no log"), ("{}", "no log"), ("[", "no log")]:
+        for log, said in [("[3]", "newer version"), ("[2,2]", "not a log"), ("{}", "not a log"), ("[", "not a log")]:
             other.execute("UPDATE account_log SET log = ?", (log,))
             other.commit()
             with pytest.raises(QuotaLedgerError, match=said):
