@@ -4,6 +4,7 @@ import asyncio
 import os
 import sqlite3
 import stat
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 
 from opentrain_async import SQLiteLedger
 from opentrain_async.errors import ConfigurationError, QuotaLedgerError
+from opentrain_async.quota._stores import sqlite_file
+from opentrain_async.quota._stores.sqlite_file import LedgerFile
 
 from ..support import stores
 from ..support.stores import publish
@@ -64,8 +67,8 @@ def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     ("script", "said"),
     [
         ("PRAGMA user_version = 2; CREATE TABLE account_log (x)", "newer version of opentrain_async"),
-        ("CREATE TABLE somebody_elses (x)", "no quota ledger"),
-        ("PRAGMA user_version = 7; CREATE TABLE somebody_elses (x)", "no quota ledger"),
+        ("CREATE TABLE somebody_elses (x)", "not a quota ledger"),
+        ("PRAGMA user_version = 7; CREATE TABLE somebody_elses (x)", "not a quota ledger"),
         (None, "not a database"),
     ],
 )
@@ -80,6 +83,7 @@ async def test_a_file_of_something_else_is_refused_and_left_alone(
         with sqlite3.connect(ledger_path) as other:
             other.executescript(script)
         other.close()
+    ledger_path.chmod(0o600)
     before = ledger_path.read_bytes()
     with pytest.raises(QuotaLedgerError, match=said) as refused:
         await publish(ledger_on(sqlite_store), "a")
@@ -106,3 +110,158 @@ async def test_processes_that_make_the_file_at_once_make_one(ledger_path: Path) 
     assert (await ledger_on(stores[0]).snapshot()).used == 8
     for sqlite_store in stores:
         await sqlite_store.close()
+
+
+def test_a_file_that_another_process_makes_a_ledger_meanwhile_is_that_ledger(
+    ledger_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the first look at an empty file and the lock on it."""
+    set_journal_mode = LedgerFile._set_journal_mode
+
+    def after_another(file: LedgerFile) -> None:
+        monkeypatch.undo()
+        LedgerFile(ledger_path).close()
+        set_journal_mode(file)
+
+    monkeypatch.setattr(LedgerFile, "_set_journal_mode", after_another)
+    file = LedgerFile(ledger_path)
+    file.begin()
+    assert file.read("account") is None
+    file.close()
+
+
+_TABLE = "CREATE TABLE account_log (account TEXT PRIMARY KEY, log TEXT)"
+_ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n"
+
+
+def changed_by(ledger_path: Path, script: str) -> None:
+    """Another program changes the file."""
+    with closing(sqlite3.connect(ledger_path)) as other:
+        other.executescript(script)
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        (f"CREATE VIEW account_log (account, log) AS {_ENDLESS.replace('max(x)', 'x, x')}", "not a quota ledger"),
+        (f"CREATE VIEW ACCOUNT_LOG (account, log) AS {_ENDLESS.replace('max(x)', 'x, x')}", "not a quota ledger"),
+        ("CREATE VIRTUAL TABLE account_log USING fts5 (account, log)", "not a quota ledger"),
+        (_TABLE.replace(")", ", more TEXT)"), "not a quota ledger"),
+        (_TABLE.replace("log TEXT", "log TEXT AS (account)"), "not a quota ledger"),
+        (_TABLE.replace("log TEXT", "log BLOB"), "not a quota ledger"),
+        (_TABLE.replace("log TEXT", "log TEXT CHECK (length(log) > 7)"), "not a quota ledger"),
+        (f"{_TABLE}; CREATE TRIGGER t AFTER INSERT ON Account_Log BEGIN {_ENDLESS}; END", "has triggers or indexes"),
+        (f"{_TABLE}; CREATE INDEX i ON account_log (zeroblob(999999999))", "has triggers or indexes"),
+    ],
+)
+async def test_F73_a_database_that_acts_by_itself_is_refused(
+    ledger_path: Path, sqlite_store: SQLiteLedger, script: str, said: str
+) -> None:
+    """A view, a virtual table, other columns, a trigger, an index that computes: nothing of it is run."""
+    ledger_path.parent.mkdir(parents=True)
+    changed_by(ledger_path, f"PRAGMA user_version = 1; {script}")
+    ledger_path.chmod(0o600)
+    before = ledger_path.read_bytes()
+    with pytest.raises(QuotaLedgerError, match=said):
+        await publish(ledger_on(sqlite_store), "a")
+    assert ledger_path.read_bytes() == before
+
+
+async def test_tables_of_others_beside_the_ledgers_own_do_no_harm(
+    ledger_path: Path, sqlite_store: SQLiteLedger
+) -> None:
+    """Nothing reads them, such as the statistics that ANALYZE leaves."""
+    await publish(ledger_on(sqlite_store), "a")
+    await sqlite_store.close()
+    changed_by(ledger_path, "ANALYZE; CREATE TABLE notes (x)")
+    await publish(ledger_on(sqlite_store), "b")
+    assert (await ledger_on(sqlite_store).snapshot()).used == 2
+
+
+async def test_F73_a_statement_that_does_not_end_is_interrupted(
+    ledger_path: Path, sqlite_store: SQLiteLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a trigger is made while the ledger is open; with that gone all is well again."""
+    await publish(ledger_on(sqlite_store), "a")
+    monkeypatch.setattr(sqlite_file, "_BUSY_SECONDS", 0.05)
+    changed_by(ledger_path, f"CREATE TRIGGER t AFTER UPDATE ON account_log BEGIN {_ENDLESS}; END")
+    with pytest.raises(QuotaLedgerError, match=r"a statement took longer than 0\.05 s"):
+        await publish(ledger_on(sqlite_store), "b")
+    with pytest.raises(QuotaLedgerError, match="has triggers"):  # found when the file is opened again
+        await publish(ledger_on(sqlite_store), "b")
+    monkeypatch.undo()
+    changed_by(ledger_path, "DROP TRIGGER t")
+    await publish(ledger_on(sqlite_store), "b")
+    assert (await ledger_on(sqlite_store).snapshot()).used == 2
+
+
+@pytest.mark.parametrize(
+    "log",
+    ["NULL", "x''", "x'ff'", "CAST(x'ff' AS TEXT)", "7", "1e308", "zeroblob(6000000)", "printf('%.*c', 5000000, 'x')"],
+)
+async def test_F73_an_account_without_a_log_in_its_row_does_not_start_anew(
+    ledger_path: Path, sqlite_store: SQLiteLedger, log: str
+) -> None:
+    """NULL, bytes, a number, what is not text, a text without end: an error, and other accounts have their logs."""
+    accounts = [ledger_on(sqlite_store, account=name) for name in ("one\x1b", "two")]
+    for account in accounts:
+        await publish(account, "a")
+    changed_by(ledger_path, "UPDATE account_log SET log = ? WHERE account LIKE 'one%'".replace("?", log))
+    asked = [account.snapshot() for account in accounts * 2]
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert [isinstance(answer, QuotaLedgerError) for answer in answers] == [True, False] * 2
+    assert "something that is not a log" in str(answers[0])
+    assert "(account one\\x1b)" in str(answers[0])
+
+
+async def test_a_log_in_bytes_is_a_log(ledger_path: Path, sqlite_store: SQLiteLedger) -> None:
+    """What decides is what it says."""
+    await publish(ledger_on(sqlite_store), "a")
+    changed_by(ledger_path, "UPDATE account_log SET log = CAST(log AS BLOB)")
+    assert (await ledger_on(sqlite_store).snapshot()).used == 1
+
+
+async def test_F73_a_file_that_is_damaged_is_an_error(ledger_path: Path, sqlite_store: SQLiteLedger) -> None:
+    """Wherever its bytes are others: an error, or the log as it was."""
+    await publish(ledger_on(sqlite_store), "a")
+    await sqlite_store.close()
+    whole = ledger_path.read_bytes()
+    refused = 0
+    for place in range(0, len(whole), 401):
+        ledger_path.write_bytes(whole[:place] + b"\xff" * 16 + whole[place + 16 :])
+        try:
+            assert (await ledger_on(sqlite_store).snapshot()).used == 1
+        except QuotaLedgerError:
+            refused += 1
+        await sqlite_store.close()
+        for end in ("-wal", "-shm"):
+            ledger_path.with_name(ledger_path.name + end).unlink(missing_ok=True)
+    assert refused > 0
+
+
+@pytest.mark.parametrize("end", ["", "-wal", "-shm", "-journal"])
+async def test_F72_a_file_that_others_may_write_is_refused(
+    ledger_path: Path, sqlite_store: SQLiteLedger, end: str
+) -> None:
+    """The ledger, or what lies beside it and SQLite would take for its own."""
+    await publish(ledger_on(sqlite_store), "a")
+    await sqlite_store.close()
+    found = ledger_path.with_name(ledger_path.name + end)
+    found.touch()
+    found.chmod(0o620)
+    with pytest.raises(QuotaLedgerError, match=rf"failed: other users may write to {found.name}\. Forbid that"):
+        await ledger_on(sqlite_store).snapshot()
+    found.chmod(0o600)
+    assert (await ledger_on(sqlite_store).snapshot()).used == 1
+
+
+async def test_a_ledger_behind_a_link_is_the_same_ledger(ledger_path: Path, tmp_path: Path) -> None:
+    """It lies where the link leads, and what belongs to it lies there too."""
+    (tmp_path / "link").symlink_to(ledger_path)
+    async with SQLiteLedger(ledger_path) as straight, SQLiteLedger(tmp_path / "link") as by_the_link:
+        with pytest.raises(QuotaLedgerError, match="link is a link that leads nowhere"):
+            await publish(ledger_on(by_the_link), "a")
+        await publish(ledger_on(straight), "a")
+        await publish(ledger_on(by_the_link), "b")
+        assert (await ledger_on(straight).snapshot()).used == 2
+        assert sorted(file.name for file in tmp_path.iterdir()) == ["link", "new"]

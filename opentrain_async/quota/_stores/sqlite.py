@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from ..._base.found_file import NoHomeError, user_folder
 from ..._base.representation import repr_if_ready
 from ..._base.tasks import Closable
-from ..._base.text import exact_str
+from ..._base.text import exact_str, one_line
 from ...errors import ConfigurationError, QuotaLedgerError, _checks
 from .._log import AccountLog
 from .batch import PendingStep, StepFailedError
@@ -40,7 +40,8 @@ class SQLiteLedger(Closable):
 
     Args:
         path: The file, on a local disk: SQLite's write-ahead log, which lies beside it, does not work across a network.
-            It is made with mode 0600, and missing folders with 0700. ``~`` is the home folder. `None`:
+            It is made with mode 0600, and missing folders with 0700. A file that is there must be the user's own, or
+            root's, and no other user may write to it. ``~`` is the home folder. `None`:
             ``opentrain-async/quota.sqlite3`` in ``$XDG_STATE_HOME``, or in ``~/.local/state``.
 
     Raises:
@@ -145,8 +146,10 @@ class _Worker:
                     failed.pending.error = failed.error
         except Exception as error:
             self.close_file()  # what is wrong with it may be gone when it is opened again
-            reason = error.message if isinstance(error, QuotaLedgerError) else error
-            raise QuotaLedgerError(f"the quota ledger {self._path} failed: {reason}") from error
+            raise self._failed(error.message if isinstance(error, QuotaLedgerError) else error) from error
+
+    def _failed(self, reason: object) -> QuotaLedgerError:
+        return QuotaLedgerError(f"the quota ledger {one_line(self._path)} failed: {reason}")
 
     def _transaction(self, steps: list[PendingStep]) -> None:
         """Run the steps and keep their logs, all or nothing."""
@@ -156,7 +159,12 @@ class _Worker:
                 self._logs.clear()
             changed: dict[str, AccountLog] = {}
             for pending in steps:
-                log = changed[pending.account] = self._log_of(file, pending.account)
+                try:
+                    log = self._log_of(file, pending.account)
+                except QuotaLedgerError as error:  # the logs of other accounts can be read
+                    pending.error = self._failed(f"{error.message} (account {one_line(pending.account)})")
+                    continue
+                changed[pending.account] = log
                 pending.run(log, pending.now)
             file.commit([(account, dump_log(log)) for account, log in changed.items()])
         except BaseException:

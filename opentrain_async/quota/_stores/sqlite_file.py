@@ -1,4 +1,4 @@
-"""The SQLite file of a ledger: its mode, its transactions."""
+"""The SQLite file of a ledger: what may be in its place, its transactions."""
 
 import os
 import random
@@ -8,11 +8,21 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from ..._base.found_file import MIB, check_path, make_folder, real_path
 from ...errors import QuotaLedgerError
+from .serialized import LONGEST_LOG, NOT_A_LOG
 
 SCHEMA = 1
 _BUSY_SECONDS = 4.0
-"""How long others may keep the file locked: less than a publish waits for its ledger, so that the reason is told."""
+"""How long others may keep the file locked, and how long a statement may take: less than a publish waits for its
+ledger, so that the reason is told."""
+_LARGEST = 512 * MIB
+"""Bytes of a file that is believed: of a hundred thousand accounts and more."""
+_BESIDE = ("", "-wal", "-shm", "-journal")
+"""The ends of the names of the files that SQLite reads: the ledger's own, and those beside it."""
+_TABLE = "CREATE TABLE account_log (account TEXT PRIMARY KEY, log TEXT)"
+_INSTRUCTIONS = 100_000
+"""SQLite's instructions between two looks at the clock: a few milliseconds' worth."""
 
 
 class LedgerFile:
@@ -22,21 +32,25 @@ class LedgerFile:
         path: Where it is. What is missing of its folder is made for the user alone, as is the file.
 
     Raises:
-        OSError: The folder or the file could not be made.
+        OSError: The folder or the file could not be made, or is not believed.
         QuotaLedgerError: The file is something else, or a newer version's.
     """
 
     def __init__(self, path: Path) -> None:
-        for folder in reversed(path.parents):
-            if not folder.exists():
-                folder.mkdir(mode=0o700, exist_ok=True)
+        path = real_path(path)
+        make_folder(path.parent)
         # Only a file of its own making is opened here: to close one in use would drop this process's locks on it.
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        # For the same reason it is judged by its name, just before SQLite opens that.
+        for end in _BESIDE:
+            check_path(path.with_name(path.name + end), _LARGEST)
         self._connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         self._others: int = -1
+        self._give_up_at = 0.0
         try:
-            self._connection.execute("PRAGMA synchronous = NORMAL")
+            self._trust_nothing()
+            self._execute("PRAGMA synchronous = NORMAL")
             self._prepare()
         except BaseException:
             self._connection.close()
@@ -44,28 +58,36 @@ class LedgerFile:
 
     def begin(self) -> bool:
         """Begin a transaction, once nobody else has one; returns whether others have written since the last one."""
-        self._connection.execute("BEGIN IMMEDIATE")
+        self._execute("BEGIN IMMEDIATE")
         before = self._others
-        (self._others,) = self._connection.execute("PRAGMA data_version").fetchone()
+        (self._others,) = self._execute("PRAGMA data_version").fetchone()
         return self._others != before
 
-    def read(self, account: str) -> str | None:
-        """The account's log, or `None` if there is none yet."""
-        row = self._connection.execute("SELECT log FROM account_log WHERE account = ?", (account,)).fetchone()
+    def read(self, account: str) -> bytes | None:
+        """Return the text of the account's log, unchecked; `None` for an account that is new.
+
+        Raises:
+            QuotaLedgerError: It is too long.
+        """
+        try:
+            # An account that is new has its whole day. One whose log is NULL is not new.
+            row = self._execute("SELECT coalesce(log, '') FROM account_log WHERE account = ?", account).fetchone()
+        except sqlite3.DataError:  # too long
+            raise QuotaLedgerError(NOT_A_LOG) from None
         return None if row is None else row[0]
 
     def commit(self, logs: Iterable[tuple[str, str]]) -> None:
         """Write these logs, each with its account before it, and end the transaction."""
         # In place, and in a table with row ids: else a log of a day is spread over pages, each written anew.
-        self._connection.executemany(
-            "INSERT INTO account_log VALUES (?, ?) ON CONFLICT (account) DO UPDATE SET log = excluded.log", logs
+        self._execute(
+            "INSERT INTO account_log VALUES (?, ?) ON CONFLICT (account) DO UPDATE SET log = excluded.log", many=logs
         )
-        self._connection.execute("COMMIT")
+        self._execute("COMMIT")
 
     def roll_back(self) -> None:
         """End the transaction, if there is one, as if it had not been."""
         if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+            self._execute("ROLLBACK")
 
     def close(self) -> None:
         """Close the file."""
@@ -75,18 +97,18 @@ class LedgerFile:
         """Make an empty file a ledger; refuse what is none."""
         if self._schema() != SCHEMA:
             self._set_journal_mode()
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._execute("BEGIN IMMEDIATE")
             if self._schema() == 0:  # still, now that nobody else can be making it one
-                self._connection.execute("CREATE TABLE account_log (account TEXT PRIMARY KEY, log TEXT)")
-                self._connection.execute(f"PRAGMA user_version = {SCHEMA}")
-            self._connection.execute("COMMIT")
+                self._execute(_TABLE)
+                self._execute(f"PRAGMA user_version = {SCHEMA}")
+            self._execute("COMMIT")
 
     def _set_journal_mode(self) -> None:
         """Switch to write-ahead logging; of all locks this is the one that SQLite does not wait for by itself."""
         give_up_at = time.monotonic() + _BUSY_SECONDS
         while True:
             try:
-                self._connection.execute("PRAGMA journal_mode = WAL")
+                self._execute("PRAGMA journal_mode = WAL")
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_at:
                     raise
@@ -98,17 +120,51 @@ class LedgerFile:
         """The schema's version; 0 if the file is empty.
 
         Raises:
-            QuotaLedgerError: It is a newer one, or none of ours.
+            QuotaLedgerError: It is a newer one, or not a ledger's.
         """
-        # In one statement: between two, another process may make it one.
-        version, tables, ours = self._connection.execute(
+        # In one statement: between two, another process may make it a ledger. The index of our table is without SQL; an
+        # index with SQL can compute, as a trigger can.
+        version, parts, named, ours, acting = self._execute(
             "SELECT user_version, (SELECT count(*) FROM sqlite_schema), "
-            "(SELECT count(*) FROM sqlite_schema WHERE name = 'account_log') FROM pragma_user_version"
+            "(SELECT count(*) FROM sqlite_schema WHERE name = 'account_log'), "
+            "(SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'account_log' AND sql = ?), "
+            "(SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' OR (type = 'index' AND sql IS NOT NULL)) "
+            "FROM pragma_user_version",
+            _TABLE,
         ).fetchone()
-        if version > SCHEMA and ours:
+        if version > SCHEMA and named:
             raise QuotaLedgerError(
                 f"a newer version of opentrain_async made this ledger (schema {version}; this one knows {SCHEMA})"
             )
-        if (version, tables) != (0, 0) and (version != SCHEMA or not ours):
-            raise QuotaLedgerError("this is a database of something else, and no quota ledger")
+        if (version, parts) != (0, 0) and (version != SCHEMA or not ours):
+            raise QuotaLedgerError("this is a database of something else, and not a quota ledger")
+        if acting:
+            raise QuotaLedgerError("this database has triggers or indexes that a quota ledger does not have: drop them")
         return int(version)
+
+    def _trust_nothing(self) -> None:
+        """Have SQLite run nothing that the file asks for, read no huge row, and end in time."""
+        connection = self._connection
+        connection.set_progress_handler(self._is_late, _INSTRUCTIONS)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_LOG + MIB)  # of a whole row
+        connection.text_factory = bytes  # the reader of logs decodes, and refuses what it cannot decode
+        self._execute("PRAGMA trusted_schema = OFF")
+
+    def _is_late(self) -> bool:
+        return time.monotonic() > self._give_up_at
+
+    def _execute(self, statement: str, *values: str, many: Iterable[tuple[str, str]] | None = None) -> sqlite3.Cursor:
+        """Run a statement, once or for each of *many*, within its time.
+
+        Raises:
+            QuotaLedgerError: It took too long.
+        """
+        self._give_up_at = time.monotonic() + _BUSY_SECONDS
+        try:
+            if many is not None:
+                return self._connection.executemany(statement, many)
+            return self._connection.execute(statement, values)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+                raise QuotaLedgerError(f"a statement took longer than {_BUSY_SECONDS:g} s") from None
+            raise
