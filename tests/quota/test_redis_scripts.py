@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from opentrain_async.quota._stores.redis_scripts import NONE, READ, SWAP, Script
 
@@ -43,6 +44,26 @@ async def test_a_log_that_is_known_is_not_sent_again(redis: Any) -> None:
     await run(redis, SWAP, ["a"], f"{NONE} v1 60000 {json.dumps('x y')}")
     assert await run(redis, READ, ["a"], "v1") == [[b"v1"]]
     assert await run(redis, READ, ["a"], "v0") == [[b"v1", b'"x y"']]
+
+
+async def test_F73_a_key_of_another_kind_does_not_keep_the_others_from_being_read(
+    redis: Any, redis_server: RedisServer
+) -> None:
+    """Its entry is empty; what else goes wrong is an error of the whole."""
+    await redis.set("a", "x")
+    await redis.rpush("b", "x")
+    await redis.hset("huge", mapping={"version": "v1", "log": "x" * 10_000_000})
+    await run(redis, SWAP, ["c"], f"{NONE} v1 60000 [1]")
+    assert await run(redis, READ, ["a", "b", "huge", "c", "d"], " ".join([NONE] * 5)) == [
+        [], [], [], [b"v1", b"[1]"], [None, None],
+    ]  # fmt: skip
+    await redis.execute_command("ACL", "SETUSER", "guest", "on", ">secret", "~*", "+eval", "+time")
+    try:
+        async with Redis(port=redis_server.port, username="guest", password="secret") as guest:
+            with pytest.raises(ResponseError, match=r"NOPERM|run this command"):
+                await run(guest, READ, ["c"], NONE)
+    finally:
+        await redis.execute_command("ACL", "DELUSER", "guest")
 
 
 async def test_F28_a_write_whose_answer_was_lost_can_be_repeated(redis: Any) -> None:

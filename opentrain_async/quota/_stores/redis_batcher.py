@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import os
 import random
+import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -11,11 +12,14 @@ from typing import Any
 
 from attrs import frozen
 
+from ..._base.clock import LATEST
 from ..._base.fenced_log import logger
+from ..._base.text import one_line
+from ...errors import QuotaLedgerError
 from .._log import AccountLog
 from .batch import PendingStep, StepFailedError, by_account
 from .redis_scripts import NONE, READ, SWAP, Script
-from .serialized import dump_log, load_log
+from .serialized import NOT_A_LOG, dump_log, load_log
 
 _KEPT_SECONDS = 7 * 24 * 3600.0
 """How long beyond its window a log is kept that nobody writes to: what it knows of the limit is worth something."""
@@ -23,6 +27,8 @@ _YIELD = 0.004
 """Seconds of jitter, at the most, before a step where others are at work: a turn taken is followed by others."""
 _BACKOFF = 0.002
 """Seconds of jitter, at the most, after somebody else was faster for the first time."""
+_VERSION = re.compile(r"[!-~]{1,100}", re.ASCII)
+"""A version as it is written: without the blanks and newlines by which a script tells it from what follows."""
 
 
 @frozen
@@ -129,7 +135,9 @@ class RedisBatcher:
         if self._is_crowded:
             await asyncio.sleep(random.uniform(0, _YIELD))
         losses = 0
-        while True:
+        # A client may swallow the cancellation by which a timeout would end it.
+        give_up_at = self.loop.time() + self._timeout
+        while self.loop.time() < give_up_at:
             now, kept = await self._read(steps)
             try:
                 for account, ours in steps.items():
@@ -146,31 +154,46 @@ class RedisBatcher:
                 return
             losses += 1  # whoever has lost more often waits less, so that nobody loses for ever
             await asyncio.sleep(random.uniform(0, _BACKOFF / losses))
+        raise TimeoutError
 
-    async def _read(self, accounts: Iterable[str]) -> tuple[float, dict[str, _Kept]]:
-        """The server's time and these accounts' logs. What is known of them is forgotten until they are written."""
-        known = {account: self._known.pop(account, _NOTHING) for account in accounts}
+    async def _read(self, steps: dict[str, list[PendingStep]]) -> tuple[float, dict[str, _Kept]]:
+        """Return the server's time and these accounts' logs; forget the logs that are known until they are written.
+
+        The steps of an account whose log cannot be read fail, and are taken out of *steps*.
+        """
+        known = {account: self._known.pop(account, _NOTHING) for account in steps}
         now, entries = await self._run(READ, known, " ".join([kept.version for kept in known.values()]))
-        self._is_crowded = any(len(entry) > 1 for entry in entries)
-        return now, {
-            account: kept if len(entry) == 1 else _kept(*entry)
-            for (account, kept), entry in zip(known.items(), entries, strict=True)
-        }
+        logs: dict[str, _Kept] = {}
+        for (account, kept), entry in zip(known.items(), entries, strict=True):
+            try:
+                logs[account] = _kept(kept, entry)
+            except QuotaLedgerError as error:
+                where = f"Redis {self._where}, key {one_line(self._key_of(account))}"
+                for pending in steps.pop(account):
+                    pending.fail(QuotaLedgerError(f"{error.message} ({where})"))
+        self._is_crowded = any(kept is not known[account] for account, kept in logs.items())
+        return now, logs
 
     async def _write(self, logs: Mapping[str, _Kept]) -> list[str]:
         """Write the logs of which nobody else has written another version; returns whose those are."""
+        if not logs:
+            return []
         drafts = {account: _Kept(f"{self._name}-{next(self._numbers)}", kept.log) for account, kept in logs.items()}
         lines: list[str] = []
         for account, draft in drafts.items():
             milliseconds = int((draft.log.window + _KEPT_SECONDS) * 1000)
             lines.append(f"{logs[account].version} {draft.version} {milliseconds} {dump_log(draft.log)}")
         _, entries = await self._run(SWAP, drafts, "\n".join(lines))
-        written = [account for account, entry in zip(drafts, entries, strict=True) if entry]
+        written = [account for account, entry in zip(drafts, entries, strict=True) if entry == 1]
         self._known.update((account, drafts[account]) for account in written)
         return written
 
     async def _run(self, script: Script, accounts: Iterable[str], argument: str) -> tuple[float, Any]:
-        """The server's time, and what the script says of each account."""
+        """The server's time, and what the script says of each account.
+
+        Raises:
+            ValueError: The answer is not one of the script's.
+        """
         from redis.exceptions import NoScriptError
 
         keys = [self._key_of(account) for account in accounts]
@@ -178,7 +201,14 @@ class RedisBatcher:
             answer = await self.client.evalsha(script.digest, len(keys), *keys, argument)
         except NoScriptError:
             answer = await self.client.eval(script.source, len(keys), *keys, argument)
-        return self._time_of(answer[0], answer[1]), answer[2:]
+        try:
+            seconds, microseconds, *entries = answer
+            now = self._time_of(seconds, microseconds)
+        except (TypeError, ValueError, OverflowError):
+            now, entries = -1.0, []
+        if len(entries) != len(keys) or not 0 <= now <= LATEST.timestamp():
+            raise ValueError(f"the answer of Redis ({self._where}) is not one of the ledger's script")
+        return now, entries
 
     async def _warn_if_it_may_evict(self) -> None:
         """Say once if the server may throw logs away to make room: then it would forget what was published."""
@@ -202,7 +232,25 @@ def _sent_together(client: object, steps: dict[str, list[PendingStep]]) -> list[
     return [steps]
 
 
-def _kept(version: bytes | str | None, log: bytes | str | None) -> _Kept:
-    if version is None or log is None:
-        return _Kept(NONE, AccountLog())
-    return _Kept(version.decode() if isinstance(version, bytes) else version, load_log(log))
+def _kept(known: _Kept, entry: Any) -> _Kept:
+    """Return what stands in Redis, by what the script says of a key.
+
+    Raises:
+        QuotaLedgerError: It is not a log with its version.
+    """
+    match entry:
+        case [version] if known.version != NONE and _text(version) == known.version:
+            return known
+        case [None, None]:
+            return _Kept(NONE, AccountLog())
+        case [bytes() | str() as version, bytes() | str() as text]:
+            log, version = load_log(text), _text(version)
+            if _VERSION.fullmatch(version) and version != NONE:
+                return _Kept(version, log)
+        case _:
+            pass
+    raise QuotaLedgerError(NOT_A_LOG)
+
+
+def _text(version: object) -> str:
+    return version.decode(errors="replace") if isinstance(version, bytes) else str(version)

@@ -9,6 +9,9 @@ import hashlib
 
 from attrs import frozen
 
+from ..._base.found_file import MIB
+from .serialized import LONGEST_LOG
+
 
 @frozen
 class Script:
@@ -23,20 +26,31 @@ class Script:
         return cls(source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
 
 
-READ = Script.of("""
+READ = Script.of(
+    """
 local time = redis.call('TIME')
 local answer = {time[1], time[2]}
 local versions = string.gmatch(ARGV[1], '%S+')
 for i, key in ipairs(KEYS) do
-  local kept = redis.call('HMGET', key, 'version', 'log')
-  if versions() == kept[1] then kept = {kept[1]} end
+  local known = versions()
+  local kept = redis.pcall('HMGET', key, 'version', 'log')
+  if kept.err then
+    if not string.find(kept.err, 'WRONGTYPE', 1, true) then return kept end
+    kept = {}
+  elseif #(kept[1] or '') + #(kept[2] or '') > LONGEST then
+    kept = {}
+  elseif known == kept[1] then
+    kept = {kept[1]}
+  end
   answer[i + 2] = kept
 end
 return answer
-""")
+""".replace("LONGEST", str(LONGEST_LOG + MIB))
+)
 """ARGV: for each key the version that the caller knows, with a blank between two; `NONE` for none.
 
-Entries: version and log as they stand, two times nothing where there is no log; or that version alone.
+Entries: version and log as they stand, two times nothing where there is no log; or that version alone. An empty one
+where the key holds a value of another kind, or one that is too long for a log: the other keys are read all the same.
 """
 
 SWAP = Script.of("""
