@@ -12,7 +12,8 @@ from ...errors import JournalError
 from ...outcomes import PublishOutcome
 from ...outcomes._answer_table import REJECTED
 from .account import JournalAccount
-from .lines import BEGINS, NotAnEntryError, read_line
+from .facts import NotAnEntryError
+from .lines import BEGINS, read_line
 
 _MODE = 0o600
 
