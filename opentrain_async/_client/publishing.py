@@ -92,6 +92,7 @@ class Publishing(ClientCore):
                 and not answered is `UNKNOWN`, the rest `NOT_SENT`. 0: it is not paused, and each draft has its own
                 retries.
             journal: A file in which each outcome is written down, one JSON object a line, before anybody is told of it.
+                It must be your own, and no other user may write to it; ``~`` is the home folder.
                 A run with an existing journal resumes from it: drafts that are live, not ready, or blocked by
                 moderation are left out and have their earlier outcomes in the report; the rest is tried. What was
                 written of another service, such as a sandbox, or of an account of another name does not count. `None`:
@@ -196,10 +197,11 @@ class Publishing(ClientCore):
         """
         source = Source(job_ids, distinct=True)
         done = Journal(())
-        if journal is not None and (path := _checks.path("journal", journal)).exists():
+        if journal is not None:
+            path = _checks.path("journal", journal)
             self._check_usable()
             await self._know_account()
-            done = await asyncio.to_thread(journal_of, path, self._journal_account())
+            done = await asyncio.to_thread(journal_of, path, self._journal_account(), may_be_missing=True)
         left_out = {outcome.job_id for outcome in done if is_left_out(outcome, again=again)}
         items = [item async for item in source if not (isinstance(item, str) and item in left_out)]
         if source.failure is not None:

@@ -40,11 +40,56 @@ async def test_a_journal_behind_a_link_is_the_same_journal(
     assert len(Journal.open(journal_path)) == 1
 
 
-@pytest.mark.parametrize("kind", ["file", "link", "folder"])
+async def test_F25_a_journal_under_two_names_is_one_journal(
+    sandbox: Sandbox, connect: Connect, journal_path: Path
+) -> None:
+    """By whichever of its hard links a run has it: the other is refused, and nothing is left beside it."""
+    other = journal_path.with_name("other.jsonl")
+    journal_path.touch()
+    other.hardlink_to(journal_path)
+    holding = JournalFile(journal_path, SERVICE)
+    with pytest.raises(JournalError, match=r"another run has the journal .*other.jsonl: one that has it by another"):
+        await connect(sandbox).publish_many([sandbox.draft()], journal=other)
+    assert sandbox.requests == []
+    assert not other.with_name("other.jsonl.lock").exists()
+    assert len(Journal.open(other)) == 0
+    holding.close()
+    await connect(sandbox).publish_many([sandbox.draft()], journal=other)
+    assert len(Journal.open(journal_path)) == 1
+
+
+@pytest.mark.parametrize("target", ["run.jsonl", "missing.jsonl"])
+async def test_a_link_that_leads_nowhere_is_no_place_for_a_journal(
+    sandbox: Sandbox, connect: Connect, journal_path: Path, target: str
+) -> None:
+    """Nothing is made where it leads, and nothing is sent; a plan by it is refused as the run would be."""
+    journal_path.symlink_to(target)
+    client, job_id = connect(sandbox), sandbox.draft()
+    with pytest.raises(JournalError, match=r"cannot be opened: .*run\.jsonl is a link that leads nowhere"):
+        await client.publish_many([job_id], journal=journal_path)
+    with pytest.raises(JournalError, match=r"cannot be read: .* leads nowhere"):
+        await client.plan([job_id], journal=journal_path)
+    assert (sandbox.requests, list(journal_path.parent.iterdir())) == ([], [journal_path])
+
+
+async def test_a_journal_in_the_home_folder_is_found(
+    sandbox: Sandbox, connect: Connect, journal_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tilde stands for that; without a home folder the run is refused."""
+    monkeypatch.setenv("HOME", str(journal_path.parent))
+    client = connect(sandbox)
+    report = await client.publish_many([sandbox.draft()], journal="~/run.jsonl")
+    assert list(Journal.open("~/run.jsonl")) == list(Journal.open(journal_path)) == list(report.outcomes)
+    monkeypatch.setenv("HOME", "")
+    with pytest.raises(ConfigurationError, match="journal: the home folder is not known"):
+        await client.publish_many([sandbox.draft()], journal="~/run.jsonl")
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "folder", "pipe"])
 async def test_what_stands_in_the_place_of_the_lock_is_left_alone(
     sandbox: Sandbox, connect: Connect, journal_path: Path, kind: str
 ) -> None:
-    """A file that happens to have that name is neither emptied nor removed."""
+    """A file that happens to have that name is neither emptied nor removed, and a pipe is not waited for."""
     lock, other = journal_path.with_name("run.jsonl.lock"), journal_path.with_name("other")
     other.write_text("precious")
     match kind:
@@ -52,12 +97,14 @@ async def test_what_stands_in_the_place_of_the_lock_is_left_alone(
             lock.write_text("precious")
         case "link":
             lock.symlink_to(other)
-        case _:
+        case "folder":
             lock.mkdir()
+        case _:
+            os.mkfifo(lock)
     with pytest.raises(JournalError, match=r"in the way|cannot be opened"):
         await connect(sandbox).publish_many([sandbox.draft()], journal=journal_path)
     assert lock.exists()
-    assert (other if kind == "folder" else lock).read_text() == "precious"
+    assert (lock if kind in {"file", "link"} else other).read_text() == "precious"
     assert sandbox.requests == []
 
 
@@ -85,7 +132,7 @@ def test_F24_a_torn_line_is_gone_before_the_disk_is_tried(journal_path: Path, mo
 @pytest.mark.parametrize("special", ["/dev/null", "/dev/full", "/dev/zero"])
 def test_a_device_is_no_journal_to_read(special: str) -> None:
     """Nobody reads one to its end."""
-    with pytest.raises(JournalError, match="no regular file"):
+    with pytest.raises(JournalError, match="is a device, not a regular file"):
         Journal.open(special)
 
 
@@ -103,7 +150,10 @@ async def test_F24_a_run_that_was_killed_as_it_began_leaves_a_journal(
     assert [outcome.job_id for outcome in Journal.open(journal_path)] == ids
 
 
-@pytest.mark.parametrize("content", ["job_1", "job_1\njob_2\n", "{}\n", '{"job_id": "a"}\n', '{"x'])
+@pytest.mark.parametrize(
+    "content",
+    ["job_1", "job_1\njob_2\n", "{}\n", '{"job_id": "a"}\n', '{"x', "\0\n", '{"job_id": "a"' + " " * 2**20 + "}\n"],
+)
 async def test_a_file_that_is_no_journal_is_left_as_it_is(
     sandbox: Sandbox, connect: Connect, journal_path: Path, content: str
 ) -> None:
@@ -125,8 +175,8 @@ async def test_what_cannot_be_a_journal_is_refused_before_anything_is_sent(
     os.mkfifo(journal_path.with_name("pipe"))
     for bad, why in [
         (journal_path / "deeper", "No such file or directory"),
-        (journal_path.parent, "Is a directory"),
-        (journal_path.with_name("pipe"), "is no regular file"),
+        (journal_path.parent, "is a folder, not a regular file"),
+        (journal_path.with_name("pipe"), "pipe is a FIFO, not a regular file"),
     ]:
         with pytest.raises(JournalError, match=why):
             await client.publish_many([job_id], journal=bad)
@@ -227,6 +277,15 @@ async def test_F24_a_full_disk_stops_a_run_before_more_is_sent(
     assert len(Journal.open(journal_path)) == len(report.published) - 1
     assert len((await client.publish_many(ids, journal=journal_path)).outcomes) == 9
     assert len(sandbox.live) == 9
+
+
+def test_F24_a_journal_that_cannot_grow_is_found_out_when_it_is_opened(journal_path: Path) -> None:
+    """Where there is room for the lock, and none for a line; the lock is gone then, and what is there stays."""
+    good = line_of(PublishOutcome("job_1", OutcomeStatus.DEFERRED), AT, SERVICE)
+    journal_path.write_bytes(good * 3)
+    with full_disk(len(good) * 2), pytest.raises(JournalError, match="cannot be written: File too large"):
+        JournalFile(journal_path, SERVICE)
+    assert (list(journal_path.parent.iterdir()), journal_path.read_bytes()) == ([journal_path], good * 3)
 
 
 @pytest.mark.parametrize("begun", [True, False])

@@ -44,8 +44,9 @@ class Journal:
             service: The origin of a service: then what was written of another one is left out. `None`: of all.
 
         Raises:
-            ConfigurationError: That can be no path of a file.
-            JournalError: There is no such file, or it is no journal.
+            ConfigurationError: *path* is not the path of a file.
+            JournalError: There is no such file, it is not believed (another user's, or others may write to it), or it
+                is not a journal.
         """
         return journal_of(_checks.path("path", path), JournalAccount(exact_str(service)))
 
@@ -64,13 +65,13 @@ class Journal:
         return f"<Journal of {len(self.outcomes)} drafts>"
 
 
-def journal_of(path: Path, account: JournalAccount) -> Journal:
+def journal_of(path: Path, account: JournalAccount, *, may_be_missing: bool = False) -> Journal:
     """Read a journal as a run of this account does: without the lines of other accounts.
 
     Raises:
-        JournalError: There is no such file, or it is not a journal.
+        JournalError: There is no such file and there must be one, or it is not a journal.
     """
-    return Journal(tuple(read(path, account).values()))
+    return Journal(tuple(read(path, account, may_be_missing=may_be_missing).values()))
 
 
 class JournalWriter:
