@@ -32,9 +32,7 @@ async def check(request: web.Request) -> None:
     """
     named = [host.lower() for host in request.headers.getall("Host", [])]
     if len(named) != 1 or not _is_own(named[0], request) or not _is_for(named[0], request):
-        raise RefusedError(
-            421, "FORBIDDEN", "The sandbox answers to this machine's names only: 127.0.0.1, localhost."
-        )
+        raise RefusedError(421, "FORBIDDEN", "The sandbox answers to this machine's names only: 127.0.0.1, localhost.")
     origins = {origin.lower() for origin in request.headers.getall("Origin", [])}
     if not origins <= {f"http://{named[0]}"} or _is_of_another_page(request):
         raise RefusedError(403, "FORBIDDEN", "The sandbox answers to no page of another origin.")
