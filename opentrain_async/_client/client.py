@@ -13,6 +13,7 @@ from .._retry.policy import RetryPolicy
 from .._service.call import Api
 from .._service.http.transport import transports
 from ..errors import _checks
+from ..errors._refusals import refusing
 from ..events import OnEvent
 from ..events._listener import EventEmitter
 from ..quota import LedgerStore, MemoryLedger, QuotaLedger
@@ -40,7 +41,7 @@ class AsyncOpenTrain(Posting, Jobs, Onboarding):
     A job id is 1 to 128 of ``A-Z a-z 0-9 . _ ~ -``, and neither ``.`` nor ``..``.
 
     Args:
-        token: The API token (``ot_pat_…``). `None`: the environment's ``OT_API_TOKEN`` or
+        token: The API token (``ot_pat_…``), as text or as a `Secret`. `None`: the environment's ``OT_API_TOKEN`` or
             ``OPENTRAIN_API_TOKEN``, then ``opentrain/cli.json`` in ``$XDG_CONFIG_HOME`` or ``~/.config``, which the
             service's own tools write (https://www.opentrain.ai/docs/developers/cli/overview/).
         base_url: The origin, https except on loopback. `None`: the one that ``OT_API_BASE_URL``,
@@ -54,8 +55,8 @@ class AsyncOpenTrain(Posting, Jobs, Onboarding):
             organisation's id, which all its tokens have in common; one `whoami` for the client's life, before the quota
             is first looked at. `None`: a fingerprint of the token, so that a new token starts from nothing, unless it
             comes by `wait_for_claim`.
-        claim_token: What `start_claim` and `wait_for_claim` need (``ot_clm_…``). `None`: the saved one, if the token
-            is the saved one, too.
+        claim_token: What `start_claim` and `wait_for_claim` need (``ot_clm_…``), as text or as a `Secret`. `None`: the
+            saved one, if the token is the saved one, too.
         retry: What is tried again, how often, for how long.
         timeout: Seconds, above 0, for one attempt once it has a connection.
         connect_timeout: Seconds, above 0, to get a connection, from the pool or anew. Nothing was sent when it fails.
@@ -75,6 +76,7 @@ class AsyncOpenTrain(Posting, Jobs, Onboarding):
             to another origin.
     """
 
+    @refusing
     def __init__(
         self,
         token: str | Secret | None = None,

@@ -136,6 +136,9 @@ class ClientCore(Closable):
     def _checked_job_id(self, job_id: object) -> str:
         return checked_job_id(job_id, self._transport.token)
 
+    def _own_token(self) -> Secret | None:
+        return self._transport.token
+
     def _check_usable(self) -> None:
         if self._is_closed:
             raise ClientClosedError("the client is closed")

@@ -9,6 +9,7 @@ from attrs import evolve
 
 from .._service import operations
 from ..errors import ConfigurationError, NotPublishReadyError, _checks
+from ..errors._refusals import refusing
 from ..models import Draft, PublishResult
 from ..models._fields import DraftFields, body_of
 from . import gaps
@@ -21,6 +22,7 @@ from .publishing import Publishing
 class Drafting(ClientCore):
     """Creates drafts and fills in their missing fields."""
 
+    @refusing
     async def create_draft(
         self,
         description: str | None = None,
@@ -71,6 +73,7 @@ class Drafting(ClientCore):
             error.add_note(f"a draft may have been made: idempotency_key={key!r} finds it")
             raise
 
+    @refusing
     async def update_draft(self, job_id: str, **fields: Unpack[DraftFields]) -> Draft:
         """Set fields of a draft; the others stay as they are. It can be repeated safely. Cancelled, it may be applied.
 
@@ -98,6 +101,7 @@ class Drafting(ClientCore):
         checked = self._checked_job_id(job_id)
         return await self._update(checked, self._body(checked, fields))
 
+    @refusing
     async def fill_gaps(self, draft: Draft | NotPublishReadyError, answer: Answer) -> Draft:
         """Ask for what a draft lacks, round by round, until it can be published.
 
@@ -142,6 +146,7 @@ class Drafting(ClientCore):
 class Posting(Drafting, Publishing):
     """Goes from a description to a live job."""
 
+    @refusing
     async def post(
         self,
         description: str,

@@ -6,6 +6,7 @@ from typing import Unpack
 from .._base.text import exact_str, shown
 from .._service import operations
 from ..errors import ConfigurationError, UnexpectedResponseError
+from ..errors._refusals import refusing
 from ..models import JOB_STATUSES, ClosedJob, Job, JobUpdate
 from ..models._fields import DraftFields
 from .drafts import Drafting
@@ -19,6 +20,7 @@ _LONGEST_CURSOR = 4096
 class Jobs(Drafting):
     """Lists the account's jobs, edits those that are live, and closes them."""
 
+    @refusing
     def iter_jobs(self, status: str | None = None) -> AsyncIterator[Job]:
         """The account's jobs, newest first, as ``async for job in client.iter_jobs("DRAFT"):``.
 
@@ -44,6 +46,7 @@ class Jobs(Drafting):
             raise ConfigurationError(f"status has to be one of {', '.join(JOB_STATUSES)}, not {shown(status)}")
         return self._pages(wanted)
 
+    @refusing
     async def update_job(self, job_id: str, **fields: Unpack[DraftFields]) -> JobUpdate:
         """Edit a live job. Each edit is moderated anew. It can be repeated safely. Cancelled, it may be applied.
 
@@ -69,6 +72,7 @@ class Jobs(Drafting):
         checked = self._checked_job_id(job_id)
         return await self._call(operations.update_job(checked, self._body(checked, fields)))
 
+    @refusing
     async def close_job(self, job_id: str) -> ClosedJob:
         """Close a job: it is ``ARCHIVED``, and its contracts continue. There is no way back. It can be repeated safely.
 

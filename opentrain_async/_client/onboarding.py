@@ -15,6 +15,7 @@ from .._service import operations
 from .._service.call import Api
 from .._service.http.transport import transports
 from ..errors import ConfigurationError, OpenTrainError, _checks
+from ..errors._refusals import refusing
 from ..models import Capabilities, Claim, Identity, Registration, TokenGrant
 from .account import credentials
 from .account.ledger_key import ledger_key
@@ -51,6 +52,7 @@ class Onboarding(ClientCore):
         return found
 
     @classmethod
+    @refusing
     async def register(
         cls: type[Self],
         *,
@@ -117,6 +119,7 @@ class Onboarding(ClientCore):
         finally:
             await transport.close()
 
+    @refusing
     async def start_claim(self, email: str) -> Claim:
         """Begin to have the account claimed by the person with this address. To begin again makes a new code.
 
@@ -140,6 +143,7 @@ class Onboarding(ClientCore):
         self._claims.begin(claim.interval, claim.expires_in)
         return claim
 
+    @refusing
     async def wait_for_claim(self, *, timeout: float = 1800.0) -> TokenGrant:
         """Wait until a person has claimed the account, and use the new token from then on.
 

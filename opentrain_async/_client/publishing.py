@@ -14,6 +14,7 @@ from .._publish.stream import PublishStream
 from .._retry.callers import Caller
 from .._service import operations
 from ..errors import APIError, ResponseError, _checks
+from ..errors._refusals import refusing
 from ..models import PublishResult
 from ..outcomes import PublishReport
 from ..quota import QuotaSnapshot
@@ -28,6 +29,7 @@ _NOT_SERVED = {404, 405, 501}
 class Publishing(ClientCore):
     """Publishes drafts within the quota, one or many."""
 
+    @refusing
     async def publish(self, job_id: str, *, max_wait: float = 0.0) -> PublishResult:
         """Publish one draft. It can be repeated safely: a job that is live stays so, and is charged once.
 
@@ -59,6 +61,7 @@ class Publishing(ClientCore):
         await self._know_account()
         return await self._single_flight.join(checked, caller)
 
+    @refusing
     async def publish_many(
         self,
         job_ids: JobIds,
@@ -128,8 +131,10 @@ class Publishing(ClientCore):
             job_ids, concurrency, caller, journal, on_progress,
             again=again, preflight=preflight, distinct=True, may_settle_late=may_settle_late,
         )  # fmt: skip
+        del job_ids  # a traceback would show them from here on, and one may be a token
         return await publish_many(run, on_outcome)
 
+    @refusing
     def publish_stream(
         self,
         job_ids: JobIds,
@@ -174,6 +179,7 @@ class Publishing(ClientCore):
         )  # fmt: skip
         return PublishStream(run, min(concurrency, self._max_connections))
 
+    @refusing
     async def plan(
         self, job_ids: JobIds, *, journal: str | os.PathLike[str] | None = None, again: bool = False
     ) -> PublishPlan:
@@ -195,7 +201,8 @@ class Publishing(ClientCore):
             ClientClosedError: The client is closed.
             Exception: What the iterable raised.
         """
-        source = Source(job_ids, distinct=True)
+        source = Source(job_ids, distinct=True, own_token=self._own_token)
+        del job_ids  # a traceback would show them from here on, and one may be a token
         done = Journal(())
         if journal is not None:
             path = _checks.path("journal", journal)
@@ -207,7 +214,7 @@ class Publishing(ClientCore):
         if source.failure is not None:
             raise source.failure
         quota = await self.quota()
-        return plan(items, quota, quota.at or instant(self._clock.now()), self._transport.token)
+        return plan(items, quota, quota.at or instant(self._clock.now()))
 
     async def quota(self) -> QuotaSnapshot:
         """The account's quota as the ledger knows it. Sends nothing.
@@ -244,7 +251,7 @@ class Publishing(ClientCore):
         may_settle_late: bool,
     ) -> Run:
         workers = min(_checks.whole("concurrency", concurrency), self._max_connections)
-        source = Source(job_ids, distinct=distinct)
+        source = Source(job_ids, distinct=distinct, own_token=self._own_token)
         writer = (
             None
             if journal is None
@@ -259,7 +266,6 @@ class Publishing(ClientCore):
             self._single_flight, source, workers, caller, self._clock,
             may_settle_late=may_settle_late, settled=self._ledger.settled, journal=writer, again=again,
             progress=progress, prepare=partial(self._prepare, preflight=preflight),
-            own_token=lambda: self._transport.token,
         )  # fmt: skip
 
     async def _check_scope(self) -> None:

@@ -8,11 +8,10 @@ from datetime import datetime
 from .._base.callback import Callback
 from .._base.clock import Clock, instant
 from .._base.fenced_log import logger
-from .._base.secret import Secret
 from .._retry.callers import Caller, GivenUpError
 from ..errors import JournalError, OpenTrainError, QuotaExceededError
 from ..errors._api import retry_after_of
-from ..errors._checks import checked_job_id, shown_job_id
+from ..errors._refusals import RefusedId
 from ..outcomes import PublishOutcome, PublishReport
 from ..outcomes._answer_table import (
     NOT_SENT,
@@ -72,7 +71,6 @@ class Run:
         again: Also try the drafts of the journal that were not ready, or were blocked by moderation.
         progress: Who is told how far it is.
         prepare: Finds out what the run needs to know before its first draft; what it raises ends the run there.
-        own_token: Returns the client's token, which is not an id, and is not shown; or `None`.
     """
 
     def __init__(
@@ -89,7 +87,6 @@ class Run:
         again: bool,
         progress: Progress | None,
         prepare: Callable[[], Awaitable[None]],
-        own_token: Callable[[], Secret | None],
     ) -> None:
         self._clock = clock
         self._may_settle_late = may_settle_late
@@ -98,7 +95,6 @@ class Run:
         self._again = again
         self._progress = progress
         self._prepare = prepare
-        self._own_token = own_token
         self._single_flight = single_flight
         self._source = source
         self._concurrency = concurrency
@@ -181,23 +177,25 @@ class Run:
             if (taken := sink(outcome)) is not None:
                 await taken
 
-    async def _publish(self, item: object, task: "asyncio.Task[object] | None") -> PublishOutcome:
+    async def _publish(self, item: str | RefusedId, task: "asyncio.Task[object] | None") -> PublishOutcome:
+        job_id = item if isinstance(item, str) else item.name
         if self._caller.is_given_up:
-            return PublishOutcome(self._named(item), NOT_SENT, error=self.stopped_by)
+            return PublishOutcome(job_id, NOT_SENT, error=self.stopped_by)
+        if isinstance(item, RefusedId):
+            return self._failed(job_id, item.error, 0)
         try:
-            job_id = checked_job_id(item, self._own_token())
             shared, ending = self._single_flight.join_in_own_task(
                 job_id, self._caller, task, may_settle_late=self._may_settle_late
             )
         except OpenTrainError as error:
-            return self._failed(item, error, 0)
+            return self._failed(job_id, error, 0)
         try:
             result = await ending
         except GivenUpError:
             status = UNKNOWN if shared.in_doubt else NOT_SENT
             return PublishOutcome(job_id, status, error=self.stopped_by, attempts=shared.attempts)
         except OpenTrainError as error:
-            return self._failed(item, error, shared.attempts)
+            return self._failed(job_id, error, shared.attempts)
         self._refusals.forget()
         status = outcome_of_result(result)
         retry_at = instant(self._clock.now() + _APPROVAL_SECONDS) if status is PENDING else None
@@ -210,15 +208,11 @@ class Run:
             on_earlier(earlier)
         await asyncio.sleep(0)
 
-    def _failed(self, item: object, error: OpenTrainError, attempts: int) -> PublishOutcome:
+    def _failed(self, job_id: str, error: OpenTrainError, attempts: int) -> PublishOutcome:
         error = error.with_traceback(None)
-        job_id = self._named(item)
         self._stop_if_hopeless(job_id, error)
         retry_at = retry_at_of(error, self._clock.now())
         return PublishOutcome(job_id, outcome_of(error), error=error, attempts=attempts, retry_at=retry_at)
-
-    def _named(self, item: object) -> str:
-        return shown_job_id(item, self._own_token())
 
     def _stop_if_hopeless(self, job_id: str, error: OpenTrainError) -> None:
         """Stop the run if every other draft would end the same way, such as with a revoked token."""

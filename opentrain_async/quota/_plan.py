@@ -8,9 +8,7 @@ from heapq import heapify, heappop, heappush
 from attrs import frozen
 
 from .._base.clock import LATEST
-from .._base.secret import Secret
-from ..errors import ConfigurationError
-from ..errors._checks import checked_job_id, shown_job_id
+from ..errors._refusals import RefusedId, read_job_id
 from ._log import CLAIMED_LIMIT
 from ._snapshot import QuotaSnapshot
 
@@ -75,9 +73,7 @@ class PublishPlan:
         return f"{told}, the last one at {last:%Y-%m-%d %H:%M:%S} UTC" if last and self.later else told
 
 
-def plan(
-    items: Iterable[object], quota: QuotaSnapshot, made_at: datetime, own_token: Secret | None = None
-) -> PublishPlan:
+def plan(items: Iterable[object], quota: QuotaSnapshot, made_at: datetime) -> PublishPlan:
     """Play through the run as the ledger will: each draft takes the first place that there is for it.
 
     A draft that has a slot in the window already goes in that one. An unknown outcome counts as charged.
@@ -86,7 +82,6 @@ def plan(
         items: The ids of the drafts, each once, and what is none.
         quota: The account's quota.
         made_at: The time of the plan.
-        own_token: The client's token, which is not an id, and is not shown; or `None`.
     """
     limit = quota.limit or CLAIMED_LIMIT
     window = timedelta(seconds=quota.window)
@@ -96,10 +91,9 @@ def plan(
     drafts: list[PlannedPublish] = []
     invalid: list[str] = []
     for item in items:
-        try:
-            job_id = checked_job_id(item, own_token)
-        except ConfigurationError:
-            invalid.append(shown_job_id(item, own_token))
+        job_id = read_job_id(item)
+        if isinstance(job_id, RefusedId):
+            invalid.append(job_id.name)
             continue
         at = made_at
         if job_id not in mine:

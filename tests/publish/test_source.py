@@ -7,6 +7,7 @@ import pytest
 
 from opentrain_async._publish.source import Source
 from opentrain_async.errors import ConfigurationError
+from opentrain_async.errors._refusals import RefusedId
 
 Make = Callable[..., object]
 
@@ -25,6 +26,11 @@ def soon(*items: object, after: Exception | None = None) -> Iterator[object]:
     yield from items
     if after is not None:
         raise after
+
+
+def named(item: object) -> object:
+    """An id as it is, and the name of one that is refused."""
+    return item.name if isinstance(item, RefusedId) else item
 
 
 async def taken(source: Source, workers: int) -> list[object]:
@@ -65,8 +71,17 @@ async def test_each_item_goes_to_one_worker(make: Make, distinct: bool, workers:
 async def test_repeated_strings_are_left_out_where_that_is_asked(make: Make) -> None:
     """Others are told apart by nobody, so each of them comes."""
     items: list[object] = ["a", "b", "a", 5, 5, [], [], None, "b", "c"]
-    assert await taken(Source(make(*items), distinct=True), 3) == ["a", "b", 5, 5, [], [], None, "c"]
-    assert await taken(Source(make(*items), distinct=False), 3) == items
+    once = await taken(Source(make(*items), distinct=True), 3)
+    assert [named(item) for item in once] == ["a", "b", "5", "5", "[]", "[]", "None", "c"]
+    assert len(await taken(Source(make(*items), distinct=False), 3)) == len(items)
+
+
+async def test_what_is_no_id_is_not_kept() -> None:
+    """Only how to name it and why it is refused: it may be a token. The same text is refused once."""
+    items = await taken(Source([f"ot_pat_{'x' * 33}"] * 2 + ["a b"], distinct=True), 1)
+    assert [type(item) for item in items] == [RefusedId, RefusedId]
+    assert [named(item) for item in items] == ["***", "a b"]
+    assert "xxxx" not in repr(items)
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -137,7 +152,7 @@ async def test_workers_that_wait_for_an_async_iterable_do_not_ask_it_at_once() -
             self.left -= 1
             return self.left
 
-    assert await taken(Source(Slow(), distinct=True), 5) == [3, 2, 1, 0]
+    assert [named(item) for item in await taken(Source(Slow(), distinct=True), 5)] == ["3", "2", "1", "0"]
     assert (most, asked) == (1, 5)
 
 

@@ -13,6 +13,7 @@ from ..._base.representation import repr_if_ready
 from ..._base.tasks import ended
 from ..._base.text import exact_str
 from ...errors import JournalError, _checks
+from ...errors._refusals import refusing
 from ...outcomes import PublishOutcome
 from ...outcomes._answer_table import ALREADY_PUBLISHED, PUBLISHED
 from .account import JournalAccount
@@ -36,6 +37,7 @@ class Journal:
         self._final = _final(outcomes)
 
     @classmethod
+    @refusing
     def open(cls, path: str | os.PathLike[str], *, service: str | None = None) -> "Journal":
         """Read a journal, also one that a run is writing just now; a last line that is torn is left out.
 

@@ -17,6 +17,7 @@ from ..._base.representation import repr_if_ready
 from ..._base.tasks import Closable
 from ..._base.text import exact_str, one_line
 from ...errors import ConfigurationError, QuotaLedgerError, _checks
+from ...errors._refusals import refusing
 from .._log import AccountLog
 from .batch import PendingStep, StepFailedError
 from .protocol import Step
@@ -48,6 +49,7 @@ class SQLiteLedger(Closable):
         ConfigurationError: *path* is not valid, or the home folder is not known.
     """
 
+    @refusing
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         self.path: Path = _checked(path)
         self._worker = _Worker(self.path)
