@@ -10,6 +10,8 @@ _LOOKED_AT = 4096
 """Characters of a text in which tokens are looked for, before it is cut."""
 # With fewer characters behind its prefix it is the service's preview of a token, or a word of ours about the prefix.
 _TOKEN = re.compile(rf"(?:{'|'.join(TOKEN_PREFIXES)})[\w.~+/-]{{8,}}=*", re.ASCII)
+# The login of an address, up to the last @, as a password may hold one. Bounded, as a text may have many beginnings.
+_LOGIN = re.compile(r"(?<=://)[^\s'\"<>]{1,256}@")
 # Printable, says Unicode, but they take no place: grapheme joiner, fillers, variation selectors.
 _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
@@ -33,13 +35,14 @@ def exact_str(value: object) -> str | None:
 def one_line(text: object) -> str:
     r"""Return a text as it may leave the library, in an error, a log, an event or on a terminal.
 
-    Everything that does not print is escaped (newlines, ANSI, bidi marks, zero width), what looks like a token is
-    masked, and the rest is cut at 300 characters. The token of a client is masked before, where an answer is read.
+    Everything that does not print is escaped (newlines, ANSI, bidi marks, zero width). What looks like a token, and the
+    login of an address, are masked. The rest is cut at 300 characters. The token of a client is masked before, where an
+    answer is read.
 
     >>> one_line("down\n\x1b[31mred")
     'down\\n\\x1b[31mred'
     """
-    whole = _without_tokens(str(text)[:_LOOKED_AT])
+    whole = _without_secrets(str(text)[:_LOOKED_AT])
     return escaped(whole[:_LONGEST] + "…" if len(whole) > _LONGEST else whole)
 
 
@@ -50,8 +53,13 @@ def escaped(text: str) -> str:
     return "".join(mark if mark.isprintable() else _code(mark) for mark in _INVISIBLE.sub(_code_of, text))
 
 
-def _without_tokens(text: str) -> str:
+def without_tokens(text: str) -> str:
+    """Return a text in which everything that looks like a token is masked."""
     return _TOKEN.sub("***", text)
+
+
+def _without_secrets(text: str) -> str:
+    return _LOGIN.sub("***@", without_tokens(text))
 
 
 def _code_of(found: re.Match[str]) -> str:
@@ -63,8 +71,8 @@ def _code(mark: str) -> str:
 
 
 def shown(value: object) -> str:
-    """Return a value's `repr`, without tokens; its type's name if that fails, as of an int too long to be written."""
+    """Return a value's `repr`, without tokens and logins; its type's name if that fails, as of a very long int."""
     try:
-        return _without_tokens(str.__str__(repr(value)))
+        return _without_secrets(str.__str__(repr(value)))
     except Exception:
         return f"<{type(value).__name__}>"

@@ -25,10 +25,12 @@ from ..support.hostile import KINDS, Hostile, Impostor
         ("x" * 300, "x" * 300),
         ("x" * 301, "x" * 300 + "…"),
         (5, "5"),
+        ("no redis://me:s3cr/et@x.test:6379/0", "no redis://***@x.test:6379/0"),
+        ("https://x.test/ and me@x.test", "https://x.test/ and me@x.test"),
     ],
 )
 def test_text_from_elsewhere_is_one_line(text: object, line: str) -> None:
-    """What does not print is escaped, and what is longer than 300 characters is cut."""
+    """What does not print is escaped, a login is masked, and what is longer than 300 characters is cut."""
     assert one_line(text) == line
 
 
@@ -58,3 +60,8 @@ def test_a_repr_is_an_exact_string_too() -> None:
     """Where a class gives none, its name stands for it."""
     assert (shown(Hostile("x")), type(shown(Hostile("x")))) == ("lie", str)
     assert shown(KINDS[1]("x")) == "<Broken>"
+
+
+def test_a_text_with_many_addresses_takes_no_long_time() -> None:
+    """None of which has a login."""
+    assert shown("://" * 100_000).count("://") == 100_000
