@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 
 from .secret import Secret
+from .text import without_tokens
 
 _BLOCK = 8
 _LEAST = 2 * _BLOCK - 1
@@ -66,6 +67,16 @@ def redactor(secret: Secret | None) -> Redact:
         return "".join([*kept, shown[done:]]).encode("latin-1")
 
     return redact
+
+
+def redact_tokens(text: bytes) -> bytes:
+    """Mask everything that looks like a token, of whichever account."""
+    return without_tokens(text.decode("latin-1")).encode("latin-1")
+
+
+def in_turn(first: Redact, second: Redact) -> Redact:
+    """Return a function that masks what either function masks."""
+    return lambda text: second(first(text))
 
 
 def redacted(text: str, redact: Redact) -> str:

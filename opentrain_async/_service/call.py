@@ -6,12 +6,10 @@
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from attrs import define, evolve
+from attrs import define
 
 from .._base.clock import Clock
 from .._base.fenced_log import logger
-from .._base.redaction import redactor
-from .._base.secret import Secret
 from .._retry.engine import Retrier
 from ..errors import APIError, BadRequestError, ConflictError, ConnectionLostError, OpenTrainError
 from ..events._listener import CallTrace, EventEmitter
@@ -122,7 +120,7 @@ class Api:
             raise
 
     def _read(self, operation: Operation[T], reply: Reply) -> T:
-        reply, now = _without(operation.secret, reply), self._clock.now()
+        now = self._clock.now()
         return read_answer(reply, operation.read, operation.what, now, operation.job_id, is_oauth=operation.is_oauth)
 
 
@@ -140,9 +138,3 @@ def _explain(error: OpenTrainError, operation: Operation[T]) -> None:
 
 def _reason(error: OpenTrainError) -> str | None:
     return error.reason if isinstance(error, APIError) else None
-
-
-def _without(secret: Secret | None, reply: Reply) -> Reply:
-    if secret is None:
-        return reply
-    return evolve(reply, body=redactor(secret)(reply.body))

@@ -39,7 +39,6 @@ class Operation(Generic[T]):
         changes: It may change something.
         is_oauth: It is one of the agent endpoints: without the API token, and with errors of OAuth's shape.
         idempotency_key: What makes a creation safe to repeat.
-        secret: What an answer must not carry into an error.
         applied_despite: The reason of a refusal that the service gives although it has applied what was asked for.
         is_poll: It is asked again and again anyway, at intervals of the service's own: never sooner, as by a retry.
     """
@@ -53,7 +52,6 @@ class Operation(Generic[T]):
     changes: bool = True
     is_oauth: bool = False
     idempotency_key: str | None = None
-    secret: Secret | None = None
     applied_despite: str | None = None
     is_poll: bool = False
 
@@ -124,17 +122,15 @@ def register(body: Mapping[str, object]) -> Operation[Registration]:
 def start_claim(claim_token: Secret, email: str) -> Operation[Claim]:
     """`POST /api/agent/identity/claim`. Done again it begins anew, with another code."""
     body = Secret(json.dumps({"claim_token": claim_token.reveal(), "email": email}))
-    request = Request("POST", "/api/agent/identity/claim", content=body)
-    return Operation("start_claim", request, _reading(Claim), "a claim", is_oauth=True, secret=claim_token)
+    request = Request("POST", "/api/agent/identity/claim", content=body, secret=claim_token)
+    return Operation("start_claim", request, _reading(Claim), "a claim", is_oauth=True)
 
 
 def claimed_token(claim_token: Secret) -> Operation[TokenGrant]:
     """`POST /api/agent/oauth/token`. It delivers the token once, and is asked for it until it does."""
     form = Secret(urlencode({"grant_type": _GRANT_TYPE, "claim_token": claim_token.reveal()}))
-    request = Request("POST", "/api/agent/oauth/token", None, form, "application/x-www-form-urlencoded")
-    return Operation(
-        "wait_for_claim", request, _reading(TokenGrant), "a token", is_oauth=True, secret=claim_token, is_poll=True
-    )
+    request = Request("POST", "/api/agent/oauth/token", None, form, "application/x-www-form-urlencoded", claim_token)
+    return Operation("wait_for_claim", request, _reading(TokenGrant), "a token", is_oauth=True, is_poll=True)
 
 
 def _sending(method: str, path: str, body: Mapping[str, object]) -> Request:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentrain_async._base.redaction import redact_nothing, redacted, redactor
+from opentrain_async._base.redaction import in_turn, redact_nothing, redact_tokens, redacted, redactor
 from opentrain_async._base.secret import Secret
 
 TOKEN = "ot_pat_8f2a91cd_S3cr/t+S3cr.t~S3cr-t=="
@@ -125,3 +125,16 @@ def test_no_text_takes_long(hostile: bytes) -> None:
 
     few = min(seconds(hostile[:10_000]) for _ in range(5))
     assert seconds(hostile) < 1000 * max(few, 1e-3)
+
+
+def test_what_either_function_masks_is_masked() -> None:
+    """The token of a client, and the one in the body of a request."""
+    both = in_turn(redactor(Secret("ot_pat_2f81c0de")), redactor(Secret("ot_clm_91ab22ef")))
+    assert both(b"ot_pat_2f81c0de ot_clm_91ab22ef ot_pat_another") == b"*** *** ot_pat_another"
+
+
+def test_all_that_looks_like_a_token_is_masked() -> None:
+    """In any encoding, and but for previews."""
+    body = '{"ü": ["ot_pat_2f81c0de", "ot_pat_2f81"]}'.encode()
+    assert redact_tokens(body) == body.replace(b"ot_pat_2f81c0de", b"***")
+    assert redact_tokens(b"\xff ot_clm_91ab22ef") == b"\xff ***"

@@ -1,5 +1,7 @@
 """Read an answer's body, up to a cap."""
 
+import io
+
 import aiohttp
 
 from .messages import BODY_CAP
@@ -13,18 +15,30 @@ class BodyTooLargeError(Exception):
 
 
 class CappedContent:
-    """The content of an answer, of which nothing is read past the cap. It stands in for aiohttp's own.
-
-    Attributes:
-        received: What was read.
-    """
+    """The content of an answer, of which nothing is read past the cap. It stands in for aiohttp's own."""
 
     def __init__(self, content: aiohttp.StreamReader) -> None:
-        self.received = b""
+        # A cancelled attempt carries the frames of the reading. This shows nothing in them, as bytes would.
+        self._received = io.BytesIO()
         self._content = content
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._content, name)
+
+    @property
+    def received(self) -> bytes:
+        """What was read."""
+        return self._received.getvalue()
+
+    def take(self, body: bytes) -> None:
+        """Take a body that was read elsewhere.
+
+        Raises:
+            BodyTooLargeError: It is larger than the cap.
+        """
+        self._received = io.BytesIO()
+        self._received.write(body)
+        self._check_size()
 
     async def read(self, _: int = -1) -> bytes:
         """Read to the end.
@@ -34,10 +48,13 @@ class CappedContent:
         """
         content = self._content
         while not content.at_eof():
-            self.received += content.read_nowait() if content.is_eof() else await content.readany()
-            if len(self.received) > BODY_CAP:
-                raise BodyTooLargeError
+            self._received.write(content.read_nowait() if content.is_eof() else await content.readany())
+            self._check_size()
         return self.received
+
+    def _check_size(self) -> None:
+        if self._received.tell() > BODY_CAP:
+            raise BodyTooLargeError
 
 
 async def read_as_its_owner(response: object, content: CappedContent) -> None:
@@ -54,11 +71,9 @@ async def read_as_its_owner(response: object, content: CappedContent) -> None:
         return
     if not response.content.at_eof():
         response.content = content  # type: ignore[assignment]
-        content.received = await response.read()
+        content.take(await response.read())
         return
     try:
-        content.received = await response.read()
+        content.take(await response.read())
     except aiohttp.ClientConnectionError:
-        content.received = (await response.text("latin-1")).encode("latin-1")
-    if len(content.received) > BODY_CAP:
-        raise BodyTooLargeError
+        content.take((await response.text("latin-1")).encode("latin-1"))

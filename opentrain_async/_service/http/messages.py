@@ -30,6 +30,7 @@ class Request:
         query: The names and values of the query.
         content: The body, a `Secret` if a token is in it; or `None`.
         content_type: The media type of the body.
+        secret: A token in the body, which neither an answer nor an error may show; or `None`.
     """
 
     method: str
@@ -37,6 +38,7 @@ class Request:
     query: Mapping[str, str] | None = None
     content: bytes | Secret | None = None
     content_type: str = "application/json"
+    secret: Secret | None = None
 
 
 @define

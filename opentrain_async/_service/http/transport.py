@@ -10,12 +10,11 @@ from functools import partial
 import aiohttp
 from aiohttp import hdrs
 from aiohttp.client import ClientTimeout
-from aiohttp.payload import BytesPayload
 from multidict import CIMultiDict
 from yarl import URL
 
 from ..._base.alarm import Alarm
-from ..._base.redaction import Redact, redacted, redactor
+from ..._base.redaction import Redact, in_turn, redact_tokens, redacted, redactor
 from ..._base.secret import Secret
 from ..._base.tasks import is_cancelled_by_its_caller
 from ..._version import USER_AGENT
@@ -29,7 +28,7 @@ from ...errors import (
     TransportError,
     _checks,
 )
-from .authorization import bearer
+from .authorization import bearer, sealed_body
 from .body import BodyTooLargeError, CappedContent, read_as_its_owner
 from .evidence import WatchedBody, passed_aiohttp
 from .messages import BODY_CAP, Reply, Request
@@ -174,7 +173,7 @@ class Transport:
     async def _send(
         self, request: Request, seconds: float, *, fresh: bool, on_unsent: Callable[[], None] | None = None
     ) -> Reply:
-        redact = self._redact
+        redact = self._redact if request.secret is None else in_turn(self._redact, redactor(request.secret))
         watch = self._watch(seconds, fresh=fresh)
         # For the connector, during this attempt alone; it is never asked for that of an earlier one.
         current_watch.set(watch)
@@ -211,7 +210,7 @@ class Transport:
         return _reply(response, content, redact, flaw, is_cut_off=is_cut_off, is_resent=is_resent)
 
     def _request(
-        self, session: aiohttp.ClientSession, request: Request, data: BytesPayload | bytes | None
+        self, session: aiohttp.ClientSession, request: Request, data: WatchedBody | bytes | None
     ) -> Awaitable[aiohttp.ClientResponse]:
         return session.request(
             request.method,
@@ -234,7 +233,7 @@ class Transport:
             self._alarm, connecting=self._connect_timeout, sending=self._timeout, total=seconds, wants_fresh=fresh
         )
 
-    def _was_sent(self, error: BaseException, watch: AttemptWatch, data: BytesPayload | bytes | None) -> bool | None:
+    def _was_sent(self, error: BaseException, watch: AttemptWatch, data: WatchedBody | bytes | None) -> bool | None:
         """Return whether anything was sent by a request that has no answer; `None` if that is not known."""
         raised = error.__cause__ if watch.is_overdue and error.__cause__ is not None else error
         if isinstance(data, WatchedBody):
@@ -281,16 +280,16 @@ class Transport:
         self._session = open_session(headers, self._max_connections, self._resolver)
         return self._session
 
-    def _data_of(self, request: Request, session: aiohttp.ClientSession) -> BytesPayload | bytes | None:
+    def _data_of(self, request: Request, session: aiohttp.ClientSession) -> WatchedBody | bytes | None:
         """Return the body to send: over a borrowed session one that knows whether it was sent.
 
-        A secret is opened here, in a payload, which shows nothing of it.
+        A secret is opened here, as bytes that show nothing of it.
         """
-        content = request.content
+        content = sealed_body(request.content) if isinstance(request.content, Secret) else request.content
         # A request that expects ``100 Continue`` sends its headers before the body.
-        if self._borrowed and hdrs.EXPECT not in session.headers:
-            return WatchedBody(b"" if content is None else _opened(content))
-        return BytesPayload(_opened(content)) if isinstance(content, Secret) else content
+        if not self._borrowed or hdrs.EXPECT in session.headers:
+            return content
+        return WatchedBody(content or b"")
 
     def _url_of(self, request: Request) -> URL:
         url = self._origin.with_path(request.path, encoded=True)
@@ -335,13 +334,14 @@ def _reply(
     is_resent: bool,
 ) -> Reply:
     """Copy an answer into values of ours; a token that the server echoes does not get into our errors."""
-    body = content.received[:BODY_CAP]
     status = int(response.status)
     # Of a success only its media type is told, if it is not as promised.
-    read = _HEADERS_READ[:1] if 200 <= status < 300 else _HEADERS_READ
+    read: tuple[str, ...] = _HEADERS_READ[:1]
+    if not 200 <= status < 300:  # of a refusal the error keeps the body
+        read, redact = _HEADERS_READ, in_turn(redact, redact_tokens)
     headers = tuple([(name, str(value)) for name in read for value in response.headers.getall(name, ())])
     headers = tuple([(name, redacted(value, redact)) for name, value in headers])
-    return Reply(status, redact(body), headers, flaw, is_cut_off, is_resent)
+    return Reply(status, redact(content.received[:BODY_CAP]), headers, flaw, is_cut_off, is_resent)
 
 
 def _redacted(failure: OpenTrainError, redact: Redact) -> OpenTrainError:
@@ -356,7 +356,3 @@ def _redacted(failure: OpenTrainError, redact: Redact) -> OpenTrainError:
 def _is_another(loop: object) -> bool:
     """True for an event loop that is not the running one; a mocked session's loop is a mock."""
     return isinstance(loop, asyncio.AbstractEventLoop) and loop is not asyncio.get_running_loop()
-
-
-def _opened(content: Secret | bytes) -> bytes:
-    return content.reveal().encode() if isinstance(content, Secret) else content
