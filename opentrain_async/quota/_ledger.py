@@ -20,6 +20,7 @@ from ._observer import QuotaObserver
 from ._slots import LONGEST_LEASE, Busy, Denied, Reservation, Settlement
 from ._snapshot import QuotaSnapshot
 from ._steps import AccountStore
+from ._stores.batch import RedisError
 from ._stores.protocol import LedgerStore, Step
 
 T = TypeVar("T")
@@ -42,7 +43,7 @@ with suppress(AttributeError):  # on Windows, where nothing is forked
 
 def _ledger_failed(error: Exception) -> QuotaLedgerError:
     """One of its own for each caller: those who came together to a store may share the error of that."""
-    told = f"the quota ledger failed: {type(error).__name__}: {error}"
+    told = f"the quota ledger failed: {error if isinstance(error, RedisError) else f'{type(error).__name__}: {error}'}"
     failed = QuotaLedgerError(error.message if isinstance(error, QuotaLedgerError) else told)
     failed.__cause__ = error
     return failed

@@ -25,6 +25,10 @@ class StepFailedError(Exception):
         self.error = error
 
 
+class RedisError(Exception):
+    """A plain copy of what redis-py raised, type name and text: the frames of the original show logins."""
+
+
 @define(eq=False)
 class PendingStep:
     """One step that somebody waits for, and what came of it.

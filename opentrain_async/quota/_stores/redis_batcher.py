@@ -15,7 +15,7 @@ from attrs import frozen
 from ..._base.clock import LATEST
 from ..._base.fenced_log import logger
 from ..._base.text import one_line
-from ...errors import QuotaLedgerError
+from ...errors import OpenTrainError, QuotaLedgerError
 from .._log import AccountLog
 from .batch import PendingStep, StepFailedError, by_account
 from .redis_scripts import NONE, READ, SWAP, Script
@@ -55,6 +55,7 @@ class RedisBatcher:
         time_of: The server's time, of its seconds and microseconds.
         timeout: Seconds that a step may take.
         where: The server's name for an error.
+        copy: Returns a plain copy of what redis-py raised.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class RedisBatcher:
         time_of: Callable[[bytes, bytes], float],
         timeout: float,
         where: str,
+        copy: Callable[[Exception], Exception],
     ) -> None:
         self.client = client
         self.loop = loop
@@ -73,6 +75,7 @@ class RedisBatcher:
         self._time_of = time_of
         self._timeout = timeout
         self._where = where
+        self._copy = copy
         self._waiting: list[PendingStep] = []
         self._served: list[PendingStep] = []
         self._task: asyncio.Task[None] | None = None
@@ -123,8 +126,10 @@ class RedisBatcher:
                 await self._exchange(steps)
         except TimeoutError:
             error = TimeoutError(f"Redis ({self._where}) took longer than {self._timeout:g} s")
-        except Exception as failure:
+        except OpenTrainError as failure:
             error = failure
+        except Exception as failure:
+            error = self._copy(failure)
         else:
             return
         for pending in itertools.chain(*steps.values()):
