@@ -24,10 +24,12 @@ class RedisServer:
         binary: ``redis-server`` or ``valkey-server``.
         directory: Where it may write its log.
         options: More of its options.
+        password: What it asks for, if anything.
     """
 
-    def __init__(self, binary: str, directory: Path, *options: str) -> None:
+    def __init__(self, binary: str, directory: Path, *options: str, password: str | None = None) -> None:
         self.binary = binary
+        self._password = password
         self.port = unused_port()
         while self.port > 55_000:  # a cluster's bus listens ten thousand above it
             self.port = unused_port()
@@ -35,6 +37,7 @@ class RedisServer:
         self._command = [
             binary, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
             "--dir", str(directory), "--logfile", str(directory / "server.log"), *options,
+            *([] if password is None else ["--requirepass", password]),
         ]  # fmt: skip
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -59,7 +62,7 @@ class RedisServer:
 
     def do(self, *command: str) -> object:
         """Send it a command, and wait for the answer."""
-        with redis.Redis(port=self.port) as client:
+        with redis.Redis(port=self.port, password=self._password) as client:
             return client.execute_command(*command)
 
     def _answers(self) -> bool:
