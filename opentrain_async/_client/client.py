@@ -13,7 +13,7 @@ from .._retry.policy import RetryPolicy
 from .._service.call import Api
 from .._service.http.transport import transports
 from ..errors import _checks
-from ..errors._refusals import refusing
+from ..errors._refusing import refusing
 from ..events import OnEvent
 from ..events._listener import EventEmitter
 from ..quota import LedgerStore, MemoryLedger, QuotaLedger

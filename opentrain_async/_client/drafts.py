@@ -9,7 +9,7 @@ from attrs import evolve
 
 from .._service import operations
 from ..errors import ConfigurationError, NotPublishReadyError, _checks
-from ..errors._refusals import refusing
+from ..errors._refusing import refusing
 from ..models import Draft, PublishResult
 from ..models._fields import DraftFields, body_of
 from . import gaps

@@ -6,7 +6,7 @@ from typing import Unpack
 from .._base.text import exact_str, shown
 from .._service import operations
 from ..errors import ConfigurationError, UnexpectedResponseError
-from ..errors._refusals import refusing
+from ..errors._refusing import refusing
 from ..models import JOB_STATUSES, ClosedJob, Job, JobUpdate
 from ..models._fields import DraftFields
 from .drafts import Drafting

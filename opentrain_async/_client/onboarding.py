@@ -15,7 +15,7 @@ from .._service import operations
 from .._service.call import Api
 from .._service.http.transport import transports
 from ..errors import ConfigurationError, OpenTrainError, _checks
-from ..errors._refusals import refusing
+from ..errors._refusing import refusing
 from ..models import Capabilities, Claim, Identity, Registration, TokenGrant
 from .account import credentials
 from .account.ledger_key import ledger_key

@@ -14,7 +14,7 @@ from .._publish.stream import PublishStream
 from .._retry.callers import Caller
 from .._service import operations
 from ..errors import APIError, ResponseError, _checks
-from ..errors._refusals import refusing
+from ..errors._refusing import refusing
 from ..models import PublishResult
 from ..outcomes import PublishReport
 from ..quota import QuotaSnapshot

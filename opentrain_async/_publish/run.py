@@ -11,7 +11,7 @@ from .._base.fenced_log import logger
 from .._retry.callers import Caller, GivenUpError
 from ..errors import JournalError, OpenTrainError, QuotaExceededError
 from ..errors._api import retry_after_of
-from ..errors._refusals import RefusedId
+from ..errors._refusing import RefusedId
 from ..outcomes import PublishOutcome, PublishReport
 from ..outcomes._answer_table import (
     NOT_SENT,

@@ -8,7 +8,7 @@ from .._base.secret import Secret
 from .._base.tasks import is_cancelled_by_its_caller
 from .._base.text import exact_str
 from ..errors import ConfigurationError
-from ..errors._refusals import RefusedId, read_job_id
+from ..errors._refusing import RefusedId, read_job_id
 
 
 class Source:

@@ -8,7 +8,7 @@ from heapq import heapify, heappop, heappush
 from attrs import frozen
 
 from .._base.clock import LATEST
-from ..errors._refusals import RefusedId, read_job_id
+from ..errors._refusing import RefusedId, read_job_id
 from ._log import CLAIMED_LIMIT
 from ._snapshot import QuotaSnapshot
 

@@ -7,7 +7,7 @@ import pytest
 
 from opentrain_async._publish.source import Source
 from opentrain_async.errors import ConfigurationError
-from opentrain_async.errors._refusals import RefusedId
+from opentrain_async.errors._refusing import RefusedId
 
 Make = Callable[..., object]
 

@@ -13,7 +13,7 @@ from ..._base.representation import repr_if_ready
 from ..._base.tasks import ended
 from ..._base.text import exact_str
 from ...errors import JournalError, _checks
-from ...errors._refusals import refusing
+from ...errors._refusing import refusing
 from ...outcomes import PublishOutcome
 from ...outcomes._answer_table import ALREADY_PUBLISHED, PUBLISHED
 from .account import JournalAccount

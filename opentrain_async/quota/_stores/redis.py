@@ -11,7 +11,7 @@ from ..._base.representation import repr_if_ready
 from ..._base.secret import Secret, sealed
 from ..._base.tasks import Closable
 from ...errors import ConfigurationError, QuotaLedgerError, _checks
-from ...errors._refusals import refusing
+from ...errors._refusing import refusing
 from .batch import PendingStep, RedisError
 from .protocol import Step
 from .redis_batcher import RedisBatcher

@@ -17,7 +17,7 @@ from ..._base.representation import repr_if_ready
 from ..._base.tasks import Closable
 from ..._base.text import exact_str, one_line
 from ...errors import ConfigurationError, QuotaLedgerError, _checks
-from ...errors._refusals import refusing
+from ...errors._refusing import refusing
 from .._log import AccountLog
 from .batch import PendingStep, StepFailedError
 from .protocol import Step

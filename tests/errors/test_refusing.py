@@ -10,7 +10,7 @@ from opentrain_async import AsyncOpenTrain
 from opentrain_async._base.secret import Secret
 from opentrain_async.errors import ConfigurationError, NotFoundError
 from opentrain_async.errors._checks import whole
-from opentrain_async.errors._refusals import RefusedId, read_job_id, refusing
+from opentrain_async.errors._refusing import RefusedId, read_job_id, refusing
 
 TOKEN = f"ot_pat_{'x' * 33}"
 
