@@ -1,10 +1,13 @@
 """No crash reporter shows a secret of a request in flight, be it in aiohttp's frames or in the package's own."""
 
 import asyncio
+import gc
+import re
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import CoroutineType, FrameType
 from typing import Any
 from urllib.parse import quote
 
@@ -13,7 +16,7 @@ import aiohttp.http_writer
 import pytest
 
 from opentrain_async import AsyncOpenTrain, PublishReport
-from opentrain_async.errors import OpenTrainError, TLSError
+from opentrain_async.errors import ClientClosedError, OpenTrainError, TLSError
 
 from ..support.claims import GIVEN
 from ..support.peers import ONCE, Behaviour, Peer, Then, answer, client_of, peer, sends, server_tls
@@ -173,6 +176,54 @@ async def test_F71_no_cancellation_shows_a_secret(answered: str, what: str, sess
     assert "opentrain_async" in everything_shown(cancelled.value)
     for error in (cancelled.value, late.value):
         assert secrets.seen_in(everything_shown(error)) == []
+
+
+def frames_of_tasks() -> Iterator[FrameType]:
+    """The frames of the package and of aiohttp in which tasks wait."""
+    for task in asyncio.all_tasks():
+        awaited: Any = task.get_coro()
+        while isinstance(awaited, CoroutineType):
+            frame = awaited.cr_frame
+            if frame is not None and re.search("opentrain_async/(?!.*tests)|aiohttp/", frame.f_code.co_filename):
+                yield frame
+            awaited = awaited.cr_await
+            if not isinstance(awaited, CoroutineType):  # what aiohttp returns wraps one
+                awaited = next((item for item in gc.get_referents(awaited) if isinstance(item, CoroutineType)), None)
+
+
+@pytest.mark.parametrize("session", ["own", "borrowed"])
+@pytest.mark.parametrize("what", CALLS)
+@pytest.mark.parametrize("answered", ANSWERED)
+async def test_F71_no_task_in_flight_holds_a_secret_in_its_frames(answered: str, what: str, session: str) -> None:
+    """A publish has a task of its own, of whose frames no traceback tells its caller. A debugger shows them."""
+    secrets = Secrets(40)
+    async with calling(what, secrets, ANSWERED[answered](secrets), session) as (server, call):
+        task = asyncio.ensure_future(raised_by(call))
+        await server.arrived(1)
+        await asyncio.sleep(0)
+        shown = [f"{frame.f_code.co_filename} {frame.f_locals!r}" for frame in frames_of_tasks()]
+        task.cancel()
+        await asyncio.wait({task})
+    assert "aiohttp" in "".join(text.split()[0] for text in shown)
+    assert [text[:200] for text in shown if secrets.seen_in(text)] == []
+
+
+@pytest.mark.parametrize("session", ["own", "borrowed"])
+@pytest.mark.parametrize("what", [what for what in CALLS if what != "register"])
+async def test_F71_no_client_that_is_closed_meanwhile_shows_a_secret(what: str, session: str) -> None:
+    """Its calls end with an error each."""
+    secrets = Secrets(40)
+    async with (
+        session_of(session) as borrowed,
+        peer(sends(then=Then.STALL)) as server,
+        client_of(server.url, token=secrets.token(), claim_token=secrets.claim_token(), session=borrowed) as client,
+    ):
+        task = asyncio.ensure_future(raised_by(lambda: CALLS[what](client, server.url, borrowed)))
+        await server.arrived(1)
+        await client.close()
+        error = await task
+    assert isinstance(error, ClientClosedError)
+    assert secrets.seen_in(everything_shown(error)) == []
 
 
 @pytest.mark.parametrize("how", ["signal", "in the loop"])
