@@ -1,13 +1,17 @@
 """Foreign text: make it an exact `str`, and make it harmless where it leaves the library."""
 
 import re
+from collections.abc import Iterable
 from typing import cast
 
 TOKEN_PREFIXES = ("ot_pat_", "ot_clm_", "ot_cat_", "ot_ptk_", "whsec_")
 """Each begins a token of the service: https://www.opentrain.ai/docs/developers/concepts/authentication/."""
-_LONGEST = 300
+SENTENCE = 2000
+"""Characters of a sentence of ours, which may have several foreign words in it."""
+_WORD, _VALUE = 300, 100
 _LOOKED_AT = 4096
 """Characters of a text in which tokens are looked for, before it is cut."""
+_MOST_LINES = 1000
 # With fewer characters behind its prefix it is the service's preview of a token, or a word of ours about the prefix.
 _TOKEN = re.compile(rf"(?:{'|'.join(TOKEN_PREFIXES)})[\w.~+/-]{{8,}}=*", re.ASCII)
 # The login of an address, up to the last @, as a password may hold one. Bounded, as a text may have many beginnings.
@@ -32,18 +36,40 @@ def exact_str(value: object) -> str | None:
     return str.__str__(cast("str", value)) if issubclass(type(value), str) else None
 
 
-def one_line(text: object) -> str:
+def one_line(text: object, longest: int = _WORD) -> str:
     r"""Return a text as it may leave the library, in an error, a log, an event or on a terminal.
 
     Everything that does not print is escaped (newlines, ANSI, bidi marks, zero width). What looks like a token, and the
-    login of an address, are masked. The rest is cut at 300 characters. The token of a client is masked before, where an
-    answer is read.
+    login of an address, are masked. What is too long is cut. The token of a client is masked before, where an answer is
+    read. A text that has been here before stays as it is.
+
+    Args:
+        text: The text.
+        longest: Characters after which it is cut.
 
     >>> one_line("down\n\x1b[31mred")
     'down\\n\\x1b[31mred'
     """
-    whole = _without_secrets(str(text)[:_LOOKED_AT])
-    return escaped(whole[:_LONGEST] + "…" if len(whole) > _LONGEST else whole)
+    line = escaped(_without_secrets(str(text)[:_LOOKED_AT])[: longest + 1])
+    return line[:longest] + "…" if len(line) > longest else line
+
+
+def lines(text: str) -> str:
+    """Return a text of many lines, such as a traceback, with each of them made harmless."""
+    return "\n".join(one_line(line, SENTENCE) for line in text.split("\n", _MOST_LINES)[:_MOST_LINES])
+
+
+def listed(words: Iterable[object]) -> str:
+    """Return foreign words in a row, for a sentence of ours."""
+    return one_line(", ".join(map(str, words)), SENTENCE)
+
+
+def shown(value: object, longest: int = _VALUE) -> str:
+    """Return a value's `repr` for a sentence of ours; its type's name if that fails, as of a very long int."""
+    try:
+        return one_line(str.__str__(repr(value)), longest)
+    except Exception:
+        return f"<{type(value).__name__}>"
 
 
 def escaped(text: str) -> str:
@@ -68,11 +94,3 @@ def _code_of(found: re.Match[str]) -> str:
 
 def _code(mark: str) -> str:
     return mark.encode("unicode_escape").decode()
-
-
-def shown(value: object) -> str:
-    """Return a value's `repr`, without tokens and logins; its type's name if that fails, as of a very long int."""
-    try:
-        return _without_secrets(str.__str__(repr(value)))
-    except Exception:
-        return f"<{type(value).__name__}>"

@@ -10,7 +10,7 @@ from typing import TypeGuard, TypeVar, cast
 
 from .._base.found_file import NoHomeError, expanded
 from .._base.secret import Secret
-from .._base.text import TOKEN_PREFIXES, exact_str, shown
+from .._base.text import TOKEN_PREFIXES, exact_str, shown, without_tokens
 from . import ConfigurationError
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -92,7 +92,7 @@ def _token_in(text: str, own_token: Secret | None) -> str | None:
     if found := _TOKEN_PREFIX.search(text):
         if not found.start():
             return f"begins with {found[0]}, as a token does"
-        if shown(text) != repr(text):
+        if without_tokens(text) != text:
             return "holds what looks like a token"
     return "is this client's own token" if own_token is not None and text == own_token.reveal() else None
 
