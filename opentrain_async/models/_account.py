@@ -9,9 +9,9 @@ from datetime import datetime
 from pathlib import Path
 
 import attrs
-from attrs import frozen
 
 from .._base.secret import Secret
+from .._base.value import frozen
 
 _no_raw: Mapping[str, object] = {}
 _SCOPES_OF_A_CLAIM = frozenset({"proposals:write", "messages:write", "team:write"})

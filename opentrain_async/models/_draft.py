@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import cast
 
 import attrs
-from attrs import frozen
 
 from .._base.text import exact_str, one_line
+from .._base.value import frozen
 from ._fields import DOCUMENTED, Rule, camel, parsed, rule_for, snake
 
 _no_raw: Mapping[str, object] = {}

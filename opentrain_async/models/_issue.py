@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 import attrs
-from attrs import frozen
+
+from .._base.value import frozen
 
 _no_raw: Mapping[str, object] = {}
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime
 
 import attrs
-from attrs import frozen
+
+from .._base.value import frozen
 
 _no_raw: Mapping[str, object] = {}
 

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 
 import attrs
-from attrs import Factory, frozen
+from attrs import Factory
 
 from .._base.json import as_object, decode
+from .._base.value import frozen
 
 
 @frozen

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 
-from attrs import field, frozen
+from attrs import field
 
+from .._base.value import frozen
 from ..errors import ModerationBlockedError, NotPublishReadyError, OpenTrainError
 from ..models import PublishResult
 

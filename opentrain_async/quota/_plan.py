@@ -5,9 +5,8 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from heapq import heapify, heappop, heappush
 
-from attrs import frozen
-
 from .._base.clock import LATEST
+from .._base.value import frozen
 from ..errors._refusing import RefusedId, read_job_id
 from ._log import CLAIMED_LIMIT
 from ._snapshot import QuotaSnapshot

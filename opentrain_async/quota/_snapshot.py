@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
 
-from attrs import field, frozen
+from attrs import field
 
 from .._base.clock import instant
+from .._base.value import frozen
 
 
 @frozen

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from ..._base.representation import repr_if_ready
 from ..._base.secret import Secret, sealed
 from ..._base.tasks import Closable
+from ..._base.text import shown
 from ...errors import ConfigurationError, QuotaLedgerError, _checks
 from ...errors._refusing import refusing
 from .batch import PendingStep, RedisError
@@ -65,8 +66,8 @@ class RedisLedger(Closable):
 
     @repr_if_ready
     def __repr__(self) -> str:
-        where = f"{self._where!r}, " if self._url else ""
-        return f"RedisLedger({where}prefix={self._prefix!r})"
+        where = f"{shown(self._where)}, " if self._url else ""
+        return f"RedisLedger({where}prefix={shown(self._prefix)})"
 
     def run(self, account: str, step: Step[T], now: float) -> "asyncio.Future[T]":
         """Run *step* on the account's log, at the server's time.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from ..._base.found_file import NoHomeError, user_folder
 from ..._base.representation import repr_if_ready
 from ..._base.tasks import Closable
-from ..._base.text import exact_str, one_line
+from ..._base.text import SENTENCE, exact_str, one_line, shown
 from ...errors import ConfigurationError, QuotaLedgerError, _checks
 from ...errors._refusing import refusing
 from .._log import AccountLog
@@ -56,7 +56,7 @@ class SQLiteLedger(Closable):
 
     @repr_if_ready
     def __repr__(self) -> str:
-        return f"SQLiteLedger({str(self.path)!r})"
+        return f"SQLiteLedger({shown(str(self.path), SENTENCE)})"
 
     def run(self, account: str, step: Step[T], now: float) -> "asyncio.Future[T]":
         """Run *step* on the account's log, in a transaction."""
