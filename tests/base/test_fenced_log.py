@@ -9,6 +9,8 @@ import pytest
 
 from opentrain_async._base.fenced_log import FencedLogger, logger
 
+from ..support.raw import HOSTILE, assert_harmless
+
 NAME = "opentrain_async"
 
 
@@ -51,11 +53,11 @@ def filtered() -> Iterator[Callable[[BaseException], None]]:
 def log_in_all_ways(to: FencedLogger) -> None:
     """One record by each method."""
     to.debug("%s", "a")
-    to.warning("%s", "b", exc_info=ValueError("of b"))
     to.log(logging.INFO, "%s", "c")
     try:
-        raise KeyError("of d")
+        raise KeyError("of b and d")
     except KeyError:
+        to.warning("%s", "b", exc_info=True)
         to.exception("%s", "d")
 
 
@@ -65,17 +67,48 @@ def test_records_are_those_of_the_package_s_logger(caplog: pytest.LogCaptureFixt
     log_in_all_ways(logger)
     assert [(r.name, r.levelname, r.getMessage()) for r in caplog.records] == [
         (NAME, "DEBUG", "a"),
-        (NAME, "WARNING", "b"),
         (NAME, "INFO", "c"),
+        (NAME, "WARNING", "b"),
         (NAME, "ERROR", "d"),
     ]
     assert [r.exc_info and repr(r.exc_info[1]) for r in caplog.records] == [
         None,
-        "ValueError('of b')",
         None,
-        "KeyError('of d')",
+        "KeyError('of b and d')",
+        "KeyError('of b and d')",
     ]
     assert {(r.funcName, Path(r.pathname)) for r in caplog.records} == {("log_in_all_ways", Path(__file__))}
+
+
+def test_F70_a_record_shows_nothing_raw(caplog: pytest.LogCaptureFixture) -> None:
+    """Its arguments are escaped and cut, and so are the texts of exceptions, with their causes and notes."""
+    caplog.set_level(logging.DEBUG, logger=NAME)
+    try:
+        try:
+            raise LookupError(HOSTILE)
+        except LookupError as first:
+            error = ValueError(HOSTILE)
+            error.add_note(HOSTILE)
+            raise error from first
+    except ValueError as raised:
+        logger.warning("%d, %.1f: %s", 5, 0.25, raised, exc_info=True)
+        logger.exception("%s raised", HOSTILE)
+    for record in caplog.records:
+        text = logging.Formatter().format(record)
+        assert_harmless(record.getMessage())
+        assert_harmless(text, may_begin_a_line=True)
+        assert "Traceback" in text
+    assert caplog.records[0].getMessage().startswith("5, 0.2: ")
+
+
+def test_a_traceback_without_end_is_cut(caplog: pytest.LogCaptureFixture) -> None:
+    """Of each line its beginning is left, and of the lines the first thousand."""
+    try:
+        raise ValueError("x" * 1_000_000 + "\n" * 1_000_000)
+    except ValueError:
+        logger.exception("raised")
+    assert caplog.records[0].exc_text is not None
+    assert len(caplog.records[0].exc_text) < 10_000
 
 
 def test_a_level_that_is_off_makes_no_record(monkeypatch: pytest.MonkeyPatch) -> None:
