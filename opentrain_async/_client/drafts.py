@@ -7,6 +7,7 @@ from typing import Unpack
 
 from attrs import evolve
 
+from .._base.text import SENTENCE, shown
 from .._service import operations
 from ..errors import ConfigurationError, NotPublishReadyError, _checks
 from ..errors._refusing import refusing
@@ -70,7 +71,7 @@ class Drafting(ClientCore):
         try:
             return await self._call(operations.create_draft(body, key))
         except asyncio.CancelledError as error:
-            error.add_note(f"a draft may have been made: idempotency_key={key!r} finds it")
+            error.add_note(f"a draft may have been made: idempotency_key={shown(key, SENTENCE)} finds it")
             raise
 
     @refusing
@@ -183,7 +184,8 @@ class Posting(Drafting, Publishing):
             ready = await self.fill_gaps(draft, answer or _no_answer)
             return await self.publish(ready.job_id, max_wait=max_wait)
         except BaseException as error:
-            error.add_note(f"the draft is {draft.job_id}; idempotency_key={draft.idempotency_key!r} goes on with it")
+            key = shown(draft.idempotency_key, SENTENCE)
+            error.add_note(f"the draft is {draft.job_id}; idempotency_key={key} goes on with it")
             raise
 
 

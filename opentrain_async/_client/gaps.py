@@ -5,6 +5,7 @@ from inspect import isawaitable
 
 from attrs import evolve
 
+from .._base.text import listed, one_line
 from ..errors import ConfigurationError, DraftIncompleteError, Effect
 from ..models import Draft, MissingField
 from ..models._fields import RATES
@@ -46,7 +47,7 @@ async def fill(draft: Draft, answer: Answer, update: Update) -> Draft:
         named = {field.field for field in draft.missing}
         unanswered = [name for name in unanswered if name in named or not named]
         if unanswered and not draft.publish_ready:
-            raise _incomplete(draft, f"there is no answer for {', '.join(unanswered)}", effect)
+            raise _incomplete(draft, f"there is no answer for {listed(unanswered)}", effect)
     return draft
 
 
@@ -66,7 +67,7 @@ async def _ask(draft: Draft, answer: Answer) -> tuple[dict[str, object], list[st
         try:
             body |= field.update(value)
         except ValueError as error:
-            raise ConfigurationError(f"the answer for {field.field}: {error}", job_id=draft.job_id) from None
+            raise ConfigurationError(f"the answer for {one_line(field.field)}: {error}", job_id=draft.job_id) from None
     return body, unanswered
 
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from attrs import evolve
 
 from .._base.json import ContradictionError, WrongShapeError, as_object, decode, of_type
-from .._base.text import TOKEN_PREFIXES
+from .._base.text import one_line
 from ..errors import (
     APIError,
     AuthenticationError,
@@ -56,7 +56,6 @@ _OAUTH_CODES = {
 }  # fmt: skip
 """The codes of the agent endpoints, which count without a description: …/api-reference/agent-auth/, and RFC 8628."""
 _MARKUP = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->|<[^<>]*>", re.DOTALL | re.IGNORECASE)
-_TOKEN = re.compile(rf"({'|'.join(TOKEN_PREFIXES)})\S*")
 _LOOKED_AT, _WORDS = 4096, 80
 """Bytes of a body in which its first words are looked for, and characters of them that a message shows."""
 _SHORTEST_WINDOW_HOURS = 1.0
@@ -117,7 +116,9 @@ def read_publish(reply: Reply, job_id: str, now: float) -> PublishResult:
 
 def ended_job_error(result: PublishResult, job_id: str) -> ConflictError:
     """Return the error of a job that has ended, where that answers no request of ours."""
-    return ConflictError(f"the job is {result.status}", job_id=job_id, status=200, details={"status": result.status})
+    return ConflictError(
+        f"the job is {one_line(result.status)}", job_id=job_id, status=200, details={"status": result.status}
+    )
 
 
 def read_answer(
@@ -265,15 +266,14 @@ def _words_of_a_page(reply: Reply) -> str:
 
 
 def _media_type(reply: Reply) -> str:
-    return (reply.header("content-type") or "no media type").partition(";")[0].strip()
+    return one_line((reply.header("content-type") or "no media type").partition(";")[0].strip())
 
 
 def _first_words(reply: Reply) -> str:
-    """Return the first words of a body, without markup and tokens, for the end of a message."""
-    text = reply.body[:_LOOKED_AT].decode(errors="replace")
-    text = " ".join(_TOKEN.sub("***", _MARKUP.sub(" ", text)).split())
-    cut = text[:_WORDS] + "…" if len(text) > _WORDS else text
-    return f": {cut}" if cut else ""
+    """Return the first words of a body, without markup, for the end of a message."""
+    text = _MARKUP.sub(" ", reply.body[:_LOOKED_AT].decode(errors="replace"))
+    words = one_line(" ".join(text.split()), _WORDS)
+    return f": {words}" if words else ""
 
 
 def _class_of(status: int, code: str | None, details: Object) -> type[APIError]:

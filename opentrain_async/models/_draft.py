@@ -93,10 +93,11 @@ class MissingField:
         given = [(exact_str(name), value) for name, value in answer.items()]
         named = {camel(name): value for name, value in given if name is not None}
         if not named or len(named) < len(given):
-            raise ValueError(f"{self.field}: an answer for several keys needs their names")
+            raise ValueError(f"{one_line(self.field)}: an answer for several keys needs their names")
         for key in named:
             if key not in DOCUMENTED and key not in {*self.update_keys, self.field}:
-                raise ValueError(f"{self.field}: an answer for {one_line(key)}, which a draft does not have")
+                name = one_line(self.field)
+                raise ValueError(f"{name}: an answer for {one_line(key)}, which a draft does not have")
         return {
             key: parsed(key, value, self._rule if key == self._key else rule_for(key)) for key, value in named.items()
         }

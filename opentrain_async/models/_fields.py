@@ -13,7 +13,7 @@ from typing import Literal, TypedDict, cast
 
 from attrs import frozen
 
-from .._base.text import exact_str, one_line, shown
+from .._base.text import exact_str, listed, one_line, shown
 
 _HIGHEST = 1e15
 """Above it no number of this service makes sense, and not every JSON reader keeps it as it is."""
@@ -193,7 +193,7 @@ def _key(name: str, known: frozenset[str]) -> str:
     if key := names.get(name):
         return key
     close = difflib.get_close_matches(snake(name), names, 1)
-    hint = f"did you mean {close[0]}?" if close else f"a draft has {', '.join(sorted(names))}"
+    hint = f"did you mean {one_line(close[0])}?" if close else f"a draft has {listed(sorted(names))}"
     raise ValueError(f"a draft has no field {one_line(name)}: {hint}")
 
 
@@ -202,8 +202,8 @@ def _choice(key: str, value: object, choices: tuple[str, ...]) -> object:
     if text in choices:
         return text
     close = difflib.get_close_matches(text.upper().replace(" ", "_"), choices, 1) if text else []
-    hint = f"; did you mean {close[0]}?" if close else ""
-    raise _wrong(key, f"has to be one of {', '.join(choices)}", value, hint)
+    hint = f"; did you mean {one_line(close[0])}?" if close else ""
+    raise _wrong(key, f"has to be one of {listed(choices)}", value, hint)
 
 
 def _texts(key: str, value: object, choices: tuple[str, ...]) -> object:
@@ -225,7 +225,7 @@ def _number(key: str, value: object, kind: Kind) -> float:
 
 def _anything(key: str, value: object) -> object:
     if value is None:
-        raise ValueError(f"{snake(key)} cannot be cleared: what null does is not documented")
+        raise ValueError(f"{one_line(snake(key))} cannot be cleared: what null does is not documented")
     try:
         # What is checked is what is sent: the caller may go on changing the value, or have classes of its own in it.
         return cast("object", json.loads(json.dumps(value, allow_nan=False)))
@@ -234,4 +234,4 @@ def _anything(key: str, value: object) -> object:
 
 
 def _wrong(key: str, reason: str, value: object, hint: str = "") -> ValueError:
-    return ValueError(f"{snake(key)} {reason}, not {one_line(shown(value))}{hint}")
+    return ValueError(f"{one_line(snake(key))} {reason}, not {shown(value)}{hint}")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import attrs
 
+from .._base.text import one_line
 from .._base.value import frozen
 
 _no_raw: Mapping[str, object] = {}
@@ -29,6 +30,6 @@ class Issue:
     raw: Mapping[str, object] = attrs.field(default=_no_raw, repr=False, eq=False)
 
     def __str__(self) -> str:
-        where = ".".join(map(str, self.path))
-        what = self.message or self.code or "not accepted"
+        where = one_line(".".join(map(str, self.path)))
+        what = one_line(self.message or self.code or "not accepted")
         return f"{where}: {what}" if where else what

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from .._base.text import one_line
 from ..errors import ConfigurationError, OpenTrainError, PreflightError
 from ..errors._checks import checked_job_id
 from ..outcomes import OutcomeStatus
@@ -28,7 +29,8 @@ def check_outcome(status: OutcomeStatus, job_id: str, error: OpenTrainError) -> 
     if not may_be_left and not is_own_end(status, job_id, error):
         kind = type(error).__name__
         if _is_of_another(error, job_id):
-            raise ValueError(f"this {kind} is about {error.job_id}, and no reason for which {job_id} is {status.value}")
+            theirs, ours = one_line(error.job_id), one_line(job_id)
+            raise ValueError(f"this {kind} is about {theirs}, and no reason for which {ours} is {status.value}")
         raise ValueError(f"after this {kind} a draft is {outcome_of(error).value}, and not {status.value}")
     is_left_unseen = may_be_left and status is OutcomeStatus.NOT_SENT  # a run that has stopped looks at no id
     if not is_left_unseen and not isinstance(error, ConfigurationError):

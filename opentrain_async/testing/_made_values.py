@@ -9,6 +9,7 @@ from typing import cast
 
 from attrs import evolve
 
+from .._base.text import one_line
 from .._publish.run import retry_at_of
 from .._retry.policy import RetryPolicy
 from .._service import codec, validation
@@ -218,7 +219,7 @@ def make_job(job_id: str = "job_1", *, status: str = "OPEN", title: str | None =
     """
     checked_job_id(job_id)
     if status not in JOB_STATUSES:
-        raise ValueError(f"the status of a job is one of {', '.join(JOB_STATUSES)}, and not {status}")
+        raise ValueError(f"the status of a job is one of {', '.join(JOB_STATUSES)}, and not {one_line(status)}")
     yesterday = (datetime.now(UTC) - timedelta(days=1)).isoformat()
     body = {
         "id": job_id,

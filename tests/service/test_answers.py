@@ -273,10 +273,10 @@ def test_F41_a_status_has_its_class_whatever_the_envelope(status: int, facts: di
         (502, b"<html><title>502</title>\n<b>Bad\tGateway<!-- x --><script>var a = 1</script>",
          f"{LIKE_A_PROXY}: 502 Bad Gateway"),
         (407, b"<p>Log in", f"HTTP 407: a proxy asks for a login: {LIKE_A_PROXY}: Log in"),
-        (418, b"a ot_pat_8f2a_secret!", f"HTTP 418: {LIKE_A_PROXY}: a ***"),
+        (418, b"a ot_pat_8f2a_secret!", f"HTTP 418: {LIKE_A_PROXY}: a ***!"),
         (403, b"x" * 80, f"HTTP 403: {LIKE_A_PROXY}: {'x' * 80}"),
         (403, b"x" * 5000, f"HTTP 403: {LIKE_A_PROXY}: {'x' * 80}…"),
-        (403, b"\xff\x1b[31m", f"HTTP 403: {LIKE_A_PROXY}: \ufffd\x1b[31m"),
+        (403, b"\xff\x1b[31m", f"HTTP 403: {LIKE_A_PROXY}: \ufffd\\x1b[31m"),
     ],
 )  # fmt: skip
 def test_F45_a_strangers_answer_says_what_it_looks_like(status: int, body: bytes, message: str) -> None:

@@ -5,6 +5,7 @@ import ssl
 import aiohttp
 from attrs import frozen
 
+from ..._base.text import one_line
 from ...errors import (
     ClientClosedError,
     ConnectError,
@@ -48,7 +49,8 @@ def translated(error: BaseException, around: Circumstances) -> OpenTrainError:
     """Return the error of ours that says the same as one of aiohttp's. Its cause is a copy, without frames."""
     ours = _class_for(error, around)
     ours.effect = effect_of(ours)
-    ours.__cause__ = AiohttpError(f"{type(error).__name__}: {error}")
+    # In a traceback its text stands by itself.
+    ours.__cause__ = AiohttpError(one_line(f"{type(error).__name__}: {error}"))
     return ours
 
 
