@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from ._base.text import SENTENCE, one_line
 from ._version import __version__
 from .errors import ConfigurationError, OpenTrainError
 from .events import (
@@ -161,7 +162,7 @@ class OpenTelemetry:
 
     def _fail(self, span: Span, error: BaseException, kind: str | None = None) -> None:
         span.set_attribute("error.type", kind or type(error).__qualname__)
-        span.set_status(self._trace.StatusCode.ERROR, str(error))
+        span.set_status(self._trace.StatusCode.ERROR, one_line(error, SENTENCE))
 
 
 def _outcome_of(event: PublishEnded) -> str:

@@ -8,6 +8,7 @@ from attrs import define
 
 from .._base.callback import Callback
 from .._base.clock import Clock
+from .._base.text import one_line
 from ..errors._tree import own_copy
 from ..quota._observer import QuotaObserver
 from ._values import (
@@ -60,7 +61,7 @@ class EventEmitter:
         return QuotaObserver(
             reserved=lambda job_id, is_probe: self.emit(SlotReserved(job_id, is_probe)),
             settled=lambda job_id, how: self.emit(SlotSettled(job_id, how)),
-            counted=lambda key, quota: self.emit(QuotaCounted(account_in(key), quota, self._origin)),
+            counted=lambda key, quota: self.emit(QuotaCounted(one_line(account_in(key)), quota, self._origin)),
         )
 
 

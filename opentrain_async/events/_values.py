@@ -2,8 +2,7 @@
 
 from collections.abc import Callable
 
-from attrs import frozen
-
+from .._base.value import frozen
 from ..models import PublishResult
 from ..quota import QuotaSnapshot, Settlement
 
@@ -148,7 +147,7 @@ class QuotaCounted:
     """The quota has changed, or is seen for the first time, or again after a minute or more.
 
     Attributes:
-        account: The account's name: a fingerprint of the token unless it was given another name.
+        account: The account's name, escaped: a fingerprint of the token unless it was given another name.
         quota: The quota now.
         service: The origin of the service; an account of the same name at another origin is another one.
     """
