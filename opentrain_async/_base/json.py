@@ -1,9 +1,11 @@
-"""Decode JSON and take it apart without surprises."""
+"""Decode JSON and take it apart without surprises; encode it so that it can be shown."""
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TypeVar, cast
+
+from .text import SENTENCE, without_tokens
 
 T = TypeVar("T")
 
@@ -101,6 +103,23 @@ def _pruned(value: object, levels: int) -> object:
     if isinstance(value, dict):
         return {key: _pruned(item, levels - 1) for key, item in cast("dict[object, object]", value).items()}
     return [_pruned(item, levels - 1) for item in cast("list[object]", value)]
+
+
+def encode(value: object) -> str:
+    """Return a value as a line of JSON that can be shown: printable ASCII, without tokens, with long texts cut."""
+    return without_tokens(json.dumps(_cut(value)))
+
+
+def _cut(value: object) -> object:
+    match value:
+        case str():
+            return value if len(value) <= SENTENCE else value[:SENTENCE] + "…"
+        case Mapping():
+            return {cast("str", _cut(key)): _cut(item) for key, item in cast("Mapping[object, object]", value).items()}
+        case list() | tuple():
+            return [_cut(item) for item in cast("list[object]", value)]
+        case _:
+            return value
 
 
 def object_of(body: bytes) -> dict[str, object]:

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentrain_async._base.json import DEEPEST, WrongShapeError, decode, nests_deep, shallow
+from opentrain_async._base.json import DEEPEST, WrongShapeError, decode, encode, nests_deep, shallow
+from opentrain_async._base.text import SENTENCE
 from opentrain_async._service import codec
 
 from ..support.answers import LIVE, result_of
 from ..support.depth import DEPTHS, deep_list, nested
+from ..support.raw import HOSTILE, assert_harmless
 
 
 @pytest.mark.parametrize(("before", "after"), [(b"\xef\xbb\xbf", b""), (b" \r\n\t", b"\n ")])
@@ -46,6 +48,19 @@ def test_json_that_is_no_object_is_a_wrong_shape(body: bytes) -> None:
     """What it is instead is said."""
     with pytest.raises(WrongShapeError, match="expected an object, got"):
         codec.publish_result(body)
+
+
+def test_F70_json_that_is_shown_is_printable_ascii() -> None:
+    """It is one line, has no token in it, and no text without end; it is read as it was but for that."""
+    value = {HOSTILE: [HOSTILE, ("x" * 1_000_000, 5, None, True)], "job_id": "job_1", "ü": 0.5}
+    line = encode(value)
+    assert line.isascii()
+    assert line.isprintable()
+    assert_harmless(line)
+    read = json.loads(line)
+    assert list(read)[1:] == ["job_id", "ü"]
+    assert next(iter(read.values()))[1] == ["x" * SENTENCE + "…", 5, None, True]
+    assert json.loads(encode("\x7f\u2028")) == "\x7f\u2028"
 
 
 def test_F03_a_200_that_says_it_is_not_ok_is_no_result() -> None:

@@ -1,7 +1,7 @@
 """Convert an outcome to a line of a journal and back.
 
-Text that is not ASCII is escaped, so an entry is always one harmless line. It never holds the token. A line is checked
-value by value when it is read: another program may have written it.
+An entry is always one harmless line: it is in printable ASCII, and never holds the token. A line is checked value by
+value when it is read: another program may have written it.
 """
 
 import json
@@ -14,6 +14,7 @@ from attrs import evolve, frozen
 from ... import errors
 from ..._base.clock import iso
 from ..._base.found_file import MIB
+from ..._base.json import encode
 from ..._service.answers import ended_job_error
 from ..._service.validation import issues, validation
 from ...errors import APIError, BadRequestError, Effect, NotPublishReadyError, OpenTrainError
@@ -88,7 +89,7 @@ def line_of(outcome: PublishOutcome, at: datetime, account: JournalAccount) -> b
     error = outcome.error
     return (
         b"%b\n"
-        % json.dumps({
+        % encode({
             "job_id": outcome.job_id[:_LONGEST_TEXT],
             "status": outcome.status.value,
             "attempts": outcome.attempts,
