@@ -3,12 +3,12 @@
 import io
 import os
 import sys
-from contextlib import suppress
-from typing import TextIO, cast
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO, cast
 
 import click
 
-from .._base.text import one_line
 from .._version import __version__
 from .commands.account import claim, register, whoami
 from .commands.demo import demo
@@ -20,6 +20,7 @@ from .commands.quota import quota
 from .commands.sandbox import sandbox
 from .common import CannotRunError
 from .signals import exit_code
+from .views import output
 
 _NOBODY_READS = 128 + 13
 """As if SIGPIPE had ended it, which Python leaves out in favour of an error."""
@@ -28,18 +29,37 @@ _NOBODY_READS = 128 + 13
 class _Commands(click.Group):
     """A group that ends without a traceback when it is interrupted, or when nobody reads what it writes."""
 
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        with _escaped_errors():
+            return super().make_context(*args, **options)
+
     def invoke(self, ctx: click.Context) -> object:
+        with _escaped_errors():
+            return self._invoke(ctx)
+
+    def _invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as stop:
-            click.echo("Interrupted.", err=True)
+            output.say("Interrupted.", err=True)
             ctx.exit(exit_code(stop))
         except BrokenPipeError:
             _forget_stdout()
             ctx.exit(_NOBODY_READS)
         except OSError as error:
             _forget_stdout()
-            raise CannotRunError(one_line(error.strerror or error)) from None
+            raise CannotRunError(str(error.strerror or error)) from None
+
+
+@contextmanager
+def _escaped_errors() -> Generator[None, None, None]:
+    """Have click show an error without anything raw: some of its own are about what stands on the command line."""
+    try:
+        yield
+    except click.ClickException as error:
+        text = output.for_stderr(error.format_message())
+        error.format_message = lambda: text  # type: ignore[method-assign]
+        raise
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

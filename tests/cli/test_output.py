@@ -1,6 +1,9 @@
 """What the commands print: tables, and JSON lines."""
 
+import ast
+import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +18,9 @@ from opentrain_async.errors import (
 from opentrain_async.outcomes import OutcomeStatus, PublishOutcome
 from opentrain_async.sandbox import Fault, Sandbox
 
-from ..support.command import run
+from ..support.command import environment, run
+from ..support.fork_server import fork_server
+from ..support.raw import HOSTILE, assert_harmless
 
 
 async def test_the_rows_of_what_is_no_terminal_are_not_wrapped(sandbox: Sandbox) -> None:
@@ -49,6 +54,43 @@ async def test_json_is_one_object_a_line_and_nothing_else_is_on_stdout(sandbox: 
     }
     assert (later["status"], str(later["retry_at"])[-6:]) == ("deferred", "+00:00")
     assert finished.err.splitlines()[-1] == "3 drafts: 1 published, 1 rejected, 1 deferred"
+
+
+async def test_json_goes_to_stdout_beside_a_bar_on_the_terminal(sandbox: Sandbox, tmp_path: Path) -> None:
+    """As with ``--json > outcomes``: rich leads what is written meanwhile to its own stream."""
+    ids = [sandbox.draft() for _ in range(3)]
+    env = {**environment(sandbox), "HOME": str(tmp_path), "TERM": "xterm"}
+    async with fork_server() as server:
+        shown = await server.run("publish", *ids, "--json", env=env, terminal="stderr")
+    assert [json.loads(line)["job_id"] for line in shown.out.splitlines()] == ids
+    assert b"3 of 3 done" in shown.err
+
+
+def test_every_line_is_printed_where_it_is_escaped() -> None:
+    """Only one module writes; the entry point says by itself what is missing for it."""
+    folder = Path(output.__file__).parents[1]
+    for path in set(folder.rglob("*.py")) - {Path(output.__file__), folder / "main.py"}:
+        called = {
+            ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)
+        }
+        assert not called & {"print", "click.echo", "click.secho", "sys.stdout.write", "sys.stderr.write"}, path
+
+
+def test_F70_a_line_is_escaped_whatever_prints_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """By click, by rich, in a cell of a table, and as JSON; only a page is shown with its token, and whole."""
+    rows = output.table_of_jobs()
+    rows.add_row(HOSTILE)
+    output.say(HOSTILE, HOSTILE)
+    output.say(HOSTILE, err=True)
+    output.print_rows(rows)
+    output.stdout().print(HOSTILE)
+    output.stderr().print("[red]:smile:[/red]", HOSTILE)
+    output.print_json({HOSTILE: HOSTILE})
+    shown = capsys.readouterr()
+    assert_harmless(shown.out + shown.err + output.for_stderr(HOSTILE))
+    assert shown.err.splitlines()[1].startswith("[red]:smile:[/red] ")
+    output.say_whole("https://app.example/claim?token=ot_cat_8f2a91cd\x1b")
+    assert capsys.readouterr().out == "https://app.example/claim?token=ot_cat_8f2a91cd\\x1b\n"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from opentrain_async import PlannedPublish, PublishPlan
+from opentrain_async._base.json import encode
 from opentrain_async._cli.views import plan_view
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -42,7 +43,7 @@ def test_a_plan_of_nothing_has_no_table(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_as_json_each_draft_has_its_time() -> None:
     """And the plan its sums."""
-    facts = json.loads(plan_view.as_json(PLAN))
+    facts = json.loads(encode(plan_view.facts_of(PLAN)))
     assert (facts["now"], facts["later"], facts["limit"], facts["limit_is_assumed"]) == (5, 1, 20, True)
     assert facts["drafts"][-1] == {"job_id": "job_9", "at": LATER.isoformat()}
     assert (facts["made_at"], facts["ends_at"]) == (NOW.isoformat(), LATER.isoformat())

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from opentrain_async import OutcomeStatus, PublishOutcome, PublishResult
 from opentrain_async import errors as all_errors
-from opentrain_async._cli.views.output import json_line, why
+from opentrain_async._base.json import encode
+from opentrain_async._cli.views.output import facts_of, why
 from opentrain_async._publish.journal.account import JournalAccount
 from opentrain_async._publish.journal.facts import NotAnEntryError
 from opentrain_async._publish.journal.lines import LONGEST_LINE, JournalEntry, line_of, read_line
@@ -156,7 +157,7 @@ def _use(entry: JournalEntry) -> None:
     assert SERVICE.covers(entry.account) in {True, False}
     outcome = entry.outcome
     assert outcome.is_final in {True, False}
-    assert len(str(outcome.error)) + len(repr(outcome)) + len(why(outcome)) + len(json_line(outcome)) > 0
+    assert len(str(outcome.error)) + len(repr(outcome)) + len(why(outcome)) + len(encode(facts_of(outcome))) > 0
     assert read_line(line_of(outcome, AT, SERVICE)).outcome.status is outcome.status
 
 

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 from opentrain_async import OutcomeStatus, PublishOutcome
 from opentrain_async._base.clock import instant
-from opentrain_async._cli.views.output import json_line, why
+from opentrain_async._base.json import encode
+from opentrain_async._cli.views.output import facts_of, why
 from opentrain_async._publish.journal.account import JournalAccount
 from opentrain_async._publish.journal.facts import NotAnEntryError
 from opentrain_async._publish.journal.lines import line_of, read_line
@@ -91,7 +92,7 @@ def use_line(text: bytes) -> None:
     assert SERVICE.covers(entry.account) in {True, False}
     outcome = entry.outcome
     assert outcome.is_final in {True, False}
-    assert len(str(outcome.error)) + len(repr(outcome)) + len(why(outcome)) + len(json_line(outcome)) > 0
+    assert len(str(outcome.error)) + len(repr(outcome)) + len(why(outcome)) + len(encode(facts_of(outcome))) > 0
     try:
         again = read_line(line_of(outcome, AT, SERVICE))
     except NotAnEntryError as error:

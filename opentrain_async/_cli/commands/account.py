@@ -1,12 +1,10 @@
 """The commands `whoami`, `register` and `claim`: the account, from its registration to its claim."""
 
-import json
 import os
 
 import attrs
 import click
 
-from ..._base.text import escaped, one_line
 from ..._client.account.settings import TOKEN_VARIABLES, saved
 from ..._client.client import AsyncOpenTrain
 from ...errors import ClaimError, ConfigurationError, OpenTrainError
@@ -34,10 +32,10 @@ def whoami(as_json: bool) -> None:
         identity = run(with_client(ledger, client_of(ledger), AsyncOpenTrain.whoami))
     if as_json:
         facts = attrs.asdict(identity, filter=attrs.filters.exclude("raw"))
-        click.echo(json.dumps({**facts, "is_claimed": identity.is_claimed}))
+        output.print_json({**facts, "is_claimed": identity.is_claimed})
         return
     for name, value in _rows_of(identity):
-        output.stdout().print(f"{name:13} {one_line(value or 'not said')}")
+        output.stdout().print(f"{name:13} {value or 'not said'}")
 
 
 def _rows_of(identity: Identity) -> list[tuple[str, str | None]]:
@@ -78,10 +76,10 @@ def register(agent_name: str | None, organization: str | None, force: bool) -> N
             "an account was made, but its credentials could not be saved, and are lost: register again"
         )
     until = f" until {output.when(made.claim_token_expires_at)}" if made.claim_token_expires_at else ""
-    click.echo(
-        f"Registered. The credentials are in {one_line(made.saved_to)}.\n"
-        f"It may publish 3 drafts a day; a person can claim it{until}, and then it is 20:\n"
-        "  opentrain-async claim --email you@example.com"
+    output.say(
+        f"Registered. The credentials are in {made.saved_to}.",
+        f"It may publish 3 drafts a day; a person can claim it{until}, and then it is 20:",
+        "  opentrain-async claim --email you@example.com",
     )
     _note_variable()
 
@@ -121,25 +119,25 @@ def claim(ctx: click.Context, email: str | None, timeout: float, no_wait: bool, 
         raise CannotRunError(str(error)) from None
     _note_variable()
     if email is None:
-        click.echo("Waiting for a claim that has begun; --email begins one.", err=True)
+        output.say("Waiting for a claim that has begun; --email begins one.", err=True)
     client = AsyncOpenTrain(settings.token, base_url=settings.base_url, claim_token=settings.claim_token, ledger=ledger)
     try:
         with told_in_one_line(OpenTrainError):
             grant = run(_claim(client, ledger, email, None if no_wait else timeout))
     except Interruption as stopped:
-        click.echo("Interrupted. The claim goes on, if it was not just ended: try 'opentrain-async claim'.", err=True)
+        output.say("Interrupted. The claim goes on, if it was not just ended: try 'opentrain-async claim'.", err=True)
         ctx.exit(exit_code(stopped))
     if isinstance(grant, ClaimError):
-        click.echo(str(grant), err=True)
+        output.say(str(grant), err=True)
         ctx.exit(SOME_NOT)
     if grant is None:
-        click.echo("Once that is done: opentrain-async claim")
+        output.say("Once that is done: opentrain-async claim")
         return
     if grant.saved_to is None:
         raise CannotRunError(
             "the account is claimed, but its new token could not be saved: make one in the site's settings"
         )
-    click.echo(f"Claimed. It may publish 20 drafts a day. The new token is in {one_line(grant.saved_to)}.")
+    output.say(f"Claimed. It may publish 20 drafts a day. The new token is in {grant.saved_to}.")
 
 
 async def _claim(
@@ -158,14 +156,15 @@ async def _claim(
 
 
 def _invite(begun: Claim, email: str) -> None:
-    sent = f", which was also sent to {one_line(email)}" if begun.email_sent else ""
-    click.echo(f"Open  {escaped(begun.verification_uri.reveal())}\nCode  {one_line(begun.user_code)}{sent}")
-    click.echo(f"Both are valid for {begun.expires_in / 60:g} minutes.", err=True)
+    sent = f", which was also sent to {email}" if begun.email_sent else ""
+    output.say_whole(f"Open  {begun.verification_uri.reveal()}")
+    output.say(f"Code  {begun.user_code}{sent}")
+    output.say(f"Both are valid for {begun.expires_in / 60:g} minutes.", err=True)
 
 
 def _note_variable() -> None:
     """Say so where the other commands do not use the account that is registered and claimed here."""
     if variable := next((name for name in TOKEN_VARIABLES if os.environ.get(name)), None):
-        click.echo(
+        output.say(
             f"Note: {variable} is set, and goes before the saved credentials; unset it to use the account.", err=True
         )

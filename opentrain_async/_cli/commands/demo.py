@@ -78,7 +78,7 @@ async def play() -> Performance:
         _plan_faults(sandbox, ids)
         console = output.stdout()
         console.print(Text(f"A local OpenTrain runs at {sandbox.url}; nothing leaves this machine.", "bold"))
-        console.print(_STORY)
+        output.say(*_STORY.split("\n"))
         async with AsyncOpenTrain(sandbox.token, base_url=sandbox.url, clock=sandbox.clock, retry=_IMPATIENT) as client:
             live_before = len(sandbox.live)
             with progress_bar.watching() as watch:
@@ -103,7 +103,7 @@ def show(performance: Performance) -> None:
     console.print(f"Truth     the service itself counts {performance.published} published")
     console.print(f"Requests  {len(performance.requests)} sent, {performance.refused} of them refused for the quota")
     console.print(f"Saved     {performance.unsent} requests that would have been refused: the ledger knew it")
-    console.print("\nNext: 'opentrain-async sandbox' runs such a service to try your own code on.")
+    output.say("", "Next: 'opentrain-async sandbox' runs such a service to try your own code on.")
 
 
 def _draft(sandbox: Sandbox) -> list[str]:

@@ -1,12 +1,8 @@
 """The command `drafts`: list the account's drafts, or its other jobs."""
 
-import json
-
 import click
-from rich.text import Text
 
 from ..._base.clock import iso
-from ..._base.text import one_line
 from ...errors import OpenTrainError
 from ...models import JOB_STATUSES, Job
 from ...quota import MemoryLedger
@@ -48,19 +44,18 @@ def drafts(status: str, as_json: bool) -> None:
     for job in jobs:
         changed = job.updated_at or job.created_at
         at = output.when(changed) if changed else ""
-        rows.add_row(one_line(job.id), one_line(job.status), at, Text(one_line(job.title or "")))
+        rows.add_row(job.id, job.status, at, job.title or "")
     if jobs:
         output.print_rows(rows)
     output.stdout().print(f"{len(jobs)} {'job' if len(jobs) == 1 else 'jobs'}")
 
 
 def _echo_json(job: Job) -> None:
-    facts = {
+    output.print_json({
         "job_id": job.id,
         "status": job.status,
         "title": job.title,
         "created_at": iso(job.created_at),
         "updated_at": iso(job.updated_at),
         "job_url": job.job_url,
-    }
-    click.echo(json.dumps(facts))
+    })

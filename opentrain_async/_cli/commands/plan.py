@@ -10,7 +10,7 @@ from ...quota import LedgerStore
 from ..common import again_option, client_of, json_option, ledger_option, told_in_one_line, with_client
 from ..ids import all_drafts_option, file_option, ids_wanted
 from ..signals import run
-from ..views import plan_view
+from ..views import output, plan_view
 
 
 @click.command()
@@ -46,6 +46,6 @@ def plan(
         client = client_of(ledger)
         planned = run(with_client(ledger, client, lambda client: client.plan(wanted, journal=journal, again=again)))
     if as_json:
-        click.echo(plan_view.as_json(planned))
+        output.print_json(plan_view.facts_of(planned))
     else:
         plan_view.show(planned)

@@ -1,6 +1,5 @@
 """The command `post`: from a description to a live job."""
 
-import json
 import math
 import shlex
 import sys
@@ -117,18 +116,18 @@ def post(
         raise click.UsageError("stdin is closed, so there is no description; --file names one")
     is_terminal = stdin is not None and stdin.isatty()
     if takes_stdin and is_terminal:
-        click.echo("Describe the job, then press Ctrl-D on a line of its own:", err=True)
+        output.say("Describe the job, then press Ctrl-D on a line of its own:", err=True)
     asker = Asker(answers_in(answers), asks=is_terminal or (stdin is not None and not takes_stdin))
     post_job = PostJob(_text_in(source), asker, external_id=external_id, key=key)
     client = client_of(ledger)
     try:
         outcome = _attempt(post_job, client, ledger, max_wait)
     except Interruption as stopped:
-        click.echo(f"Interrupted. {_how_to_go_on(post_job)}", err=True)
+        output.say(f"Interrupted. {_how_to_go_on(post_job)}", err=True)
         ctx.exit(exit_code(stopped))
     _print(outcome, post_job, as_json=as_json)
     if asker.unused:
-        click.echo(f"A draft has no such field: {', '.join(map(one_line, asker.unused))}", err=True)
+        output.say(f"A draft has no such field: {', '.join(asker.unused)}", err=True)
     stopped_by = outcome.error if outcome.error and rule_on(outcome.error).run == "stops" else None
     ctx.exit(status_of(PublishReport((outcome,), stopped_by)))
 
@@ -148,21 +147,21 @@ def _attempt(post_job: PostJob, client: AsyncOpenTrain, ledger: LedgerStore, max
 def _print(outcome: PublishOutcome, post_job: PostJob, *, as_json: bool) -> None:
     error = outcome.error
     if as_json:
-        facts = json.loads(output.json_line(outcome))
+        facts = output.facts_of(outcome)
         del facts["attempts"]
         job_id = post_job.draft.job_id if post_job.draft else None
-        click.echo(json.dumps({**facts, "job_id": job_id, "idempotency_key": post_job.key}))
+        output.print_json({**facts, "job_id": job_id, "idempotency_key": post_job.key})
     elif outcome.result is not None:
-        page = one_line(outcome.result.job_url or "the service gave no page")
-        click.echo(f"{outcome.job_id} {state_of(outcome.result)}: {page}")
+        page = outcome.result.job_url or "the service gave no page"
+        output.say(f"{outcome.job_id} {state_of(outcome.result)}: {page}")
     if error is None:
         return
-    click.echo(f"Not live: {error}", err=True)
+    output.say(f"Not live: {error}", err=True)
     if isinstance(error, DraftIncompleteError | NotPublishReadyError):
         for field in error.missing if isinstance(error, DraftIncompleteError) else error.validation.missing_fields:
-            click.echo(f"  {one_line(field.field)}: {one_line(field.question)}{choices_of(field)}", err=True)
+            output.say(f"  {one_line(field.field)}: {one_line(field.question)}{choices_of(field)}", err=True)
     if post_job.draft or error.effect == "unknown":
-        click.echo(_how_to_go_on(post_job, error), err=True)
+        output.say(_how_to_go_on(post_job, error), err=True)
 
 
 def state_of(result: PublishResult) -> str:
@@ -178,7 +177,7 @@ def _how_to_go_on(post_job: PostJob, error: OpenTrainError | None = None) -> str
     again = f"The same command with --idempotency-key {shlex.quote(post_job.key)} goes on with it."
     if post_job.draft is None:
         return f"A draft may have been made. {again}"
-    job_id = one_line(post_job.draft.job_id)
+    job_id = post_job.draft.job_id
     if isinstance(error, ModerationBlockedError):
         return f"The draft is {job_id}. Once it is changed, on the site or in Python: opentrain-async publish {job_id}"
     if post_job.draft.publish_ready and not isinstance(error, NotPublishReadyError):
@@ -187,7 +186,7 @@ def _how_to_go_on(post_job: PostJob, error: OpenTrainError | None = None) -> str
 
 
 def _draft_so_far(post_job: PostJob) -> str:
-    return f"\n{_how_to_go_on(post_job)}" if post_job.draft else ""
+    return f" {_how_to_go_on(post_job)}" if post_job.draft else ""
 
 
 def _text_in(source: str) -> str:

@@ -104,7 +104,7 @@ def publish(
     """  # noqa: D301 - \b is click's: what follows it is not wrapped
     wanted = ids_wanted(ids, source, all_drafts=all_drafts)
     if not wanted:
-        click.echo("There are no drafts.", err=True)
+        output.say("There are no drafts.", err=True)
         return
     max_wait = seconds_of(max_wait, wait=wait)
     options = PublishOptions(wanted, concurrency, max_wait, outage_patience, journal, preflight=preflight, again=again)
@@ -115,14 +115,14 @@ def publish(
     if not as_json:
         output.print_report(campaign.report)
     if told := _how_it_ended(campaign, interruption, as_json=as_json):
-        click.echo(told, err=True)
+        output.say(told, err=True)
     if interruption is not None:
         ctx.exit(exit_code(interruption))
     ctx.exit(SOME_NOT if campaign.is_stopped and campaign.left else status_of(campaign.report))
 
 
 def _write_json(outcome: PublishOutcome) -> None:
-    click.echo(output.json_line(outcome))  # which flushes, for whoever follows the run
+    output.print_json(output.facts_of(outcome))
 
 
 def _keep_quiet(_outcome: PublishOutcome) -> None:

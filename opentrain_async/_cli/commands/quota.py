@@ -9,7 +9,7 @@ from ...errors import QuotaLedgerError
 from ...quota import LedgerStore
 from ..common import client_of, json_option, ledger_option, told_in_one_line, with_client
 from ..signals import run
-from ..views import quota_view
+from ..views import output, quota_view
 
 
 @click.command()
@@ -29,6 +29,6 @@ def quota(as_json: bool, ledger: LedgerStore) -> None:
     with told_in_one_line(QuotaLedgerError):
         snapshot = run(with_client(ledger, client_of(ledger), AsyncOpenTrain.quota))
     if as_json:
-        click.echo(quota_view.as_json(snapshot))
+        output.print_json(quota_view.facts_of(snapshot))
     else:
         quota_view.show(snapshot, ledger, datetime.now(UTC))

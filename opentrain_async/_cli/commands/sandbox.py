@@ -7,6 +7,7 @@ import click
 from ..._client.account.settings import BASE_URL_VARIABLES
 from ...sandbox import Sandbox
 from ..signals import run
+from ..views import output
 
 
 @click.command()
@@ -22,13 +23,13 @@ def sandbox(port: int, unclaimed: bool, drafts: int) -> None:
     try:
         run(_serve(Sandbox(claimed=not unclaimed, port=port), drafts))
     except KeyboardInterrupt:
-        click.echo("Stopped.", err=True)
+        output.say("Stopped.", err=True)
 
 
 async def _serve(service: Sandbox, drafts: int) -> None:
     ids = [service.draft() for _ in range(drafts)]
     async with service:
-        click.echo(_welcome(service, ids))
+        output.say_whole(*_welcome(service, ids).split("\n"))
         await asyncio.Event().wait()
 
 

@@ -1,23 +1,25 @@
-"""Print outcomes: tables with rich for people, JSON lines for programs.
+"""Print for people, by click and by rich, and JSON lines for programs.
 
-Text from the service, and every id, is escaped before it is printed, and no console reads markup: a draft cannot
-inject terminal codes.
+Whatever is printed is escaped at one of the ways out: `say`, `print_json`, and a console's `render_str`. Consoles read
+no markup. A foreign word is cut before where more of the sentence follows.
 """
 
 import io
-import json
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import TextIO, cast
+from typing import Any, TextIO, cast
 
+import click
 from rich import box
 from rich.console import Console
+from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
 from ..._base.clock import iso
-from ..._base.text import one_line
+from ..._base.json import encode
+from ..._base.text import SENTENCE, escaped, one_line
 from ...errors import ModerationBlockedError, NotPublishReadyError, OpenTrainError, QuotaExceededError
 from ...outcomes import OutcomeStatus, PublishOutcome, PublishReport
 
@@ -35,16 +37,53 @@ _UNWRAPPED = 10_000
 
 
 class _Plain(Console):
-    """A console that takes every text as it is, and leaves a broken pipe to the command."""
+    """A console that shows every string as it is but for what is escaped, and leaves a broken pipe to the command."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(
             file=stream, markup=False, emoji=False, highlight=False, width=None if stream.isatty() else _UNWRAPPED
         )
 
+    def render_str(self, text: str, *, style: str | Style = "", **_: Any) -> Text:
+        """Make a line of a string. What is printed and each cell of a table comes here, before it is measured."""
+        return Text(one_line(text, SENTENCE), style)
+
     def on_broken_pipe(self) -> None:
         """Rich would exit here with 1, which has another meaning in this command line; so the error is raised again."""
         raise
+
+
+def say(*lines: str, err: bool = False) -> None:
+    """Print lines, whatever is in them."""
+    for line in lines:
+        _echo(one_line(line, SENTENCE), err=err)
+
+
+def say_whole(*lines: str) -> None:
+    """Print lines that are shown whole, with the token that is in them."""
+    for line in lines:
+        _echo(escaped(line))
+
+
+def print_json(value: object) -> None:
+    """Print a value as one line of JSON on stdout, and flush it: a program may follow the run."""
+    _echo(encode(value))
+
+
+def for_stderr(text: str) -> str:
+    """Return a line for what click itself writes to stderr, such as a question; it is escaped and cut."""
+    return _fitting(one_line(text, SENTENCE), sys.stderr)
+
+
+def _echo(line: str, *, err: bool = False) -> None:
+    # Without naming the stream: beside a progress bar `sys.stdout` writes to the bar's console, and click does not.
+    click.echo(_fitting(line, sys.stderr if err else sys.stdout), err=err)
+
+
+def _fitting(line: str, stream: TextIO | None) -> str:
+    """Return a line with everything escaped that the stream's encoding lacks: click would write UTF-8 all the same."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return line.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def stdout() -> Console:
@@ -74,10 +113,10 @@ def print_table(outcomes: Iterable[PublishOutcome], answers: Mapping[str, str] |
         status = Text(words(outcome.status), _STYLES[outcome.status])
         if answers is None:
             result = outcome.result
-            more = [one_line(result.job_url or "") if result is not None and result.is_live else why(outcome)]
+            more = [result.job_url or "" if result is not None and result.is_live else why(outcome)]
         else:
             more = [answers.get(outcome.job_id, ""), why(outcome)]
-        shown.add_row(one_line(outcome.job_id), status, str(outcome.attempts), *more)
+        shown.add_row(outcome.job_id, status, str(outcome.attempts), *more)
     print_rows(shown)
 
 
@@ -109,7 +148,8 @@ def print_rows(table: Table) -> None:
     with console.capture() as captured:
         console.print(table)
     # One long row would have every other one padded to its length.
-    console.print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+    for line in captured.get().split("\n")[:-1]:
+        _echo(line.rstrip())
 
 
 def counts(outcomes: Iterable[PublishOutcome]) -> str:
@@ -118,7 +158,7 @@ def counts(outcomes: Iterable[PublishOutcome]) -> str:
 
 
 def why(outcome: PublishOutcome) -> str:
-    """What is in the way of a draft that is not known to be live, and until when; escaped."""
+    """What is in the way of a draft that is not known to be live, and until when."""
     error, until = outcome.error, outcome.retry_at and when(outcome.retry_at)
     if outcome.result is not None and not outcome.result.is_live:
         return f"the job is {one_line(outcome.result.status)}" + (f"; look again at {until}" if until else "")
@@ -135,17 +175,17 @@ def when(at: datetime) -> str:
     return f"{at:%d %b %H:%M} UTC"
 
 
-def json_line(outcome: PublishOutcome) -> str:
-    """The outcome as one line of JSON in ASCII: whatever an id or the service's text holds, it stays one line."""
+def facts_of(outcome: PublishOutcome) -> dict[str, object]:
+    """The outcome as JSON has it."""
     error = outcome.error
-    return json.dumps({
+    return {
         "job_id": outcome.job_id,
         "status": outcome.status.value,
         "attempts": outcome.attempts,
         "job_url": None if outcome.result is None else outcome.result.job_url,
         "error": None if error is None else _json_error(error),
         "retry_at": iso(outcome.retry_at),
-    })
+    }
 
 
 def _json_error(error: OpenTrainError) -> Mapping[str, object]:

@@ -1,9 +1,6 @@
 """Print a plan, as a table or as JSON."""
 
-import json
-
 from ..._base.clock import iso
-from ..._base.text import one_line
 from ...quota._plan import PublishPlan
 from . import output
 
@@ -18,7 +15,7 @@ def show(plan: PublishPlan) -> None:
     assumed = ", assumed, as nobody has said yet" if plan.limit_is_assumed else ""
     console.print(f"Limit: {plan.limit} a day{assumed}")
     if plan.invalid:
-        console.print(f"No ids of drafts: {', '.join(one_line(item) for item in plan.invalid)}")
+        console.print(f"No ids of drafts: {', '.join(plan.invalid)}")
     if not plan.drafts:
         return
     together: dict[str, list[str]] = {}
@@ -35,9 +32,9 @@ def show(plan: PublishPlan) -> None:
     output.print_rows(rows)
 
 
-def as_json(plan: PublishPlan) -> str:
-    """The same as one line of JSON, with the time of each draft."""
-    return json.dumps({
+def facts_of(plan: PublishPlan) -> dict[str, object]:
+    """The same as JSON has it, with the time of each draft."""
+    return {
         "made_at": iso(plan.made_at),
         "limit": plan.limit,
         "limit_is_assumed": plan.limit_is_assumed,
@@ -46,4 +43,4 @@ def as_json(plan: PublishPlan) -> str:
         "ends_at": iso(plan.ends_at),
         "invalid": list(plan.invalid),
         "drafts": [{"job_id": draft.job_id, "at": iso(draft.at)} for draft in plan.drafts],
-    })
+    }

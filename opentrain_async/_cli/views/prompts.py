@@ -9,10 +9,11 @@ from typing import cast
 
 import click
 
-from ..._base.text import one_line
+from ..._base.text import listed, one_line
 from ...models import MissingField
 from ...models._fields import DOCUMENTED, camel
 from ..signals import Interruption, ends_at_once
+from . import output
 
 
 class Asker:
@@ -57,7 +58,7 @@ def answers_in(path: Path | None) -> Mapping[str, object]:
     try:
         answers: object = json.loads(path.read_text("utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
-        raise click.UsageError(f"{one_line(path)} cannot be read: {one_line(error)}") from None
+        raise click.UsageError(f"{one_line(path)} cannot be read: {error}") from None
     if not isinstance(answers, dict):
         raise click.UsageError(f"{one_line(path)} has to hold one JSON object: the names of fields and their values")
     return cast("Mapping[str, object]", answers)
@@ -65,34 +66,36 @@ def answers_in(path: Path | None) -> Mapping[str, object]:
 
 def choices_of(field: MissingField) -> str:
     """Return the choices of a missing field, to stand behind its question; empty where it has none."""
-    return f" ({', '.join(map(one_line, field.choices))})" if field.choices else ""
+    return f" ({listed(field.choices)})" if field.choices else ""
 
 
 def _ask(field: MissingField) -> object:
     """Ask until the answer can be right; `None` if nobody answers any more. Blocks, as a person needs their time."""
     for more in (field.message, field.hint):
         if more:
-            click.echo(f"  {one_line(more)}", err=True)
+            output.say(f"  {more}", err=True)
 
     def checked(text: str) -> str:
         try:
             field.update(text)
         except ValueError as error:
-            raise click.UsageError(str(error)) from None
+            raise click.UsageError(output.for_stderr(str(error))) from None
         return text
 
-    choices = choices_of(field)
+    question, default = one_line(field.question) + choices_of(field), _default_of(field)
     if not field.choices and field.example:
-        choices = f" (such as {one_line(field.example)})"
+        question += f" (such as {one_line(field.example)})"
+    if default is not None:
+        question += f" [{one_line(default)}]"  # click would show it as it came
     # Before 8.4 click writes a blank to stdout for each question, whatever `err` says: to a terminal let it.
     apart = nullcontext() if sys.stdout.isatty() else redirect_stdout(sys.stderr)
     with ends_at_once() as ended_by, apart:
         try:
             return click.prompt(
-                one_line(field.question) + choices, default=_default_of(field), value_proc=checked, err=True
+                output.for_stderr(question), default=default, show_default=False, value_proc=checked, err=True
             )
         except click.Abort:
-            click.echo(err=True)
+            output.say("", err=True)
             if ended_by:
                 raise Interruption(ended_by[0]) from None
             return None

@@ -1,6 +1,5 @@
 """Print the quota, as a table or as JSON."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -10,7 +9,6 @@ from rich.progress_bar import ProgressBar
 from rich.text import Text
 
 from ..._base.clock import iso
-from ..._base.text import one_line
 from ...quota import LedgerStore, QuotaSlot, QuotaSnapshot
 from . import output
 
@@ -45,7 +43,7 @@ def show(quota: QuotaSnapshot, ledger: LedgerStore, now: datetime) -> None:
     console.print(f" ({', '.join(unsure)})" if unsure else "", end="")
     console.print("" if quota.remaining is None else f", {quota.remaining} free")
     console.print(f"Limit: {_SOURCES[quota.limit_source].format(at=at)}")
-    console.print(f"Ledger: {one_line(ledger)}")
+    console.print(f"Ledger: {ledger}")
     if not quota.slots:
         return
     rows = output.table_of_jobs()
@@ -60,9 +58,9 @@ def show(quota: QuotaSnapshot, ledger: LedgerStore, now: datetime) -> None:
     output.print_rows(rows)
 
 
-def as_json(quota: QuotaSnapshot) -> str:
-    """The same as one line of JSON."""
-    return json.dumps({
+def facts_of(quota: QuotaSnapshot) -> dict[str, object]:
+    """The same as JSON has it."""
+    return {
         "limit": quota.limit,
         "limit_source": quota.limit_source,
         "limit_learned_at": iso(quota.limit_learned_at),
@@ -71,14 +69,14 @@ def as_json(quota: QuotaSnapshot) -> str:
         "doubtful": quota.doubtful,
         "next_slot_at": iso(quota.next_slot_at),
         "slots": [{"job_id": slot.job_id, "state": slot.state, "frees_at": iso(slot.frees_at)} for slot in quota.slots],
-    })
+    }
 
 
 def _row(slot: QuotaSlot, now: datetime) -> tuple[Text | str, ...]:
     words, style = _STATES[slot.state]
     minutes = max(0, int((slot.frees_at - now).total_seconds())) // 60
     left = f"{minutes // 60} h {minutes % 60:02} min"
-    return one_line(slot.job_id or "-"), Text(words, style), output.when(slot.frees_at), left
+    return slot.job_id or "-", Text(words, style), output.when(slot.frees_at), left
 
 
 def _bar(slot: QuotaSlot, now: datetime) -> ProgressBar:
