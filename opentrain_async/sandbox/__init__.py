@@ -5,8 +5,8 @@
         async with AsyncOpenTrain(sandbox.token, base_url=sandbox.url, clock=sandbox.clock) as client:
             await client.publish(job_id)
 
-It is written from the service's documentation alone and shares no code with the client, so that a mistake of one
-is not hidden by the same mistake of the other.
+It is written from the service's documentation alone and shares no code with the client but what escapes text, so that
+a mistake of one is not hidden by the same mistake of the other.
 """
 
 from ._http.faults import Fault

@@ -7,6 +7,7 @@ from typing import Self
 
 from aiohttp import web
 
+from .._base.text import listed, shown
 from ._http.faults import Fault, FaultPlan, PlannedFault, fault_named
 from ._http.routes import RequestSeen, Routes
 from ._model.accounts import CAPABILITIES, Account
@@ -207,7 +208,7 @@ class Sandbox:
         """
         gaps = {camel(name) for name in ([missing] if isinstance(missing, str) else missing)}
         if strange := gaps - COMPLETE.keys():
-            raise ValueError(f"a draft needs no such field: {min(strange)!r}; it needs {', '.join(COMPLETE)}")
+            raise ValueError(f"a draft needs no such field: {shown(min(strange))}; it needs {', '.join(COMPLETE)}")
         fields = {name: value for name, value in COMPLETE.items() if name not in gaps}
         job = self._service.add_job(self._account(token), fields, self.clock.now(), job_id)
         job.blocked, job.status = blocked, status
@@ -268,11 +269,11 @@ class Sandbox:
             ValueError: There is no such fault, or no such operation, or it could never strike.
         """
         if on not in self._operations:
-            raise ValueError(f"no such operation: {on!r}; there are {', '.join(sorted(self._operations))}")
+            raise ValueError(f"no such operation: {shown(on)}; there are {', '.join(sorted(self._operations))}")
         if call < 1 or times < 1:
-            raise ValueError(f"call and times are 1 or more, and not {call!r} and {times!r}")
+            raise ValueError(f"call and times are 1 or more, and not {shown(call)} and {shown(times)}")
         if not 400 <= status <= 599:
-            raise ValueError(f"the status of a fault is one from 400 to 599, and not {status!r}")
+            raise ValueError(f"the status of a fault is one from 400 to 599, and not {shown(status)}")
         if published and kind == Fault.REDIRECT:
             raise ValueError("who redirects a request has not done what it asks for")
         first = self._faults.counted(on, job_id) + call
@@ -305,12 +306,12 @@ class Sandbox:
         if self._runner is not None:
             await self._runner.cleanup()
         if self._strays and error is None:
-            raise UnknownRouteError("the sandbox does not serve " + ", ".join(self._strays))
+            raise UnknownRouteError(f"the sandbox does not serve {listed(self._strays)}")
 
     def _pending(self, job_id: str) -> Job:
         job = self._service.jobs.get(job_id)
         if job is None or job.status != "PENDING_APPROVAL":
-            raise LookupError(f"no job {job_id!r} awaits approval")
+            raise LookupError(f"no job {shown(job_id)} awaits approval")
         return job
 
     def _account(self, token: str | None) -> Account:
@@ -319,5 +320,5 @@ class Sandbox:
 
 def _known(capability: str) -> str:
     if capability not in CAPABILITIES:
-        raise ValueError(f"no such capability: {capability!r}; there are {', '.join(CAPABILITIES)}")
+        raise ValueError(f"no such capability: {shown(capability)}; there are {', '.join(CAPABILITIES)}")
     return capability

@@ -5,6 +5,8 @@ import math
 import time
 from datetime import UTC, datetime
 
+from .._base.text import shown
+
 
 class SandboxClock:
     """The time in a sandbox. Give it to a client as its `clock`, and both live in the same time.
@@ -38,7 +40,7 @@ class SandboxClock:
     def advance(self, seconds: float) -> None:
         """Skip that many seconds, 0 or more."""
         if not 0 <= seconds < math.inf:
-            raise ValueError(f"time goes on in a sandbox, by a number of seconds, and not by {seconds!r}")
+            raise ValueError(f"time goes on in a sandbox, by a number of seconds, and not by {shown(seconds)}")
         self._skipped += seconds
         self._moved.set()
         self._moved = asyncio.Event()

@@ -9,6 +9,7 @@ import pytest
 from opentrain_async.sandbox import Fault, Sandbox
 
 from ..support.plain_http import Answered, ask
+from ..support.raw import assert_harmless
 
 GRANT = "urn:opentrain:agent-auth:grant-type:claim"
 
@@ -67,6 +68,15 @@ async def test_an_agent_makes_an_account_that_can_publish_three_drafts(sandbox: 
     drafts = [sandbox.draft(token=token) for _ in range(4)]
     assert [(await ask(sandbox, f"POST /jobs/{d}/publish", token=token))[0] for d in drafts] == [200, 200, 200, 429]
     assert (await ask(sandbox, "GET /auth/me", token=token))[1]["actor"]["email"] is None  # type: ignore[index]
+
+
+async def test_F70_the_page_of_a_claim_shows_an_address_as_text(sandbox: Sandbox) -> None:
+    """Its markup stays text, and what does not print is escaped."""
+    address = '<b>"\x1b[2J\u202e\ufe0f@x.example'
+    _, started = await start(sandbox, (await register(sandbox))["claim_token"], address)
+    page = (await human(started["verification_uri"]))[1]
+    assert "shows to &lt;b&gt;&quot;\\x1b[2J\\u202e\\ufe0f@x.example:" in page
+    assert_harmless(page)
 
 
 async def test_an_account_is_claimed_from_the_first_code_to_the_new_token(sandbox: Sandbox) -> None:

@@ -2,7 +2,8 @@
 
 import ast
 import asyncio
-from collections.abc import AsyncIterator
+import math
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import aiohttp
@@ -12,6 +13,7 @@ from opentrain_async import sandbox as package
 from opentrain_async.sandbox import Fault, Sandbox, SandboxClock, UnknownRouteError
 
 from ..support.plain_http import Caller
+from ..support.raw import HOSTILE, assert_harmless
 
 
 @pytest.fixture
@@ -136,6 +138,26 @@ async def test_an_unknown_route_fails_loudly(caller: Caller) -> None:
     assert sandbox.requests[0].status == 501
 
 
+async def test_F70_no_error_and_no_request_shows_anything_raw(sandbox: Sandbox, caller: Caller) -> None:
+    """What a bot asks for, and what a test asks of the sandbox, is text in a sentence."""
+    wrong: list[Callable[[], object]] = [
+        lambda: sandbox.fault(HOSTILE),
+        lambda: sandbox.fault("reset", on=HOSTILE),
+        lambda: sandbox.fault("status", status=HOSTILE),  # type: ignore[arg-type]
+        lambda: sandbox.draft(missing=[HOSTILE]),
+        lambda: sandbox.approve(HOSTILE),
+        lambda: sandbox.advance(hours=math.nan),
+    ]
+    for ask in wrong:
+        with pytest.raises((ValueError, LookupError, TypeError)) as refused:
+            ask()
+        assert_harmless(str(refused.value))
+    with pytest.raises(UnknownRouteError, match=r"^the sandbox does not serve GET ") as caught:
+        async with Sandbox() as other, caller.session.get(f"{other.url}/%1b[2J%0d%e2%80%ae%ef%b8%8f"):
+            assert_harmless(repr(other.requests[0]))
+    assert_harmless(str(caught.value))
+
+
 async def test_an_unknown_route_does_not_hide_another_error(caller: Caller) -> None:
     """What the block itself raised is what is seen."""
     sandbox = Sandbox()
@@ -201,13 +223,13 @@ def test_time_does_not_go_back() -> None:
 
 
 def test_the_sandbox_imports_nothing_of_the_client() -> None:
-    """It would share the client's mistakes."""
+    """It would share the client's mistakes. It shares how text is escaped."""
     directory = Path(package.__path__[0])
     for path in directory.rglob("*.py"):
         depth = len(path.relative_to(directory).parts)
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom):
-                assert node.level <= depth, path
+                assert node.level <= depth or node.module in {"_base.text", "_base.value"}, path
             names = [node.module] if isinstance(node, ast.ImportFrom) else []
             names += [name.name for name in node.names] if isinstance(node, ast.Import) else []
             assert not any(str(name).startswith("opentrain_async") for name in names), path

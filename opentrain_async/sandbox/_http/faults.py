@@ -5,6 +5,8 @@ from enum import StrEnum
 
 from attrs import define, frozen
 
+from ..._base.text import shown
+
 
 class Fault(StrEnum):
     """How a request goes wrong. Each but `REDIRECT` may follow upon what was asked for."""
@@ -40,7 +42,7 @@ def fault_named(word: str) -> Fault:
     try:
         return Fault(word)
     except ValueError:
-        raise ValueError(f"no such fault: {word!r}; there are {', '.join(sorted(Fault))}") from None
+        raise ValueError(f"no such fault: {shown(word)}; there are {', '.join(sorted(Fault))}") from None
 
 
 @frozen

@@ -2,6 +2,7 @@
 
 import html
 
+from ..._base.text import one_line
 from .._model.agents import PAGE, Agents, Attempt
 from .._model.refusals import Call, form
 
@@ -40,8 +41,8 @@ def _gone() -> Page:
 def _form(attempt: Attempt, notice: str = "") -> str:
     return _LAYOUT.format(
         f"{notice}<form method=post action={PAGE}>"
-        f"<input type=hidden name=token value={attempt.token}>"
-        f"<label>The code that the agent shows to {html.escape(attempt.email)}: "
+        f'<input type=hidden name=token value="{html.escape(attempt.token)}">'
+        f"<label>The code that the agent shows to {html.escape(one_line(attempt.email))}: "
         "<input name=user_code inputmode=numeric autocomplete=one-time-code></label>"
         "<button>Claim</button></form>"
     )

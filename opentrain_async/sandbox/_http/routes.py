@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
 from aiohttp import web
-from attrs import define, evolve, frozen
+from attrs import define, evolve
 
+from ..._base.value import frozen
 from .._model.agents import PAGE, Agents
 from .._model.catalogue import Operation, operations
 from .._model.refusals import Body, Call, RefusedError
