@@ -23,6 +23,8 @@ from ..models._fields import camel
 Hook = Callable[[object, Any], Any]
 M = TypeVar("M")
 _LONGEST_SECONDS = 366 * 24 * 3600.0
+_LONGEST_TOKEN = 8192
+"""Characters of a token, and of the page of a claim, which is printed whole."""
 _EXACT = (str, bool, int)
 _STRICT: frozenset[type] = frozenset({PublishResult, SideEffects, JobPage})
 _OURS = {"newly_published", "idempotency_key", "saved_to"}
@@ -214,7 +216,9 @@ def _seconds(value: object, _: Any) -> object:
 
 
 def _secret(value: object, _: Any) -> object:
-    if not isinstance(value, str) or not value.isascii() or not value.isprintable() or " " in value or not value:
+    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_TOKEN:
+        raise not_a("a token", value)
+    if not value.isascii() or not value.isprintable() or " " in value:
         raise not_a("a token", value)
     return Secret(value)
 

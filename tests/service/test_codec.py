@@ -9,7 +9,7 @@ from hypothesis import given
 
 from opentrain_async._base.json import WrongShapeError
 from opentrain_async._service import codec
-from opentrain_async.models import Draft, PublishResult, SideEffects
+from opentrain_async.models import Claim, Draft, PublishResult, SideEffects
 
 from ..support.answers import JSON, LIVE, result_of
 
@@ -22,6 +22,15 @@ WRONG: dict[str, list[object]] = {
     "warnings": ["thin", 5, True, {}, [5], [None], [["thin"]], ["thin", {}]],
     "sideEffects": ["queued", 5, True, [], {"dispatched": "true"}, {"dispatched": 1}, {"status": 5}, {"status": []}],
 }
+
+
+@pytest.mark.parametrize("value", ["", "a b", "ü", "\x1b[2J", "x" * 8193, 5, None, ["x"]], ids=range(8))
+def test_what_cannot_be_a_token_is_a_wrong_shape(value: object) -> None:
+    """A page that is printed whole is one too: it has no control characters, and it has an end."""
+    claim = {"user_code": "1", "verification_uri": "x" * 8192}
+    assert codec.read(Claim, claim).verification_uri.reveal() == "x" * 8192
+    with pytest.raises(WrongShapeError, match="verification_uri"):
+        codec.read(Claim, {**claim, "verification_uri": value})
 
 
 def test_the_documented_answer_is_read_key_by_key() -> None:
