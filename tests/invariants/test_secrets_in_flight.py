@@ -125,7 +125,7 @@ async def raised_by(call: Callable[[], Awaitable[object]]) -> BaseException | No
 
 
 @pytest.mark.parametrize("session", ["own", "borrowed"])
-@pytest.mark.parametrize("what", CALLS)
+@pytest.mark.parametrize("what", [what for what in CALLS if what != "publish_many"])  # a run fails as its publishes do
 @pytest.mark.parametrize("failure", FAILURES)
 async def test_F71_no_failure_shows_a_secret(
     failure: str, what: str, session: str, length: int, caplog: pytest.LogCaptureFixture
@@ -153,8 +153,13 @@ def length(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> i
     writer = aiohttp.http_writer
     in_python = writer._py_serialize_headers
     monkeypatch.setattr(writer, "_serialize_headers", in_python if request.param == 120 else writer._serialize_headers)
-    monkeypatch.setattr("opentrain_async._client.account.claim.SETTLE_SECONDS", 0.01)
     return int(request.param)
+
+
+@pytest.fixture(autouse=True)
+def no_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A claim that is left waits no two seconds for its answer."""
+    monkeypatch.setattr("opentrain_async._client.account.claim.SETTLE_SECONDS", 0.01)
 
 
 @pytest.mark.parametrize("session", ["own", "borrowed"])
@@ -208,8 +213,11 @@ async def test_F71_no_task_in_flight_holds_a_secret_in_its_frames(answered: str,
     assert [text[:200] for text in shown if secrets.seen_in(text)] == []
 
 
-@pytest.mark.parametrize("session", ["own", "borrowed"])
-@pytest.mark.parametrize("what", [what for what in CALLS if what != "register"])
+@pytest.mark.parametrize(
+    ("what", "session"),
+    # Over a borrowed session the other calls end by their timeouts.
+    [*((what, "own") for what in CALLS if what != "register"), ("publish", "borrowed"), ("publish_many", "borrowed")],
+)
 async def test_F71_no_client_that_is_closed_meanwhile_shows_a_secret(what: str, session: str) -> None:
     """Its calls end with an error each."""
     secrets = Secrets(40)
