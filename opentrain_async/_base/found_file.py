@@ -6,6 +6,7 @@ acts when it is opened, a file that another user writes. Each is judged before i
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 MIB = 1 << 20
@@ -105,8 +106,24 @@ def check(found: os.stat_result, path: Path, largest: int) -> None:
         return
     if found.st_uid not in {0, user()}:
         raise UntrustedFileError(f"{path.name} belongs to another user (uid {found.st_uid}). Use a file of your own")
-    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise UntrustedFileError(f"other users may write to {path.name}. Forbid that with chmod go-w")
+    if found.st_mode & stat.S_IWOTH or (found.st_mode & stat.S_IWGRP and not _is_of_one(found.st_gid)):
+        raise UntrustedFileError(
+            f"other users may write to {path.name}. Forbid that with chmod go-w, on a file system that has permissions"
+        )
+
+
+def _is_of_one(group: int) -> bool:
+    """True if nobody else is in a group: many systems give each user one, and Kubernetes each volume of a pod."""
+    import grp
+    import pwd
+
+    members: set[str] = set()
+    with suppress(KeyError):  # a group without a name has no list of members
+        members.update(grp.getgrgid(group).gr_mem)
+    users = pwd.getpwall()
+    members.update(user.pw_name for user in users if user.pw_gid == group)
+    own = {user.pw_name for user in users if user.pw_uid == os.geteuid()}
+    return group != 0 and members <= own
 
 
 def check_size(size: int, path: Path, largest: int) -> None:

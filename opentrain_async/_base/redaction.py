@@ -4,6 +4,8 @@ import html
 import re
 from collections.abc import Callable
 
+from attrs import frozen
+
 from .secret import Secret
 from .text import without_tokens
 
@@ -17,15 +19,25 @@ _SHORTEST = 12
 """Characters of the shortest secret that is looked for. Shorter ones, as in tests, are also parts of other words."""
 _MASK = "***"
 _ESCAPED = re.compile(
-    r"\\{1,8}(?:u\{?0{0,6}|x)(?P<hex>[0-9a-f]{2})\}?"  # JSON, also twice encoded; JavaScript; nginx
+    # JSON, also when it is encoded twice; JavaScript; nginx. A longer run of backslashes is not of an escape.
+    r"(?<!\\)\\{1,8}(?:u(?P<json>[0-9a-f]{4})|u\{0{0,6}(?P<braces>[0-9a-f]{1,6})\}|x(?P<hex>[0-9a-f]{2}))"
+    r"|(?<!\\)\\{1,8}(?P<slash>/)"  # PHP
+    r"|\\(?P<other>.)"
     r"|%(?:25){0,4}(?P<percent>[0-9a-f]{2})"
     r"|&(?P<entity>#x?[0-9a-f]{1,8}|[a-z]{2,12});"
-    r"|\\{1,8}(?P<slash>/)"  # PHP
     # Folds, the zeros of UTF-16, and what takes no place.
-    r"|(?P<ignored>[\x00-\x20]+|\xe2\xad(?![\x80-\xbf])|\xe2\x80[\x8b-\x8f]|\xe2\x81\xa0|\xef\xbb\xbf)"
+    r"|(?P<ignored>[\x00-\x20]+|\xe2\xad(?![\x80-\xbf])|\xe2\x80[\x8b-\x8f]|\xe2\x81\xa0|\xef\xbb\xbf)",
+    re.DOTALL,
 )
+_TAKES_NO_PLACE = {0xAD, *range(0x200B, 0x2010), 0x2060, 0xFEFF}
 # As bytes read as Latin-1, in lower case: a soft hyphen's \xc2 is \xe2 there.
-_ESCAPES_BEGIN = ("\\", "%", "&", "\0", "\xe2", "\xef\xbb")
+_ESCAPES_BEGIN = ("\\", "%", "&", "\0", "\xe2", "\xef\xbb\xbf")
+# Escapes that stand for a character of tokens, or for what takes no place: most texts have only others.
+_CODE = "(?:2[bdef5]|3[0-9d]|[4-7][0-9a-f])"
+_HIDES = re.compile(
+    rf"\\(?:u00{_CODE}|u\{{|u00ad|u20[06]|ufeff|x{_CODE}|/)|%{_CODE}|&[#a-z]|\0|\xe2\xad(?![\x80-\xbf])|\xe2\x80[\x8b-\x8f]"
+    r"|\xe2\x81\xa0|\xef\xbb\xbf"
+)
 Redact = Callable[[bytes], bytes]
 
 
@@ -34,8 +46,12 @@ def redact_nothing(text: bytes) -> bytes:
     return text
 
 
-def redactor(secret: Secret | None) -> Redact:
-    r"""Return a function that masks a secret in a text, also where it is escaped, cut, folded or in another case.
+def redactor(secret: Secret | None, *, also_cut: bool = True) -> Redact:
+    r"""Return a function that masks a secret in a text, also where it is escaped, folded or in another case.
+
+    Args:
+        secret: The secret; `None` masks nothing.
+        also_cut: Also mask a part of it. A part may be another thing as well, such as an id that stands in the token.
 
     >>> redactor(Secret("ot_pat_2f81c0de"))(b'{"got": "Bearer ot\\u005fpat_2f81c0de"}')
     b'{"got": "Bearer ***"}'
@@ -43,16 +59,21 @@ def redactor(secret: Secret | None) -> Redact:
     wanted = "" if secret is None else secret.reveal().lower()
     if len(wanted) < _SHORTEST:
         return redact_nothing
-    least = min(_LEAST, len(wanted))
+    least = min(_LEAST, len(wanted)) if also_cut else len(wanted)
     blocks = [wanted[begin : begin + _BLOCK] for begin in range(0, len(wanted) - _BLOCK + 1, _BLOCK)]
     traces = (*blocks, *_ESCAPES_BEGIN)
     find = re.compile("|".join(map(re.escape, blocks))).search
+
+    def has_block(text: str) -> bool:
+        return any(map(text.__contains__, blocks))
 
     def redact(text: bytes) -> bytes:
         shown = text.decode("latin-1")  # a character for each byte, of which none changes its place in lower case
         lower = shown.lower()
         # Nearly every answer ends here: it has no part of the secret, and no escape that may hide one.
         if not any(map(lower.__contains__, traces)):
+            return text
+        if not has_block(lower) and not (_HIDES.search(lower) and has_block(_ESCAPED.sub(_character, lower))):
             return text
         plain, begins = _unescaped(lower)
         kept: list[str] = []
@@ -69,13 +90,34 @@ def redactor(secret: Secret | None) -> Redact:
     return redact
 
 
-def redact_tokens(text: bytes) -> bytes:
-    """Mask everything that looks like a token, of whichever account."""
+@frozen
+class Masks:
+    """What is masked in the answers to the requests of a transport.
+
+    Attributes:
+        of_success: Masks the whole token. A part of it may be an id, or of a new token, which is kept.
+        of_refusal: Masks parts of the token too, and everything that looks like a token, of whichever account.
+    """
+
+    of_success: Redact = redact_nothing
+    of_refusal: Redact = redact_nothing
+
+    @classmethod
+    def of(cls, secret: Secret | None) -> "Masks":
+        """Return the masks for a secret."""
+        return cls(redactor(secret, also_cut=False), _in_turn(redactor(secret), _redact_tokens))
+
+    def and_of(self, secret: Secret) -> "Masks":
+        """Return masks that mask another secret too."""
+        other = Masks.of(secret)
+        return Masks(_in_turn(self.of_success, other.of_success), _in_turn(self.of_refusal, other.of_refusal))
+
+
+def _redact_tokens(text: bytes) -> bytes:
     return without_tokens(text.decode("latin-1")).encode("latin-1")
 
 
-def in_turn(first: Redact, second: Redact) -> Redact:
-    """Return a function that masks what either function masks."""
+def _in_turn(first: Redact, second: Redact) -> Redact:
     return lambda text: second(first(text))
 
 
@@ -92,8 +134,8 @@ def _unescaped(text: str) -> tuple[str, list[int]]:
     for escape in _ESCAPED.finditer(text):
         plain.append(text[done : escape.start()])
         begins += range(done, escape.start())
-        if escape["ignored"] is None:
-            plain.append(_character(escape))
+        if character := _character(escape):
+            plain.append(character)
             begins.append(escape.start())
         done = escape.end()
     plain.append(text[done:])
@@ -102,13 +144,21 @@ def _unescaped(text: str) -> tuple[str, list[int]]:
 
 
 def _character(escape: re.Match[str]) -> str:
-    """Return the one character, in lower case, for which an escape stands; a question mark for what no token holds."""
-    if (code := escape["hex"] or escape["percent"]) is not None:
-        return chr(int(code, 16)).lower()
-    if escape["slash"] is not None:
+    """Return the character, in lower case, for which an escape stands; a question mark for what no token holds."""
+    kind = escape.lastgroup
+    if kind == "ignored":
+        return ""
+    if kind == "slash":
         return "/"
-    character = html.unescape(escape[0]).lower()
-    return character if len(character) == 1 else "?"
+    if kind == "entity":
+        code = ord(html.unescape(escape[0])[0])
+    elif kind == "other":
+        return "?"
+    else:
+        code = int(escape[kind or 0], 16)
+    if code in _TAKES_NO_PLACE:
+        return ""
+    return chr(code).lower() if code < 0x80 else "?"
 
 
 def _length_at(text: str, position: int) -> int:

@@ -13,9 +13,14 @@ _LOOKED_AT = 4096
 """Characters of a text in which tokens are looked for, before it is cut."""
 _MOST_LINES = 1000
 # With fewer characters behind its prefix it is the service's preview of a token, or a word of ours about the prefix.
-_TOKEN = re.compile(rf"(?:{'|'.join(TOKEN_PREFIXES)})[\w.~+/-]{{8,}}=*", re.ASCII)
-# The login of an address, up to the last @, as a password may hold one. Bounded, as a text may have many beginnings.
-_LOGIN = re.compile(r"(?<=://)[^\s'\"<>]{1,256}@")
+# Behind a letter it is a part of a word, unless that letter is of an escape.
+_BEGINNING = rf"(?:(?<![A-Za-z0-9])|(?<=\\[bfnrt]))(?:{'|'.join(TOKEN_PREFIXES)})"
+_TOKEN = re.compile(rf"{_BEGINNING}[\w.~+/-]{{8,}}=*", re.ASCII)
+# The login of an address, up to the last @, as a password may hold one, and a slash. The path of a page may hold an @.
+# Bounded, as a text may have many beginnings.
+_LOGIN = re.compile(
+    r"(?:(?<=https://)|(?<=http://))[^\s'\"<>/?#]{1,256}@|(?<=(?<!http)(?<!https)://)[^\s'\"<>]{1,256}@", re.IGNORECASE
+)
 # Printable, says Unicode, but they take no place: grapheme joiner, fillers, variation selectors.
 _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"

@@ -148,7 +148,7 @@ class Onboarding(ClientCore):
         """Wait until a person has claimed the account, and use the new token from then on.
 
         The service is asked no sooner than it wants to be. The interval that it names counts from one second up to a
-        tenth of the time for which the claim is valid. The answer revokes the earlier token, and is given once: the new
+        half of the time for which the claim is valid. The answer revokes the earlier token, and is given once: the new
         one is in use from then on, also for the calls in flight. It takes the earlier one's place in the saved
         credentials, if that is there. The account's publishes are carried over in the ledger, and the limit is learned
         anew (20 a day instead of 3). Cancelled, the last caller waits for an answer in flight, two seconds at most. A

@@ -35,7 +35,10 @@ def refusing(function: F) -> F:
                 return await call
             except ConfigurationError as error:
                 refusal = _without_our_frames(error)
-            raise refusal
+            try:
+                raise refusal
+            finally:
+                del refusal  # else the error and this frame would keep each other
 
         return cast("F", awaiting)
 
@@ -47,7 +50,10 @@ def refusing(function: F) -> F:
             refusal = _without_our_frames(error)
         finally:  # also of a call with an argument too many
             del arguments, named
-        raise refusal
+        try:
+            raise refusal
+        finally:
+            del refusal
 
     return cast("F", calling)
 
@@ -81,9 +87,10 @@ def read_job_id(item: object, own_token: Secret | None = None) -> str | RefusedI
 
 
 def _without_our_frames(error: ConfigurationError) -> ConfigurationError:
-    # A context, too, has frames: those of the check that failed.
-    error.__context__ = None
-    return error.with_traceback(_foreign_frames_of(error.__traceback__))
+    frames = _foreign_frames_of(error.__traceback__)
+    if frames is None:  # a check's own; its context has frames of the package too
+        error.__context__ = None
+    return error.with_traceback(frames)
 
 
 def _foreign_frames_of(trace: TracebackType | None) -> TracebackType | None:

@@ -1,10 +1,12 @@
 """Files that are found: which are believed, where they lie, and how they are opened."""
 
+import grp
 import os
+import pwd
 import socket
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -39,9 +41,9 @@ def umask(mask: int) -> Iterator[None]:
         os.umask(before)
 
 
-def found(mode: int, *, user: int | None = None, size: int = 1) -> os.stat_result:
+def found(mode: int, *, user: int | None = None, group: int = 0, size: int = 1) -> os.stat_result:
     """What the system may say of a file, by default of one's own."""
-    return os.stat_result((mode, 1, 1, 1, os.geteuid() if user is None else user, 0, size, 0, 0, 0))
+    return os.stat_result((mode, 1, 1, 1, os.geteuid() if user is None else user, group, size, 0, 0, 0))
 
 
 @pytest.fixture
@@ -102,6 +104,45 @@ def test_files_of_ones_own_and_of_root_are_believed(user: int, monkeypatch: pyte
         check(found(stat.S_IFREG | 0o600, user=own), Path("file"), ROOM)
     with pytest.raises(UntrustedFileError, match=r"file belongs to another user \(uid 4321\). Use a file of your own"):
         check(found(stat.S_IFREG | 0o600, user=4321), Path("file"), ROOM)
+
+
+def group_of(gid: int, *members: str) -> grp.struct_group:
+    """A group of the system."""
+    return grp.struct_group(("team", "x", gid, list(members)))
+
+
+@pytest.mark.parametrize(
+    ("gid", "members", "primary", "is_believed"),
+    [
+        (1000, None, None, True),
+        (1000, [], None, True),
+        (1000, ["me"], "me", True),
+        (1000, ["me", "you"], "me", False),
+        (1000, [], "you", False),
+        (1000, ["you"], None, False),
+        (0, [], None, False),
+    ],
+    ids=str,
+)
+def test_a_group_of_its_own_may_write_a_users_file(
+    gid: int, members: list[str] | None, primary: str | None, is_believed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many systems give each user a group, and Kubernetes gives one to a pod's volume; root's is not one of these."""
+
+    def group(number: int) -> grp.struct_group:
+        if members is None:
+            raise KeyError(number)
+        return group_of(number, *members)
+
+    users = [("me", os.geteuid()), ("you", 4321)]
+    entries = [
+        pwd.struct_passwd((name, "x", user, gid if name == primary else 7, "", "/", "/bin/sh")) for name, user in users
+    ]
+    monkeypatch.setattr(grp, "getgrgid", group)
+    monkeypatch.setattr(pwd, "getpwall", lambda: entries)
+    file = found(stat.S_IFREG | 0o660, group=gid)
+    with nullcontext() if is_believed else pytest.raises(UntrustedFileError, match="other users may write to file"):
+        check(file, Path("file"), ROOM)
 
 
 @pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])

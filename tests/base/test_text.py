@@ -28,6 +28,11 @@ from ..support.raw import HOSTILE, assert_harmless, raw_in
         (5, "5"),
         ("no redis://me:s3cr/et@x.test:6379/0", "no redis://***@x.test:6379/0"),
         ("https://x.test/ and me@x.test", "https://x.test/ and me@x.test"),
+        ("https://x.test/@acme/cats", "https://x.test/@acme/cats"),
+        ("HTTPS://me:s3cret@x.test/@acme", "HTTPS://***@x.test/@acme"),
+        ("pilot_pat_20240101 and robot_cat_pictures", "pilot_pat_20240101 and robot_cat_pictures"),
+        (r"in JSON\not_pat_2f81c0de", r"in JSON\n***"),
+        ("x_ot_pat_2f81c0de", "x_***"),
     ],
 )
 def test_text_from_elsewhere_is_one_line(text: object, line: str) -> None:

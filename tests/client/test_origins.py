@@ -45,6 +45,7 @@ LONG = ".".join(["a" * 61] * 4 + ["abcdef"])
         ("http://\uff11\uff12\uff17.0.0.1", "http://127.0.0.1"),
         ("http://127\u30020\u30020\u30021", "http://127.0.0.1"),
         ("http://127.9.9.9", "http://127.9.9.9"),
+        ("https://xn--mgba3gch31f060k.com", "https://xn--mgba3gch31f060k.com"),
         ("http://[::1]:1", "http://[::1]:1"),
     ],
 )

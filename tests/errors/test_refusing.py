@@ -1,8 +1,11 @@
 """A refusal leaves a function without the frames in which the arguments are."""
 
+import gc
 import inspect
 import traceback
+import weakref
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import pytest
 
@@ -32,6 +35,10 @@ async def outcome_of(call: object) -> object:
     return await call if isinstance(call, Awaitable) else call
 
 
+class Held:
+    """Something of a caller's."""
+
+
 FUNCTIONS = [refusing(plain), refusing(coroutine)]
 
 
@@ -56,6 +63,40 @@ async def test_the_caller_s_own_frames_stay(function: Callable[..., object]) -> 
     with pytest.raises(ConfigurationError, match="of the callback") as caught:
         await outcome_of(function(1, callback))
     assert traceback.extract_tb(caught.value.__traceback__)[-1].name == "callback"
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+async def test_the_context_of_a_callback_s_error_stays(function: Callable[..., object]) -> None:
+    """It says what the callback was handling."""
+
+    def callback() -> None:
+        try:
+            dict[str, int]()["missing"]
+        except KeyError:
+            raise ConfigurationError("of the callback")  # noqa: B904 - its context is what this is about
+
+    with pytest.raises(ConfigurationError, match="of the callback") as caught:
+        await outcome_of(function(1, callback))
+    assert isinstance(caught.value.__context__, KeyError)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+async def test_a_refusal_keeps_nothing_alive(function: Callable[..., object]) -> None:
+    """What its caller has in hand goes with the error, and not only when the garbage collector comes by."""
+    held = Held()
+    told = weakref.ref(held)
+
+    async def refused(_held: Held) -> None:
+        with suppress(ConfigurationError):
+            await outcome_of(function(TOKEN))
+
+    gc.disable()
+    try:
+        await refused(held)
+        del held
+        assert told() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

@@ -30,13 +30,13 @@ def started(interval: str, expires_in: str = "1800") -> bytes:
 @pytest.mark.parametrize(
     ("interval", "slept"),
     [
-        ("1e-9", 1), ("5e-324", 1), ("0.999", 1), ("1", 1), ("1.5", 1.5), ("180", 180), ("181", 180), ("3e7", 180),
+        ("1e-9", 1), ("5e-324", 1), ("0.999", 1), ("1", 1), ("1.5", 1.5), ("180", 180), ("900", 900), ("901", 900), ("3e7", 900),
         ("0", 5), ("-1", 5), ("-1e-9", 5), ("NaN", 5), ("Infinity", 5), ("-Infinity", 5), ("1e400", 5), ("1e308", 5),
         ('"1e-9"', 5), ('""', 5), ("true", 5), ("null", 5), ("[]", 5), ("{}", 5), ("9" * 400, 5),
     ],
 )  # fmt: skip
 async def test_F74_a_claim_is_polled_once_a_second_at_most(interval: str, slept: float, clock: VirtualClock) -> None:
-    """An interval without sense is the usual one; one that is too long is a tenth of the claim's lifetime."""
+    """An interval without sense is the usual one; one that is too long is half of the claim's lifetime."""
     answers = (started(interval), PENDING, PENDING, GRANTED)
     async with peer(sends(*answers)) as server, client_of(server.url, claim_token=CLAIM_TOKEN, clock=clock) as client:
         await client.start_claim(EMAIL)
@@ -46,7 +46,7 @@ async def test_F74_a_claim_is_polled_once_a_second_at_most(interval: str, slept:
 
 @pytest.mark.parametrize(
     ("expires_in", "slept"),
-    [("30", 3), ("1e-9", 1), ("3", 1), ("86400", 300), ("-1", 180), ("NaN", 180), ("null", 180)],
+    [("30", 15), ("1e-9", 1), ("3", 1.5), ("86400", 300), ("-1", 300), ("NaN", 300), ("null", 300)],
 )
 async def test_F74_a_claim_is_looked_at_within_its_lifetime(expires_in: str, slept: float, clock: VirtualClock) -> None:
     """However short that is, and whatever interval the server names."""

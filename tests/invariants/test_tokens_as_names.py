@@ -150,10 +150,18 @@ async def test_a_client_s_own_token_is_no_account(connect: Connect, sandbox: San
     connect(sandbox, token=WITHOUT_PREFIX, account=WITHOUT_PREFIX[:-1])
 
 
-@pytest.mark.parametrize("text", ["ot_pat", "acme-ot_pat_x", "whsec", "my whsec_", "OT_PAT_8F2A91CD1234"])
+@pytest.mark.parametrize(
+    "text", ["ot_pat", "acme-ot_pat_x", "whsec", "my whsec_", "OT_PAT_8F2A91CD1234", "robot_cat_pictures"]
+)
 async def test_a_name_that_resembles_a_token_is_a_name(connect: Connect, sandbox: Sandbox, text: str) -> None:
-    """Too little stands behind the prefix, or it is none."""
+    """Too little stands behind the prefix, or it is none, or a part of a word."""
     connect(sandbox, account=text)
+
+
+async def test_an_id_that_resembles_a_token_is_an_id(connect: Connect, sandbox: Sandbox) -> None:
+    """A prefix within a word begins no token."""
+    report = await connect(sandbox).publish_many(["pilot_pat_20240101", "robot_cat_pictures"])
+    assert [type(outcome.error).__name__ for outcome in report.outcomes] == ["NotFoundError"] * 2
 
 
 @pytest.mark.parametrize("text", [f"acme {TOKENS[0]}", f"Bearer {TOKENS[0]}", f"x/{TOKENS[4]}/y"])

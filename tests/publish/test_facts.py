@@ -1,6 +1,7 @@
 """The values of a journal's line: each is of its type and in its range, or it is not an entry."""
 
 import json
+import math
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,7 +35,7 @@ def nested(levels: int) -> Any:
 
 @pytest.mark.parametrize(
     "line",
-    [b"", b"[", b"\xff", b'{"a": 1, "a": 2}', b'{"a": NaN}', b'{"a": [-Infinity]}', b'{"a": 1e999}', b'{"a": 1} 2',
+    [b"", b"[", b"\xff", b'{"a": 1, "a": 2}', b'{"a": 1} 2',
      b"\xef\xbb\xbf{}", '{"a": 1}'.encode("utf-16"), b"[" * 99_999, b'{"a": %b}' % (b"9" * 5000)],
 )  # fmt: skip
 def test_what_is_not_plain_json_is_not_decoded(line: bytes) -> None:
@@ -70,7 +71,7 @@ def test_a_value_is_of_just_its_type() -> None:
     [
         (is_count, [0, 1, 10**9], [-1, 10**9 + 1, 10**400, 1.0, True, "1", None]),
         (is_status, [0, 200, 999], [1000, -1, "200", None]),
-        (is_amount, [0, 1, 0.5, 1e299], [-0.1, 1e300, 10**400, True, "1", None]),
+        (is_amount, [0, 1, 0.5, 1e299], [-0.1, 1e300, math.inf, math.nan, 10**400, True, "1", None]),
         (is_text, ["", "x"], [None, 1, ["x"]]),
         (is_texts, [[], ["x", "y"]], ["x", {"x": 1}, [1], [None], None]),
         (is_flag, [True, False], [0, 1, None, "true"]),

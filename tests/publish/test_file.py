@@ -40,6 +40,24 @@ async def test_a_journal_behind_a_link_is_the_same_journal(
     assert len(Journal.open(journal_path)) == 1
 
 
+def test_F25_a_child_that_was_forked_meanwhile_does_not_keep_the_journal(journal_path: Path) -> None:
+    """It has the same open file for as long as it lives, as a second descriptor here."""
+    holding = JournalFile(journal_path, SERVICE)
+    inherited = os.dup(holding._file)
+    holding.close()
+    JournalFile(journal_path, SERVICE).close()
+    os.close(inherited)
+
+
+def test_F25_a_file_that_is_not_a_journal_is_not_kept_either(journal_path: Path) -> None:
+    """The lock goes with the error."""
+    journal_path.write_text("something else\n")
+    with pytest.raises(JournalError, match="not of a journal"):
+        JournalFile(journal_path, SERVICE)
+    journal_path.write_text("")
+    JournalFile(journal_path, SERVICE).close()
+
+
 async def test_F25_a_journal_under_two_names_is_one_journal(
     sandbox: Sandbox, connect: Connect, journal_path: Path
 ) -> None:

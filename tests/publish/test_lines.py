@@ -226,6 +226,18 @@ def test_whatever_the_service_says_is_written_so_that_it_is_read() -> None:
         assert not (isinstance(after.error, ServerError) and after.error.details)
 
 
+@pytest.mark.parametrize(
+    "details", ['{"score": NaN}', '{"a": [-Infinity]}', '{"a": 1e999}', '{"a": ' * 60 + "1" + "}" * 60]
+)
+def test_details_that_earlier_versions_wrote_are_left_out(details: str) -> None:
+    """A server may answer so, and earlier versions wrote it down: the rest of the line counts."""
+    error = ServerError("no", status=500, details={"a": "here"})
+    line = line_of(PublishOutcome("job_1", OutcomeStatus.UNKNOWN, error=error), AT, SERVICE)
+    after = read_line(line.replace(b'{"a": "here"}', details.encode())).outcome
+    assert isinstance(after.error, ServerError)
+    assert (after.error.status, after.error.details) == (500, {})
+
+
 @pytest.mark.parametrize("name", ["AsyncOpenTrain", "Effect", "_api", "__doc__"])
 def test_a_line_names_no_class_but_an_error(name: str) -> None:
     """Whoever writes into the file cannot have just anything called."""

@@ -138,7 +138,7 @@ def test_what_is_said_of_an_account_is_in_its_range(text: str) -> None:
         *_in_place_of(HELD, '"job_1","new"', '"job_2","new"', '1,"new"', '"job_1","old"', '"job_1",[]', '"job_1",null'),
         *_in_place_of(HELD, '"new",null', '"new","x"', '"new",1800000001', '"new",false'),
         *_in_place_of(HELD, "1800000000.0", "1800000001.0", "null", '"x"', "Infinity"),
-        *_in_place_of(HELD, "180.0", "0", "-1.0", "31622401", "NaN", "true", "null"),
+        *_in_place_of(HELD, "180.0", "0", "-1.0", "1e12", "NaN", "true", "null"),
         *_in_place_of(HELD, "180.0,false", "180.0,0", "180.0", "180.0,false,1"),
         *('"abcde"', "{}", "null", "7", "[" * 9999, f"{SLOT},{HELD}"),
     ],
@@ -147,6 +147,12 @@ def test_what_is_said_of_a_slot_is_in_its_range(rows: str) -> None:
     """A job's id that is valid, known words, dates of the past, a lease of a year at the most; each job once."""
     with pytest.raises(QuotaLedgerError, match="something that is not a log"):
         load_log(_log(jobs=rows))
+
+
+def test_a_lease_of_an_earlier_version_is_a_year_at_the_most() -> None:
+    """Longer ones were written; they would outlast every window."""
+    log = load_log(_log(jobs=HELD.replace("180.0", "40000000.0")))
+    assert [holder.lease for slot in log.jobs.values() for holder in slot.holders] == [366 * 86400.0]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pytest
 
@@ -18,7 +18,9 @@ from ..support.stores import publish
 ledger_on = partial(stores.ledger_on, limit=2)
 
 
-@pytest.mark.parametrize("path", ["", ":memory:", "redis://localhost", 7, b"file", None.__class__, "a\0b", "."])
+@pytest.mark.parametrize(
+    "path", ["", ":memory:", PurePath(":memory:"), "redis://localhost", 7, b"file", None.__class__, "a\0b", "."]
+)
 def test_what_can_be_no_file_is_refused(path: object) -> None:
     """An argument that cannot be right is refused at once."""
     with pytest.raises(ConfigurationError):

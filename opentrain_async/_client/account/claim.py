@@ -18,8 +18,8 @@ from ...outcomes._answer_table import is_transient
 _INTERVAL, _LIFETIME = 5.0, 1800.0
 """Seconds between two questions, and for which a claim is valid, where the service names neither."""
 _SHORTEST_INTERVAL = 1.0
-_LOOKS = 10
-"""How often a claim is looked at in its lifetime, at least."""
+_LOOKS, _SLOW_LOOKS = 2, 10
+"""How often a claim is looked at in its lifetime at least: at the service's interval, and when it asks to slow down."""
 _SLOWER = 5.0
 """Seconds by which the interval grows when the service asks to slow down, as RFC 8628 has it."""
 _UNTIL_NOW = {
@@ -47,7 +47,7 @@ class ClaimWatch:
         self.grant: TokenGrant | None = None
         self._exchange = exchange
         self._clock = clock
-        self._interval, self._longest = _INTERVAL, _LIFETIME / _LOOKS
+        self._interval, self._longest = _INTERVAL, _LIFETIME / _SLOW_LOOKS
         self._due_at = 0.0
         self._last: OpenTrainError | None = None
         self._may_be_delivered = False
@@ -60,12 +60,12 @@ class ClaimWatch:
 
         Args:
             interval: The seconds between two questions, as the service names them. Fewer than one count as one; more
-                than a tenth of the lifetime count as that tenth.
+                than half of the lifetime count as that half.
             lifetime: The seconds for which the claim is valid.
         """
         # The service decides on both. It must not make the client flood it, nor miss the end of the claim.
-        self._longest = max(_SHORTEST_INTERVAL, lifetime / _LOOKS)
-        self._interval = min(max(interval, _SHORTEST_INTERVAL), self._longest)
+        self._interval = max(_SHORTEST_INTERVAL, min(interval, lifetime / _LOOKS))
+        self._longest = max(self._interval, lifetime / _SLOW_LOOKS)
         self._due_at = 0.0
 
     async def wait(self, timeout: float) -> TokenGrant:

@@ -18,6 +18,8 @@ _NOT_PRINTABLE = "must be a string without blanks and control characters"
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.ASCII)
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
 _LONGEST_NAME = 253
+_JOINERS = re.compile("[\u200c\u200d]")
+"""Of Persian and Indian scripts, in which they make words."""
 _PUNYCODE = "xn--"
 
 
@@ -99,7 +101,8 @@ def _is_label(label: str) -> bool:
 def _stands_for_text(punycode: str) -> bool:
     try:
         text = punycode.encode().decode("punycode")
-        return not text.isascii() and text.isprintable() and text.encode("punycode").decode() == punycode
+        shown = _JOINERS.sub("", text)
+        return not text.isascii() and shown.isprintable() and text.encode("punycode").decode() == punycode
     except ValueError:
         return False
 

@@ -1,7 +1,6 @@
 """Read the values of a journal's line, each only if it is of its type and in its range."""
 
 import json
-import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -127,12 +126,4 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _number(text: str) -> float:
-    """Return a number. NaN and Infinity, which Python's reader takes, are not of JSON; 1e999 is read as the latter."""
-    number = float(text)
-    if not math.isfinite(number):
-        raise NotAnEntryError("a number that is not finite")
-    return number
-
-
-_JSON = json.JSONDecoder(object_pairs_hook=_object, parse_float=_number, parse_constant=_number)
+_JSON = json.JSONDecoder(object_pairs_hook=_object)

@@ -81,6 +81,7 @@ class JournalFile:
                 _lock(self._file)
                 self.outcomes = self._begin()
             except BaseException:
+                _unlock(self._file)
                 os.close(self._file)
                 raise
         except BaseException as error:
@@ -109,6 +110,7 @@ class JournalFile:
 
     def close(self) -> None:
         """Let another run have it."""
+        _unlock(self._file)
         os.close(self._file)
         self._lock.release()
 
@@ -193,6 +195,12 @@ def _lock(file: int) -> None:
     """
     locks = _locks()
     locks.flock(file, locks.LOCK_EX | locks.LOCK_NB)
+
+
+def _unlock(file: int) -> None:
+    """Unlock an open file. A child that was forked meanwhile has it open too, and would keep the lock."""
+    with suppress(OSError):
+        _locks().flock(file, _locks().LOCK_UN)
 
 
 def _failed(path: Path, what: str, error: OSError) -> JournalError:

@@ -56,7 +56,7 @@ _FACTS: Mapping[str, Check] = {
     "status": or_null(is_status),
     "code": or_null(is_text),
     "request_id": or_null(is_text),
-    "details": is_object,
+    "details": lambda details: type(details) is dict,
     "retry_after": or_null(is_amount),
     "limit": or_null(is_count),
     "used": or_null(is_count),
@@ -198,6 +198,9 @@ def _error(facts: Mapping[str, Any]) -> OpenTrainError:
         raise NotAnEntryError("not an error")
     message, job_id = typed(facts, "message", str), typed(facts, "job_id", str, NULL)
     kept = {name: valid(facts, name, is_valid) for name, is_valid in _FACTS.items() if name in facts}
+    # Earlier versions wrote what could not be written again, such as NaN: an answer may hold it.
+    if not _can_be_kept(kept.get("details", {})):
+        kept["details"] = {}
     if kind is OpenTrainError:
         return OpenTrainError(message, job_id=job_id, effect=kept["effect"])
     if issubclass(kind, APIError) and kept.get("status", 0) is None:

@@ -14,7 +14,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from ..._base.alarm import Alarm
-from ..._base.redaction import Redact, in_turn, redact_tokens, redacted, redactor
+from ..._base.redaction import Masks, Redact, redacted
 from ..._base.secret import Secret
 from ..._base.tasks import is_cancelled_by_its_caller
 from ..._version import USER_AGENT
@@ -73,7 +73,7 @@ class Transport:
         if session is not None and session.auth is not None:
             raise SessionError("the borrowed session logs in by itself (auth=); the token is the only credential")
         self.token = token
-        self._redact = redactor(token)
+        self._masks = Masks.of(token)
         self._renewal: asyncio.Future[None] | None = None
         self._is_closed = False
         self._origin = URL(origin)
@@ -151,7 +151,7 @@ class Transport:
     def renew(self, token: Secret) -> None:
         """Use another token of the same account from now on."""
         self.token = token
-        self._redact = redactor(token)
+        self._masks = Masks.of(token)
         self._headers[hdrs.AUTHORIZATION] = bearer(token)
         if self._session is not None and not self._borrowed:
             self._session.headers[hdrs.AUTHORIZATION] = bearer(token)
@@ -173,7 +173,7 @@ class Transport:
     async def _send(
         self, request: Request, seconds: float, *, fresh: bool, on_unsent: Callable[[], None] | None = None
     ) -> Reply:
-        redact = self._redact if request.secret is None else in_turn(self._redact, redactor(request.secret))
+        masks = self._masks if request.secret is None else self._masks.and_of(request.secret)
         watch = self._watch(seconds, fresh=fresh)
         # For the connector, during this attempt alone; it is never asked for that of an earlier one.
         current_watch.set(watch)
@@ -199,7 +199,7 @@ class Transport:
                 content = None  # no frame shows what had come by then: it may be a token
                 raise
             was_sent = True if response is not None else self._was_sent(error, watch, data)
-            failure = _redacted(self._failure(error, watch, was_sent=was_sent), redact)
+            failure = _redacted(self._failure(error, watch, was_sent=was_sent), masks.of_refusal)
             flaw = f"cut off: {failure.__cause__}"
         if response is None or content is None:
             raise failure or TransportError("no answer", effect="unknown")
@@ -207,7 +207,7 @@ class Transport:
             response.close()
         is_cut_off = isinstance(failure, ConnectionLostError)
         is_resent = isinstance(data, WatchedBody) and data.times_begun > 1
-        return _reply(response, content, redact, flaw, is_cut_off=is_cut_off, is_resent=is_resent)
+        return _reply(response, content, masks, flaw, is_cut_off=is_cut_off, is_resent=is_resent)
 
     def _request(
         self, session: aiohttp.ClientSession, request: Request, data: WatchedBody | bytes | None
@@ -327,7 +327,7 @@ def transports(
 def _reply(
     response: aiohttp.ClientResponse,
     content: CappedContent,
-    redact: Redact,
+    masks: Masks,
     flaw: str | None,
     *,
     is_cut_off: bool,
@@ -336,9 +336,8 @@ def _reply(
     """Copy an answer into values of ours; a token that the server echoes does not get into our errors."""
     status = int(response.status)
     # Of a success only its media type is told, if it is not as promised.
-    read: tuple[str, ...] = _HEADERS_READ[:1]
-    if not 200 <= status < 300:  # of a refusal the error keeps the body
-        read, redact = _HEADERS_READ, in_turn(redact, redact_tokens)
+    is_success = 200 <= status < 300
+    read, redact = (_HEADERS_READ[:1], masks.of_success) if is_success else (_HEADERS_READ, masks.of_refusal)
     headers = tuple([(name, str(value)) for name in read for value in response.headers.getall(name, ())])
     headers = tuple([(name, redacted(value, redact)) for name, value in headers])
     return Reply(status, redact(content.received[:BODY_CAP]), headers, flaw, is_cut_off, is_resent)

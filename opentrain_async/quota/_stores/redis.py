@@ -19,6 +19,8 @@ from .redis_batcher import RedisBatcher
 
 T = TypeVar("T")
 
+_SHORTEST_PASSWORD = 8
+"""Characters. To mask a shorter one, such as the number that is also the port, would tell it."""
 _ECHO = ", with args beginning with"
 """Redis says this of a command that it does not know, such as a login to an old version, and quotes the password."""
 
@@ -113,7 +115,7 @@ class RedisLedger(Closable):
     def _copy(self, error: Exception) -> RedisError:
         """Return a copy of what redis-py raised, without the password, which a server may echo."""
         text = f"{type(error).__name__}: {error}"
-        if self._password is not None:
+        if self._password is not None and len(self._password.reveal()) >= _SHORTEST_PASSWORD:
             text = text.replace(self._password.reveal(), "***")
         return RedisError(text.partition(_ECHO)[0])
 

@@ -172,12 +172,12 @@ def _reservation(
         and job == of
         and (before_at is None or _is_number(before_at, seen))
         and _is_number(made_at, seen)
-        and _is_number(lease, LONGEST_LEASE)
+        and _is_number(lease, _LATEST)
         and lease > 0
         and type(probe) is bool
     ):
         raise ValueError
-    return Reservation(reservation_id, job, _BEFORE[before], before_at, made_at, lease, probe)
+    return Reservation(reservation_id, job, _BEFORE[before], before_at, made_at, min(lease, LONGEST_LEASE), probe)
 
 
 def _by_job(slots: list[tuple[Any, Slot]]) -> dict[str, Slot]:

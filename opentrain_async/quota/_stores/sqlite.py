@@ -238,7 +238,7 @@ def _checked(value: object) -> Path:
     """The path, made absolute: a process may change its folder."""
     if value is None:
         return _default_path()
-    name = exact_str(value) or ""
+    name = exact_str(os.fspath(value) if isinstance(value, os.PathLike) else value) or ""  # pyright: ignore[reportUnknownArgumentType]
     if name == ":memory:":
         raise ConfigurationError("a ledger that lives in memory is MemoryLedger(), or 'memory' on the command line")
     if "://" in name:
