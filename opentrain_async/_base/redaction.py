@@ -18,6 +18,12 @@ The service's own preview of a token, which it gives on purpose, has fewer.
 _SHORTEST = 12
 """Characters of the shortest secret that is looked for. Shorter ones, as in tests, are also parts of other words."""
 _MASK = "***"
+# What takes no place, in UTF-8 whose bytes are read as Latin-1, in lower case: the first byte of two is another then.
+_INVISIBLE = (
+    r"\xe2[\x80-\x9f\xad](?![\x80-\xbf])|\xed\x8f(?![\x80-\xbf])|\xf8\x9c|\xe1(?:\x85[\x9f\xa0]|\x9e[\xb4\xb5]|\xa0[\x8b-\x8f])"
+    r"|\xe2\x80[\x8b-\x8f\xa8-\xae]|\xe2\x81[\xa0-\xaf]|\xe3\x85\xa4|\xef(?:\xb8[\x80-\x8f]|\xbb\xbf|\xbe\xa0)"
+    r"|\xf3\xa0[\x80-\x87][\x80-\xbf]"
+)
 _ESCAPED = re.compile(
     # JSON, also when it is encoded twice; JavaScript; nginx. A longer run of backslashes is not of an escape.
     r"(?<!\\)\\{1,8}(?:u(?P<json>[0-9a-f]{4})|u\{0{0,6}(?P<braces>[0-9a-f]{1,6})\}|x(?P<hex>[0-9a-f]{2}))"
@@ -26,18 +32,14 @@ _ESCAPED = re.compile(
     r"|%(?:25){0,4}(?P<percent>[0-9a-f]{2})"
     r"|&(?P<entity>#x?[0-9a-f]{1,8}|[a-z]{2,12});"
     # Folds, the zeros of UTF-16, and what takes no place.
-    r"|(?P<ignored>[\x00-\x20]+|\xe2\xad(?![\x80-\xbf])|\xe2\x80[\x8b-\x8f]|\xe2\x81\xa0|\xef\xbb\xbf)",
+    rf"|(?P<ignored>[\x00-\x20\x7f]+|{_INVISIBLE})",
     re.DOTALL,
 )
-_TAKES_NO_PLACE = {0xAD, *range(0x200B, 0x2010), 0x2060, 0xFEFF}
-# As bytes read as Latin-1, in lower case: a soft hyphen's \xc2 is \xe2 there.
-_ESCAPES_BEGIN = ("\\", "%", "&", "\0", "\xe2", "\xef\xbb\xbf")
+_TAKES_NO_PLACE = {0xAD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0xFEFF}
+_ESCAPES_BEGIN = ("\\", "%", "&", "\0", "\x7f")
 # Escapes that stand for a character of tokens, or for what takes no place: most texts have only others.
 _CODE = "(?:2[bdef5]|3[0-9d]|[4-7][0-9a-f])"
-_HIDES = re.compile(
-    rf"\\(?:u00{_CODE}|u\{{|u00ad|u20[06]|ufeff|x{_CODE}|/)|%{_CODE}|&[#a-z]|\0|\xe2\xad(?![\x80-\xbf])|\xe2\x80[\x8b-\x8f]"
-    r"|\xe2\x81\xa0|\xef\xbb\xbf"
-)
+_HIDES = re.compile(rf"\\(?:u00{_CODE}|u\{{|u00ad|u20[0-26]|ufeff|x{_CODE}|/)|%{_CODE}|&[#a-z]|[\0\x7f]|{_INVISIBLE}")
 Redact = Callable[[bytes], bytes]
 
 
@@ -46,18 +48,19 @@ def redact_nothing(text: bytes) -> bytes:
     return text
 
 
-def redactor(secret: Secret | None, *, also_cut: bool = True) -> Redact:
+def redactor(secret: Secret | None, *, also_cut: bool = True, shortest: int = _SHORTEST) -> Redact:
     r"""Return a function that masks a secret in a text, also where it is escaped, folded or in another case.
 
     Args:
         secret: The secret; `None` masks nothing.
         also_cut: Also mask a part of it. A part may be another thing as well, such as an id that stands in the token.
+        shortest: Characters of the shortest secret that is looked for, from 8.
 
     >>> redactor(Secret("ot_pat_2f81c0de"))(b'{"got": "Bearer ot\\u005fpat_2f81c0de"}')
     b'{"got": "Bearer ***"}'
     """
     wanted = "" if secret is None else secret.reveal().lower()
-    if len(wanted) < _SHORTEST:
+    if len(wanted) < max(shortest, _BLOCK):
         return redact_nothing
     least = min(_LEAST, len(wanted)) if also_cut else len(wanted)
     blocks = [wanted[begin : begin + _BLOCK] for begin in range(0, len(wanted) - _BLOCK + 1, _BLOCK)]
@@ -71,7 +74,7 @@ def redactor(secret: Secret | None, *, also_cut: bool = True) -> Redact:
         shown = text.decode("latin-1")  # a character for each byte, of which none changes its place in lower case
         lower = shown.lower()
         # Nearly every answer ends here: it has no part of the secret, and no escape that may hide one.
-        if not any(map(lower.__contains__, traces)):
+        if not any(map(lower.__contains__, traces)) and lower.isascii():
             return text
         if not has_block(lower) and not (_HIDES.search(lower) and has_block(_ESCAPED.sub(_character, lower))):
             return text

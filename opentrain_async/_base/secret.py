@@ -19,6 +19,9 @@ class Secret:
     Args:
         text: The text.
 
+    Raises:
+        TypeError: It is not a text.
+
     >>> Secret("ot_pat_2f81")
     Secret('***')
     >>> Secret("ot_pat_2f81").reveal()
@@ -31,7 +34,11 @@ class Secret:
     _reveal: Callable[[], str]
 
     def __init__(self, text: str) -> None:
-        self._reveal = lambda: text
+        given = exact_str(text)
+        del text
+        if given is None:
+            raise TypeError("a Secret holds a text: decode what is given as bytes")
+        self._reveal = lambda: given
 
     def reveal(self) -> str:
         """Return the text. Keep the expression short: a traceback that shows local variables shows it from here on."""

@@ -120,8 +120,9 @@ class AsyncOpenTrain(Posting, Jobs, Onboarding):
         )
         self._transport = transport(settings.base_url, settings.token)
         self._tokenless = transport(settings.base_url, None)
+        self._store = MemoryLedger() if ledger is None else ledger
         self._ledger = QuotaLedger(
-            MemoryLedger() if ledger is None else ledger,
+            self._store,
             ledger_key(settings.base_url, account or fingerprint(settings.token)),
             self._clock,
             daily_limit=daily_limit,

@@ -20,7 +20,7 @@ from .._service.operations import Operation
 from ..errors import ClientClosedError, ConfigurationError, OpenTrainError, TransportError, _checks
 from ..errors._checks import checked_job_id
 from ..models import DraftCapabilities
-from ..quota import QuotaLedger
+from ..quota import LedgerStore, QuotaLedger
 from .account.claim import ClaimWatch
 from .account.identity import KnownIdentity
 from .account.ledger_key import ledger_key
@@ -46,6 +46,7 @@ class ClientCore(Closable):
     _breaker: CircuitBreaker
     _single_flight: SingleFlight
     _drafts: DraftCapabilities = DraftCapabilities()
+    _store: LedgerStore
     _loop: asyncio.AbstractEventLoop | None = None
     _is_closed = True
     _is_account_known = True

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from functools import partial
+from pathlib import Path
 
 from .._base.clock import instant
 from .._base.fenced_log import logger
@@ -13,11 +14,11 @@ from .._publish.source import Source
 from .._publish.stream import PublishStream
 from .._retry.callers import Caller
 from .._service import operations
-from ..errors import APIError, ResponseError, _checks
+from ..errors import APIError, ConfigurationError, ResponseError, _checks
 from ..errors._refusing import refusing
 from ..models import PublishResult
 from ..outcomes import PublishReport
-from ..quota import QuotaSnapshot
+from ..quota import QuotaSnapshot, SQLiteLedger
 from ..quota._plan import PublishPlan, plan
 from .account.preflight import check_feature, check_scope
 from .core import ClientCore
@@ -205,7 +206,7 @@ class Publishing(ClientCore):
         del job_ids  # a traceback would show them from here on, and one may be a token
         done = Journal(())
         if journal is not None:
-            path = _checks.path("journal", journal)
+            path = self._journal_path(journal)
             self._check_usable()
             await self._know_account()
             done = await asyncio.to_thread(journal_of, path, self._journal_account(), may_be_missing=True)
@@ -237,6 +238,13 @@ class Publishing(ClientCore):
         caller.waits_until(self._clock.now())
         return caller
 
+    def _journal_path(self, journal: str | os.PathLike[str]) -> Path:
+        """Return the path of a journal. SQLite would take an empty one for a ledger, and delete one beside its own."""
+        path = _checks.path("journal", journal)
+        if isinstance(self._store, SQLiteLedger) and self._store.has_file(path):
+            raise ConfigurationError("journal is a file of the quota ledger: name another one")
+        return path
+
     def _run(
         self,
         job_ids: object,
@@ -253,9 +261,7 @@ class Publishing(ClientCore):
         workers = min(_checks.whole("concurrency", concurrency), self._max_connections)
         source = Source(job_ids, distinct=distinct, own_token=self._own_token)
         writer = (
-            None
-            if journal is None
-            else JournalWriter(_checks.path("journal", journal), self._journal_account, self._clock)
+            None if journal is None else JournalWriter(self._journal_path(journal), self._journal_account, self._clock)
         )
         progress = None
         if on_progress is not None:

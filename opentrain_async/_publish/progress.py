@@ -8,11 +8,10 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
 
-from attrs import frozen
-
 from .._base.callback import Callback
 from .._base.clock import Clock, instant
 from .._base.fenced_log import logger
+from .._base.value import frozen
 from ..errors import OpenTrainError, QuotaExceededError
 from ..outcomes import OutcomeStatus, PublishOutcome, PublishProgress
 

@@ -1,7 +1,8 @@
 """The retry policy as a frozen value: how often, after how long and for how long."""
 
-from attrs import field, frozen
+from attrs import field
 
+from .._base.value import frozen
 from ..errors import ConfigurationError, _checks
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TypedDict, Unpack, cast
 
 from .._base.json import shallow
+from .._base.representation import repr_if_ready
 from .._base.text import one_line
 from ..models import Issue, Validation
 from ._tree import Effect, OpenTrainError, names_of
@@ -65,6 +66,7 @@ class APIError(OpenTrainError):
         self.details: Mapping[str, object] = shallow(details or {})
         self.raw = shallow(raw)
 
+    @repr_if_ready
     def __str__(self) -> str:
         request = f", request {one_line(self.request_id)}" if self.request_id else ""
         return f"{super().__str__()} (HTTP {self.status}{request})" if self.status else super().__str__()

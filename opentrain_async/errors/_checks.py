@@ -18,6 +18,8 @@ F = TypeVar("F", bound=Callable[..., object])
 _JOB_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _TOKEN_PREFIX = re.compile("|".join(TOKEN_PREFIXES))
+_SHORTEST_TOKEN = 8
+"""Characters of a token that is looked for within a text. Shorter ones, as in tests, are parts of words."""
 _EMAIL = re.compile(r"[^\s@]{1,64}@[^\s@]{1,255}")
 
 
@@ -72,7 +74,7 @@ def name(argument: str, value: object, own_token: Secret | None = None) -> str:
     """
     text = exact_str(value)
     if not text:
-        raise ConfigurationError(f"{argument} has to be a name, not {shown(value)}")
+        raise ConfigurationError(f"{argument} has to be a name, not {_shown(value, own_token)}")
     refuse_token(argument, text, own_token)
     return text
 
@@ -94,7 +96,18 @@ def _token_in(text: str, own_token: Secret | None) -> str | None:
             return f"begins with {found[0]}, as a token does"
         if without_tokens(text) != text:
             return "holds what looks like a token"
-    return "is this client's own token" if own_token is not None and text == own_token.reveal() else None
+    return "holds this client's own token" if own_token is not None and _holds(text, own_token) else None
+
+
+def _holds(text: str, token: Secret) -> bool:
+    own = token.reveal()
+    return text == own or (len(own) >= _SHORTEST_TOKEN and own.lower() in text.lower())
+
+
+def _shown(value: object, own_token: Secret | None) -> str:
+    """Return a refused value for a message. What is not a text may hold a token too, as a list does."""
+    text = shown(value)
+    return "***" if own_token is not None and _holds(text, own_token) else text
 
 
 def email(argument: str, value: object) -> str:
@@ -207,7 +220,7 @@ def checked_job_id(job_id: object, own_token: Secret | None = None) -> str:
     if is_job_id(text):
         return text
     raise ConfigurationError(
-        f"not a job id: {shown(job_id)} (1 to 128 of A-Z a-z 0-9 . _ ~ -, and neither '.' nor '..')",
+        f"not a job id: {_shown(job_id, own_token)} (1 to 128 of A-Z a-z 0-9 . _ ~ -, and neither '.' nor '..')",
         job_id=text,
     )
 
@@ -216,7 +229,7 @@ def shown_job_id(item: object, own_token: Secret | None = None) -> str:
     """Return how to name an item that was given as a job id, whether it is valid or not; never show a token."""
     text = exact_str(item)
     if text is None:
-        return shown(item)
+        return _shown(item, own_token)
     return "***" if _token_in(text, own_token) else text
 
 

@@ -51,6 +51,7 @@ class OpenTrainError(Exception):
         self.job_id = job_id
         self.effect: Effect = effect
 
+    @repr_if_ready
     def __str__(self) -> str:
         subject = f"{one_line(self.job_id)}: " if self.job_id else ""
         said = one_line(self.message).rstrip(".")
@@ -58,9 +59,8 @@ class OpenTrainError(Exception):
         parts = [f"{subject}{said}{stop}", self._what_was_changed(), self._next_step()]
         return " ".join(part for part in parts if part)
 
-    @repr_if_ready
     def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {self}>"
+        return f"<{type(self).__name__}: {self}>" if hasattr(self, "message") else str(self)
 
     def _what_was_changed(self) -> str:
         if self.effect == "none":
@@ -89,6 +89,7 @@ def own_copy(error: T) -> T:
 class ConfigurationError(OpenTrainError, ValueError):
     """An argument, a setting or an id that cannot be right. Nothing was sent."""
 
+    @repr_if_ready
     def __str__(self) -> str:
         return one_line(self.message)
 

@@ -19,9 +19,10 @@ twice the limit through in some 24 hours.
 from collections.abc import Callable, Iterator
 from typing import Literal, cast
 
-from attrs import Factory, define, evolve, field
+from attrs import Factory, evolve, field
 
 from .._base.clock import instant
+from .._base.value import define
 from ._slots import Before, Busy, Denied, Reservation, Settlement, Slot
 from ._snapshot import QuotaSlot, QuotaSnapshot
 

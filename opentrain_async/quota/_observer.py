@@ -2,8 +2,7 @@
 
 from collections.abc import Callable
 
-from attrs import frozen
-
+from .._base.value import frozen
 from ._slots import Settlement
 from ._snapshot import QuotaSnapshot
 

@@ -2,7 +2,9 @@
 
 from typing import Literal
 
-from attrs import define, field, frozen
+from attrs import field
+
+from .._base.value import define, frozen
 
 Before = Literal["new", "held", "unknown", "expired", "accepted", "spent"]
 """What the log knew of a job when a reservation was made for it.

@@ -38,7 +38,33 @@ FORMS: dict[str, Callable[[str], str]] = {
     "HTML by hexadecimal number": _each("&#x{:x};"),
     "folded": lambda text: text[:9] + "\r\n\t" + text[9:],
     "with zero-width spaces": "\u200b".join,
-    "with soft hyphens": "\u00ad".join,
+    **{
+        f"with U+{mark:04X} between": chr(mark).join
+        for mark in (
+            0x7F,
+            0x9B,
+            0xAD,
+            0x34F,
+            0x61C,
+            0x115F,
+            0x17B4,
+            0x180B,
+            0x180E,
+            0x200B,
+            0x202A,
+            0x202E,
+            0x2060,
+            0x2066,
+            0x2069,
+            0x3164,
+            0xFE00,
+            0xFE0F,
+            0xFEFF,
+            0xFFA0,
+            0xE0001,
+            0xE0100,
+        )
+    },
     "cut at its end": lambda text: text[:20],
     "cut at its beginning": lambda text: text[-20:],
 }
@@ -172,3 +198,9 @@ def test_a_part_of_the_token_is_left_in_a_success() -> None:
     for form in FORMS.values():
         if "***" in (whole := redact(form(TOKEN).encode()).decode()) and len(form(TOKEN)) >= len(TOKEN):
             assert masks.of_success(form(TOKEN).encode()).decode() == whole
+
+
+def test_a_shorter_secret_is_looked_for_where_that_is_wanted() -> None:
+    """As a password, of eight characters at least."""
+    assert redactor(Secret("pass-w0rd"), shortest=8)(b"-ERR 'pass-w0rd' %70ass-w0rd") == b"-ERR '***' ***"
+    assert redactor(Secret("pass"), shortest=8)(b"pass") == b"pass"

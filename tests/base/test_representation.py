@@ -5,6 +5,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import attrs
@@ -42,6 +43,25 @@ def test_a_half_made_object_of_each_class_has_a_repr(kind: Any) -> None:
     )
     if defines_one and not hasattr(kind, "__slots__"):
         assert repr(half_made) in {f"<{kind.__name__}, not ready>", f"{kind.__name__}()"}
+
+
+@pytest.mark.parametrize("room", ["errors", "events", "models", "outcomes", "quota"])
+def test_a_half_made_public_value_can_be_shown(room: str) -> None:
+    """Errors and values too, by `str` as by `repr`; so can the client's own."""
+    found = {**vars(importlib.import_module(f"opentrain_async.{room}")), **vars(opentrain_async)}
+    kinds = [kind for name, kind in found.items() if inspect.isclass(kind) and not name.startswith("_")]
+    shown = 0
+    for kind in kinds:
+        if issubclass(kind, enum.Enum) or not kind.__module__.startswith("opentrain_async"):
+            continue
+        half_made: Any = None
+        with suppress(TypeError):
+            half_made = kind.__new__(kind)
+        if half_made is not None:
+            assert repr(half_made)
+            assert f"{half_made}"
+            shown += 1
+    assert shown > 5
 
 
 def test_the_classes_that_define_a_repr_are_among_them() -> None:

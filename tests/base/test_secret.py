@@ -3,6 +3,7 @@
 import copy
 import json
 import pickle
+import traceback
 from collections.abc import Callable
 
 import pytest
@@ -60,6 +61,17 @@ def test_a_secret_is_not_a_text(use: Callable[[Secret], object]) -> None:
     with pytest.raises((TypeError, AttributeError)) as caught:
         use(SECRET)
     assert TOKEN[:6] not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "value", [b"ot_pat_8f2a", bytearray(b"ot_pat_8f2a"), ["ot_pat_8f2a"], 5, None, SECRET], ids=kind_of
+)
+def test_a_secret_holds_a_text(value: object) -> None:
+    """Anything else is refused, without being shown, and not kept in the frame."""
+    with pytest.raises(TypeError, match="a Secret holds a text") as caught:
+        Secret(value)  # type: ignore[arg-type]
+    frames = traceback.TracebackException.from_exception(caught.value, capture_locals=True).stack
+    assert "8f2a" not in str(frames[-1].locals)
 
 
 def test_its_text_is_revealed_on_demand() -> None:

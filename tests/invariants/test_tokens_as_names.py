@@ -4,6 +4,7 @@ import inspect
 import pickle
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -144,10 +145,33 @@ async def test_a_client_s_own_token_is_no_id_whatever_it_begins_with(
 
 async def test_a_client_s_own_token_is_no_account(connect: Connect, sandbox: Sandbox) -> None:
     """It would stand in the ledger; another text is a name like any other."""
-    with pytest.raises(ConfigurationError, match=r"^account is this client's own token; it is not shown$") as caught:
+    with pytest.raises(ConfigurationError, match=r"^account holds this client's own token; it is not shown$") as caught:
         connect(sandbox, token=WITHOUT_PREFIX, account=WITHOUT_PREFIX)
     assert WITHOUT_PREFIX not in f"{caught.value!r} {vars(caught.value)}"
     connect(sandbox, token=WITHOUT_PREFIX, account=WITHOUT_PREFIX[:-1])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        f" {WITHOUT_PREFIX}", f"Bearer {WITHOUT_PREFIX}", f"https://x/{WITHOUT_PREFIX}", WITHOUT_PREFIX.upper(),
+        WITHOUT_PREFIX.encode(), [WITHOUT_PREFIX], {"token": WITHOUT_PREFIX},
+    ],
+    ids=str,
+)  # fmt: skip
+async def test_what_holds_a_client_s_own_token_is_refused_unseen(
+    value: Any, connect: Connect, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither as an account nor as an id, in whatever it is."""
+    with pytest.raises(ConfigurationError) as caught:
+        connect(sandbox, token=WITHOUT_PREFIX, account=value)
+    client = connect(sandbox, token=WITHOUT_PREFIX)
+    with pytest.raises(ConfigurationError) as refused:
+        await client.publish(value)
+    report = await client.publish_many([value])
+    seen = f"{caught.value!r} {refused.value!r} {vars(refused.value)} {report.outcomes} {records_of(caplog)}"
+    assert WITHOUT_PREFIX.lower() not in seen.lower()
+    assert sandbox.requests == []
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from opentrain_async import Journal, OutcomeStatus, PublishOutcome
+from opentrain_async import Journal, OutcomeStatus, PublishOutcome, SQLiteLedger
 from opentrain_async._publish.journal.file import JournalFile
 from opentrain_async._publish.journal.lines import line_of
 from opentrain_async.errors import (
@@ -56,6 +56,20 @@ def test_F25_a_file_that_is_not_a_journal_is_not_kept_either(journal_path: Path)
         JournalFile(journal_path, SERVICE)
     journal_path.write_text("")
     JournalFile(journal_path, SERVICE).close()
+
+
+@pytest.mark.parametrize("end", ["", "-wal", "-shm", "-journal"])
+async def test_a_file_of_the_ledger_is_no_journal(sandbox: Sandbox, connect: Connect, tmp_path: Path, end: str) -> None:
+    """SQLite would take an empty one for its own, or delete it when it closes."""
+    linked = tmp_path / "linked"
+    linked.symlink_to(tmp_path)
+    async with SQLiteLedger(tmp_path / "q.db") as ledger:
+        client = connect(sandbox, ledger=ledger)
+        for path in (tmp_path / f"q.db{end}", linked / f"q.db{end}"):
+            with pytest.raises(ConfigurationError, match="journal is a file of the quota ledger: name another one"):
+                await client.publish_many([sandbox.draft()], journal=path)
+        await client.publish_many([sandbox.draft()], journal=tmp_path / "q.db.jsonl")
+    assert len(sandbox.requests) == 1
 
 
 async def test_F25_a_journal_under_two_names_is_one_journal(

@@ -65,6 +65,9 @@ def test_a_url_that_cannot_be_read_shows_nothing_of_its_password(password: str) 
     with pytest.raises(ConfigurationError, match="percent-encoded") as refused:
         RedisLedger(f"redis://:{password}@127.0.0.1:port")
     assert "s3cr" not in f"{refused.value!r}"
+    with pytest.raises(ConfigurationError, match="percent-encoded") as refused:
+        RedisLedger("unix://:s3cr/et@/run/redis.sock")
+    assert "et@" not in f"{refused.value!r}"
 
 
 def test_a_socket_in_the_file_system_will_do() -> None:

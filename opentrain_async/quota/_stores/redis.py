@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from ..._base.redaction import redacted, redactor
 from ..._base.representation import repr_if_ready
 from ..._base.secret import Secret, sealed
 from ..._base.tasks import Closable
@@ -115,9 +116,7 @@ class RedisLedger(Closable):
     def _copy(self, error: Exception) -> RedisError:
         """Return a copy of what redis-py raised, without the password, which a server may echo."""
         text = f"{type(error).__name__}: {error}"
-        if self._password is not None and len(self._password.reveal()) >= _SHORTEST_PASSWORD:
-            text = text.replace(self._password.reveal(), "***")
-        return RedisError(text.partition(_ECHO)[0])
+        return RedisError(redacted(text, redactor(self._password, shortest=_SHORTEST_PASSWORD)).partition(_ECHO)[0])
 
     def _time(self, seconds: bytes | str, microseconds: bytes | str) -> float:
         """The server's time, in epoch seconds."""
@@ -167,7 +166,10 @@ def _client_of(url: Secret, timeout: float) -> Any:
 def _read(url: Secret, make: Callable[[str], Any]) -> Any | None:
     """Return the client that redis-py makes of a URL; `None` if it cannot. Its errors show pieces of the password."""
     try:
-        if urlsplit(url.reveal()).scheme != "unix":
+        if urlsplit(url.reveal()).scheme == "unix":
+            if "@" in urlsplit(url.reveal()).path:  # of a password with a slash in it, the rest
+                return None
+        else:
             int(urlsplit(url.reveal()).path.strip("/") or 0)  # redis-py takes what is not a number for 0
         client = make(url.reveal())
         options = client.connection_pool.connection_kwargs

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, TypeVar
 
 from ..._base.found_file import NoHomeError, user_folder
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from .sqlite_file import LedgerFile
 
 T = TypeVar("T")
+
+ENDS = ("", "-wal", "-shm", "-journal")
+"""The ends of the names of the files that SQLite reads: the ledger's own, and those beside it."""
 
 
 class SQLiteLedger(Closable):
@@ -53,6 +56,11 @@ class SQLiteLedger(Closable):
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         self.path: Path = _checked(path)
         self._worker = _Worker(self.path)
+
+    def has_file(self, path: Path) -> bool:
+        """True if a path is one of the ledger's files: its own, or one that SQLite makes beside it."""
+        own = os.path.realpath(self.path)
+        return os.path.realpath(path) in {own + end for end in ENDS}
 
     @repr_if_ready
     def __repr__(self) -> str:
@@ -238,7 +246,7 @@ def _checked(value: object) -> Path:
     """The path, made absolute: a process may change its folder."""
     if value is None:
         return _default_path()
-    name = exact_str(os.fspath(value) if isinstance(value, os.PathLike) else value) or ""  # pyright: ignore[reportUnknownArgumentType]
+    name = exact_str(value) or (str(value) if isinstance(value, PurePath) else "")
     if name == ":memory:":
         raise ConfigurationError("a ledger that lives in memory is MemoryLedger(), or 'memory' on the command line")
     if "://" in name:

@@ -11,6 +11,7 @@ from pathlib import Path
 from ..._base.found_file import MIB, check_path, make_folder, real_path
 from ...errors import QuotaLedgerError
 from .serialized import LONGEST_LOG, NOT_A_LOG
+from .sqlite import ENDS
 
 SCHEMA = 1
 _BUSY_SECONDS = 4.0
@@ -18,8 +19,6 @@ _BUSY_SECONDS = 4.0
 ledger, so that the reason is told."""
 _LARGEST = 512 * MIB
 """Bytes of a file that is believed: of a hundred thousand accounts and more."""
-_BESIDE = ("", "-wal", "-shm", "-journal")
-"""The ends of the names of the files that SQLite reads: the ledger's own, and those beside it."""
 _TABLE = "CREATE TABLE account_log (account TEXT PRIMARY KEY, log TEXT)"
 _INSTRUCTIONS = 100_000
 """SQLite's instructions between two looks at the clock: a few milliseconds' worth."""
@@ -42,8 +41,9 @@ class LedgerFile:
         # Only a file of its own making is opened here: to close one in use would drop this process's locks on it.
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            path.chmod(0o600)  # the umask may have taken away the user's own rights
         # For the same reason it is judged by its name, just before SQLite opens that.
-        for end in _BESIDE:
+        for end in ENDS:
             check_path(path.with_name(path.name + end), _LARGEST)
         self._connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         self._others: int = -1

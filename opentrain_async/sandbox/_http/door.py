@@ -19,7 +19,7 @@ _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^:\[\]]+)(:[0-9]{1,5})?", re.ASCI
 _OF_THE_SAME_PAGE = {"same-origin", "none"}
 """What `Sec-Fetch-Site` says of the sandbox's own pages, and of an address that a person has typed."""
 _ASKED_BY_ITSELF = re.compile(
-    r"/|/favicon\.\w+|/(apple-touch-icon|android-chrome|mstile)[\w-]*\.png|/\.well-known/.*"
+    r"/|/favicon[\w.-]*|/(apple-touch-icon|android-chrome|mstile)[\w-]*\.png|/\.well-known/.*"
     r"|/(robots|ads|humans|security)\.txt|/sitemap\.xml|/browserconfig\.xml|/(site\.)?(webmanifest|manifest\.json)"
 )
 
