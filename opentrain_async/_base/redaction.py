@@ -59,7 +59,10 @@ def redactor(secret: Secret | None, *, also_cut: bool = True, shortest: int = _S
     >>> redactor(Secret("ot_pat_2f81c0de"))(b'{"got": "Bearer ot\\u005fpat_2f81c0de"}')
     b'{"got": "Bearer ***"}'
     """
-    wanted = "" if secret is None else secret.reveal().lower()
+    given = "" if secret is None else secret.reveal().encode(errors="replace").decode("latin-1").lower()
+    # In the form in which a text is searched. A password may have what tokens do not: then no text is left unread.
+    wanted = "".join(given.split())
+    is_like_a_token = wanted == given and not any(mark in given for mark in "\"'\\")
     if len(wanted) < max(shortest, _BLOCK):
         return redact_nothing
     least = min(_LEAST, len(wanted)) if also_cut else len(wanted)
@@ -74,9 +77,10 @@ def redactor(secret: Secret | None, *, also_cut: bool = True, shortest: int = _S
         shown = text.decode("latin-1")  # a character for each byte, of which none changes its place in lower case
         lower = shown.lower()
         # Nearly every answer ends here: it has no part of the secret, and no escape that may hide one.
-        if not any(map(lower.__contains__, traces)) and lower.isascii():
+        if is_like_a_token and not any(map(lower.__contains__, traces)) and lower.isascii():
             return text
-        if not has_block(lower) and not (_HIDES.search(lower) and has_block(_ESCAPED.sub(_character, lower))):
+        may_hide = not is_like_a_token or _HIDES.search(lower)
+        if not has_block(lower) and not (may_hide and has_block(_ESCAPED.sub(_character, lower))):
             return text
         plain, begins = _unescaped(lower)
         kept: list[str] = []
@@ -156,10 +160,10 @@ def _character(escape: re.Match[str]) -> str:
     if kind == "entity":
         code = ord(html.unescape(escape[0])[0])
     elif kind == "other":
-        return "?"
+        return escape["other"] if escape["other"] in "\"'\\" else "?"
     else:
         code = int(escape[kind or 0], 16)
-    if code in _TAKES_NO_PLACE:
+    if code <= 0x20 or code in _TAKES_NO_PLACE:
         return ""
     return chr(code).lower() if code < 0x80 else "?"
 

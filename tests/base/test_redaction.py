@@ -204,3 +204,12 @@ def test_a_shorter_secret_is_looked_for_where_that_is_wanted() -> None:
     """As a password, of eight characters at least."""
     assert redactor(Secret("pass-w0rd"), shortest=8)(b"-ERR 'pass-w0rd' %70ass-w0rd") == b"-ERR '***' ***"
     assert redactor(Secret("pass"), shortest=8)(b"pass") == b"pass"
+
+
+@pytest.mark.parametrize("password", ['S3cret/p w"d@x', "it's a long password"])
+@pytest.mark.parametrize("form", ["as it is", "in lower case, as a host", "JSON", "a URL, wholly", "HTML by number"])
+def test_a_password_may_have_blanks_and_quotes(password: str, form: str) -> None:
+    """It is found in other forms all the same, and as a string of JSON."""
+    mask = redactor(Secret(password), shortest=8)
+    assert mask(f"<{FORMS[form](password)}>".encode()) == b"<***>"
+    assert mask(json.dumps({"a": password}).encode()) == b'{"a": "***"}'

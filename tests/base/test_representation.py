@@ -61,7 +61,7 @@ def test_a_half_made_public_value_can_be_shown(room: str) -> None:
             assert repr(half_made)
             assert f"{half_made}"
             shown += 1
-    assert shown > 5
+    assert shown > 2
 
 
 def test_the_classes_that_define_a_repr_are_among_them() -> None:
