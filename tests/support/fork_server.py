@@ -107,6 +107,7 @@ def _run(
     ends: Mapping[Where, tuple[int, int, int]] = {
         "all": (theirs, theirs, theirs), "stderr": (given, out, theirs), "none": (given, out, err),
     }  # fmt: skip
+    os.write(ours if terminal == "all" else feed, typed.encode())  # before a quick command has ended
     child = os.fork()
     if not child:
         with suppress(BaseException):
@@ -116,10 +117,8 @@ def _run(
             os.closerange(3, 100)  # or its stdin would never end
             _become(arguments, env)
         os._exit(99)
-    for end in (theirs, given, out, err):
+    for end in (theirs, given, feed, out, err):
         os.close(end)
-    os.write(ours if terminal == "all" else feed, typed.encode())
-    os.close(feed)
     streams = {stream: bytearray() for stream in (ours, written, complained)}
     _read(streams, child, interrupt_at)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
