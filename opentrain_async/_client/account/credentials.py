@@ -212,7 +212,7 @@ def _new_file(path: Path) -> Path:
     """An empty file beside that one, which nobody else may read; its directory is made where it is missing."""
     make_folder(path.parent)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".cli.json.")
-    if hasattr(os, "fchmod"):
-        os.fchmod(descriptor, 0o600)  # the umask may have taken away the user's own rights
     os.close(descriptor)
-    return Path(name)
+    new = Path(name)
+    new.chmod(0o600)  # the umask may have taken away the user's own rights
+    return new

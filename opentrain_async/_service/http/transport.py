@@ -345,9 +345,8 @@ def _reply(
 
 def _redacted(failure: OpenTrainError, redact: Redact) -> OpenTrainError:
     """Take the token out of an error: aiohttp quotes what is not valid HTTP, and a hook may quote a header."""
-    for error in (failure, failure.__cause__):
-        if error is not None:
-            error.args = tuple(redacted(str(text), redact) for text in error.args)
+    for error in filter(None, (failure, failure.__cause__)):
+        error.args = tuple(redacted(str(text), redact) for text in error.args)
     failure.message = redacted(failure.message, redact)
     return failure
 

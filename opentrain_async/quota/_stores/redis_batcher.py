@@ -197,7 +197,7 @@ class RedisBatcher:
         """The server's time, and what the script says of each account.
 
         Raises:
-            ValueError: The answer is not one of the script's.
+            QuotaLedgerError: The answer is not one of the script's.
         """
         from redis.exceptions import NoScriptError
 
@@ -212,7 +212,7 @@ class RedisBatcher:
         except (TypeError, ValueError, OverflowError):
             now, entries = -1.0, []
         if len(entries) != len(keys) or not 0 <= now <= LATEST.timestamp():
-            raise ValueError(f"the answer of Redis ({self._where}) is not one of the ledger's script")
+            raise QuotaLedgerError(f"the answer of Redis ({self._where}) is not one of the ledger's script")
         return now, entries
 
     async def _warn_if_it_may_evict(self) -> None:
