@@ -64,7 +64,7 @@ class APIError(OpenTrainError):
         self.request_id = request_id
         # What nests deeper than the library reads it could not be pickled.
         self.details: Mapping[str, object] = shallow(details or {})
-        self.raw = shallow(raw)
+        self.raw: object = shallow(raw)
 
     @repr_if_ready
     def __str__(self) -> str:

@@ -76,7 +76,7 @@ class QuotaLedger:
         self._store = AccountStore(store, account, clock, self._queue.wake_first_soon, observer, daily_limit)
         self._clock = clock
         self._cap = daily_limit
-        self.lease = min(lease, LONGEST_LEASE)
+        self.lease: float = min(lease, LONGEST_LEASE)
         self._name = secrets.token_urlsafe(9)
         self._numbers = itertools.count(1)
         self._mine: set[str] = set()
