@@ -75,10 +75,10 @@ def _flattened(text: str) -> str:
     return "".join([*done, text[ends:]])
 
 
-def nests_deep(value: object) -> bool:
-    """True if a JSON value nests deeper than `DEEPEST` levels."""
+def nests_deep(value: object, levels: int = DEEPEST) -> bool:
+    """True if a JSON value nests deeper than so many levels."""
     level = [value]
-    for _ in range(DEEPEST + 1):
+    for _ in range(levels + 1):
         containers: list[Iterable[object]] = [
             cast("dict[str, object]", item).values() if isinstance(item, dict) else cast("list[object]", item)
             for item in level

@@ -68,7 +68,6 @@ def redactor(secret: Secret | None, *, also_cut: bool = True, shortest: int = _S
     least = min(_LEAST, len(wanted)) if also_cut else len(wanted)
     blocks = [wanted[begin : begin + _BLOCK] for begin in range(0, len(wanted) - _BLOCK + 1, _BLOCK)]
     traces = (*blocks, *_ESCAPES_BEGIN)
-    find = re.compile("|".join(map(re.escape, blocks))).search
 
     def has_block(text: str) -> bool:
         return any(map(text.__contains__, blocks))
@@ -83,6 +82,7 @@ def redactor(secret: Secret | None, *, also_cut: bool = True, shortest: int = _S
         if not has_block(lower) and not (may_hide and has_block(_ESCAPED.sub(_character, lower))):
             return text
         plain, begins = _unescaped(lower)
+        find = re.compile("|".join(map(re.escape, blocks))).search
         kept: list[str] = []
         done = 0
         found = find(plain)

@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ..._base.json import as_list, as_object
+from ..._base.json import as_list, nests_deep
 
 Check = Callable[[Any], bool]
 NULL: Final = type(None)
 _MOST = 10**9
 """No count is higher."""
-_DEEPEST = 50
+_DEEPEST = 49
 """Levels of objects and lists in each other: more can be read, and not be copied or written again."""
 
 
@@ -105,17 +105,12 @@ def is_flag(value: Any) -> bool:
 
 def is_object(value: Any) -> bool:
     """True for an object that nests no more than can be read, copied and written again."""
-    return type(value) is dict and _is_shallow(value, _DEEPEST)
+    return not nests_deep(value, _DEEPEST) and type(value) is dict
 
 
 def or_null(is_valid: Check) -> Check:
     """Return a check that is also true for null."""
     return lambda value: value is None or is_valid(value)
-
-
-def _is_shallow(value: Any, levels: int) -> bool:
-    items = as_list(value) or as_object(value).values()
-    return levels > 0 and all(_is_shallow(item, levels - 1) for item in items)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
