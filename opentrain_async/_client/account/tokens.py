@@ -4,6 +4,7 @@ Source: https://www.opentrain.ai/docs/developers/concepts/authentication/.
 """
 
 import re
+from collections.abc import Callable
 
 from ..._base.secret import NotText, Secret, sealed
 from ..._base.text import TOKEN_PREFIXES
@@ -28,18 +29,12 @@ def checked_token(value: object, name: str) -> Secret:
     Raises:
         ConfigurationError: It is not valid.
     """
-    token = _sealed_text(value, name)
-    if problem := _problem(token) or _wrong_kind(token):
-        raise ConfigurationError(f"{name} {problem}")
-    return token
+    return _checked(value, name, _wrong_kind)
 
 
 def checked_claim_token(value: object, name: str) -> Secret:
     """Return a claim token; arguments and errors as for `checked_token`."""
-    token = _sealed_text(value, name)
-    if problem := _problem(token) or _wrong_kind_of_claim(token):
-        raise ConfigurationError(f"{name} {problem}")
-    return token
+    return _checked(value, name, _wrong_kind_of_claim)
 
 
 def is_of_sandbox(token: Secret) -> bool:
@@ -47,11 +42,13 @@ def is_of_sandbox(token: Secret) -> bool:
     return token.reveal().startswith(_OF_SANDBOXES)
 
 
-def _sealed_text(value: object, name: str) -> Secret:
+def _checked(value: object, name: str, wrong_kind: Callable[[Secret], str | None]) -> Secret:
     token = sealed(value)
     if not isinstance(token, Secret):
         got = f", not {token.type_name}" if isinstance(token, NotText) else ""
         raise ConfigurationError(f"{name} must be a string that is not empty{got}")
+    if problem := _problem(token) or wrong_kind(token):
+        raise ConfigurationError(f"{name} {problem}")
     return token
 
 
