@@ -73,6 +73,8 @@ def redactor(secret: Secret | None, *, also_cut: bool = True, shortest: int = _S
         return any(map(text.__contains__, blocks))
 
     def redact(text: bytes) -> bytes:
+        if len(text) < least:  # an escape is longer than the character for which it stands
+            return text
         shown = text.decode("latin-1")  # a character for each byte, of which none changes its place in lower case
         lower = shown.lower()
         # Nearly every answer ends here: it has no part of the secret, and no escape that may hide one.

@@ -117,6 +117,13 @@ def test_a_text_too_short_for_a_token_is_not_looked_for(secret: Secret | None) -
     assert redact_nothing(b"ot_pat_x") == b"ot_pat_x"
 
 
+def test_a_text_that_is_just_the_token_is_masked() -> None:
+    """Where parts count, so is the shortest part; one character less is left."""
+    whole = redactor(Secret(TOKEN), also_cut=False)
+    assert (redacted(TOKEN, whole), redacted(TOKEN[:-1], whole)) == ("***", TOKEN[:-1])
+    assert (redacted(TOKEN[:15], redact), redacted(TOKEN[:14], redact)) == ("***", TOKEN[:14])
+
+
 def test_a_short_token_is_masked_whole() -> None:
     """Twelve characters are enough."""
     assert redactor(Secret("ot_pat_abcde"))(b"<ot_pat_abcde>") == b"<***>"

@@ -338,8 +338,9 @@ def _reply(
     # Of a success only its media type is told, if it is not as promised.
     is_success = 200 <= status < 300
     read, redact = (_HEADERS_READ[:1], masks.of_success) if is_success else (_HEADERS_READ, masks.of_refusal)
-    headers = tuple([(name, str(value)) for name in read for value in response.headers.getall(name, ())])
-    headers = tuple([(name, redacted(value, redact)) for name, value in headers])
+    headers = tuple([
+        (name, redacted(str(value), redact)) for name in read for value in response.headers.getall(name, ())
+    ])
     return Reply(status, redact(content.received[:BODY_CAP]), headers, flaw, is_cut_off, is_resent)
 
 
