@@ -9,7 +9,7 @@ body only refines it.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -58,7 +58,12 @@ _OAUTH_CODES = {
 _MARKUP = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->|<[^<>]*>", re.DOTALL | re.IGNORECASE)
 _LOOKED_AT, _WORDS = 4096, 80
 """Bytes of a body in which its first words are looked for, and characters of them that a message shows."""
+_DECIMAL = re.compile(r"\s*[0-9]+(\.[0-9]+)?\s*", re.ASCII)
 _SHORTEST_WINDOW_HOURS = 1.0
+_LIMITS = frozenset({3, 20})
+"""The publishes a day of an unclaimed and of a claimed account: …/api-reference/jobs/publish/."""
+_COUNTS = frozenset({"limit", "used", "remaining", "current", "count", "total"})
+"""The keys of `details` that name no window. Any other key may name one, such as ``windowSeconds`` or ``per``."""
 _BY_CODE: Mapping[str, type[APIError]] = {
     "BAD_REQUEST": BadRequestError,
     "UNAUTHORIZED": AuthenticationError,
@@ -82,13 +87,15 @@ _MEAN_THE_SAME: Mapping[int, type[APIError]] = {
 """The refusals that mean the same whoever answers; so does each 5xx."""
 
 
-def read_publish(reply: Reply, job_id: str, now: float) -> PublishResult:
+def read_publish(reply: Reply, job_id: str, now: float, *, limit: int | None = None) -> PublishResult:
     """Return what the answer to a publish means.
 
     Args:
         reply: The answer.
         job_id: The draft that was to be published.
         now: When it came, in epoch seconds.
+        limit: The publishes a day that are counted on; `None` while that is not known. A 429 that names this limit, 3
+            or 20, and no window, is of the quota.
 
     Returns:
         The job: live, accepted, or live before. `newly_published` is the server's own word here.
@@ -97,7 +104,7 @@ def read_publish(reply: Reply, job_id: str, now: float) -> PublishResult:
         OpenTrainError: Any other answer, as its class; `effect` says what this one request had changed.
     """
     try:
-        result = read_answer(reply, codec.publish_result, "a publish result", now, job_id, has_quota=True)
+        result = read_answer(reply, codec.publish_result, "a publish result", now, job_id, limits=_LIMITS | {limit})
     except ConflictError as error:
         if error.job_status != _AWAITS_APPROVAL:
             raise
@@ -129,7 +136,7 @@ def read_answer(
     job_id: str | None = None,
     *,
     is_oauth: bool = False,
-    has_quota: bool = False,
+    limits: Container[int | None] | None = None,
 ) -> T:
     """Return what an answer means.
 
@@ -140,14 +147,14 @@ def read_answer(
         now: When it came, in epoch seconds.
         job_id: The draft or job that it is about, if it is about one.
         is_oauth: Errors have the shape of OAuth's: ``error`` is a code, ``error_description`` the text.
-        has_quota: A 429 that names a window of an hour or more is of the publish quota; otherwise it is one as any
-            other.
+        limits: The limits by which a 429 without a window is known as the publish quota's. `None`: no 429 is of the
+            quota.
 
     Raises:
         OpenTrainError: Any answer but a success; `effect` says what this one request had changed.
     """
     if not 200 <= reply.status < 300:
-        raise _with_effect(_read_error(reply, job_id, now, is_oauth=is_oauth, has_quota=has_quota))
+        raise _with_effect(_read_error(reply, job_id, now, is_oauth=is_oauth, limits=limits))
     wrong = None
     if reply.flaw is None:
         try:
@@ -177,7 +184,9 @@ def _not_as_promised(
     return kind(text, job_id=job_id, status=reply.status, request_id=request_id)
 
 
-def _read_error(reply: Reply, job_id: str | None, now: float, *, is_oauth: bool, has_quota: bool) -> OpenTrainError:
+def _read_error(
+    reply: Reply, job_id: str | None, now: float, *, is_oauth: bool, limits: Container[int | None] | None
+) -> OpenTrainError:
     """Return the error of an answer that is not a success. No body can keep it from being read."""
     raw = _raw(reply.body)
     envelope = _oauth_envelope(raw) if is_oauth else _envelope(raw)
@@ -186,25 +195,34 @@ def _read_error(reply: Reply, job_id: str | None, now: float, *, is_oauth: bool,
         error = _error_of_a_stranger(reply, job_id, raw)
     else:
         details = as_object(envelope.get("details"))
-        hours = _positive(details.get("windowHours"))
-        # A shorter window would have those who wait for it ask again at once, and that without end.
-        if has_quota and reply.status == 429 and hours is not None and hours >= _SHORTEST_WINDOW_HOURS:
-            return _quota_error(envelope, job_id, details, hours, wait)
+        if reply.status == 429 and limits is not None and _is_of_the_quota(details, wait, limits):
+            return _quota_error(envelope, job_id, details, wait)
         error = _error_of_the_service(reply.status, job_id, envelope, details, raw)
     if isinstance(error, RateLimitedError | ServerError):
         error.retry_after = wait
     return error
 
 
-def _quota_error(
-    envelope: Object, job_id: str | None, details: Object, hours: float, wait: float | None
-) -> QuotaExceededError:
+def _is_of_the_quota(details: Object, wait: float | None, limits: Container[int | None]) -> bool:
+    """True if a 429 with these details and this Retry-After is of the publish quota, not of too much traffic."""
+    hours = _positive(details.get("windowHours"))
+    if hours is not None:
+        # A draft that waits for a shorter window would be sent again at once, without end.
+        return hours >= _SHORTEST_WINDOW_HOURS
+    # Doubt means a throttle: it costs a few more requests. A throttle taken for the quota stops each run for an hour.
+    limit = _limit(details.get("limit"))
+    names_no_window = {key for key, value in details.items() if value is not None} <= _COUNTS
+    is_long = wait is None or wait > _SHORTEST_WINDOW_HOURS * 3600
+    return limit is not None and limit in limits and names_no_window and is_long
+
+
+def _quota_error(envelope: Object, job_id: str | None, details: Object, wait: float | None) -> QuotaExceededError:
     return QuotaExceededError(
         str(envelope["error"]),
         job_id=job_id,
         limit=_limit(details.get("limit")),
         source="server",
-        window_hours=hours,
+        window_hours=_positive(details.get("windowHours")),
         retry_after=wait,
         request_id=of_type(str, envelope.get("requestId")),
     )
@@ -300,14 +318,16 @@ def _raw(body: bytes) -> object:
 
 
 def _positive(value: object) -> float | None:
-    """A number above 0 that a float can hold, or `None`."""
+    """A number above 0 that a float can hold, also as decimal text such as ``"24"``, or `None`."""
+    if isinstance(value, str) and _DECIMAL.fullmatch(value):
+        value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if 0 < value < 1e300 else None
 
 
 def _limit(value: object) -> int | None:
-    """A daily limit that makes sense, or `None`: a whole number from 1."""
+    """A daily limit that makes sense, or `None`: a whole number from 1, also as text."""
     number = _positive(value)
     return int(number) if number is not None and number.is_integer() and number <= HIGHEST_LIMIT else None
 

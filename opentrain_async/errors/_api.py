@@ -205,7 +205,7 @@ class ConflictError(APIError):
 
 
 class RateLimitedError(APIError):
-    """429 without a quota window: too many requests just now. The day's quota is untouched.
+    """429 that is not known to be the quota's: too many requests just now. The ledger counts nothing for it.
 
     Attributes:
         retry_after: The server's Retry-After in seconds from its answer, or `None` without a usable one.

@@ -115,7 +115,7 @@ class QuotaExceededError(OpenTrainError):
         used: How many of them the ledger counts, unknown ones too.
         retry_at: When a slot comes back at the earliest, as far as is known. Not a booking.
         source: ``"ledger"``, and nothing was sent; or ``"server"``, and it answered 429.
-        window_hours: The server's own `windowHours`, or `None` from the ledger.
+        window_hours: The server's own `windowHours`; `None` where it names none, and from the ledger.
         retry_after: The server's own Retry-After in seconds, or `None`.
         request_id: The server's, to quote to support, or `None` from the ledger.
     """

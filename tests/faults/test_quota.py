@@ -83,12 +83,12 @@ async def test_F05_the_limit_and_the_window_are_the_servers(
     [
         {"error": "Slow down.", "code": "RATE_LIMITED", "details": {}},
         {"error": "Slow down.", "code": "RATE_LIMITED", "details": {"windowHours": 0, "limit": 3}},
-        {"error": "Slow down.", "code": "RATE_LIMITED", "details": {"windowHours": "24", "limit": 3}},
+        {"error": "Slow down.", "code": "RATE_LIMITED", "details": {"windowHours": "24h", "limit": 3}},
         {"error": "Slow down.", "details": ["windowHours"]},
         b"<html><h1>429 Too Many Requests</h1>cloudflare</html>",
         b"",
     ],
-    ids=["no window", "no hours", "hours as text", "a list", "html of a CDN", "nothing"],
+    ids=["no window", "no hours", "hours that cannot be read", "a list", "html of a CDN", "nothing"],
 )
 async def test_F06_a_throttle_holds_every_task_and_leaves_the_day_alone(
     sandbox: Sandbox, connect: Connect, body: object

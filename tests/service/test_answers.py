@@ -103,10 +103,10 @@ def reply(status: int, body: object = b"", *headers: tuple[str, str], flaw: str 
     return Reply(status, content, plain(CIMultiDict(headers)), flaw)
 
 
-def error_of(answer: Reply, job_id: str = "job_1") -> OpenTrainError:
+def error_of(answer: Reply, job_id: str = "job_1", *, limit: int | None = None) -> OpenTrainError:
     """The error that an answer to a publish means."""
     with pytest.raises(OpenTrainError) as caught:
-        read_publish(answer, job_id, NOW)
+        read_publish(answer, job_id, NOW, limit=limit)
     return caught.value
 
 
@@ -455,13 +455,16 @@ def test_a_redirect_says_where_to_and_no_secrets(location: str | None, shown: st
     ("hours", "window"),
     [
         ("24", 24.0), ("24.0", 24.0), ("1", 1.0), ("0.999", None), ("1e-3", None), ("1e6", 1e6), ("0", None),
-        ("0.0", None), ("-0", None), ("-24", None), ("true", None), ("false", None), ('"24"', None), ("1e400", None),
-        ("-1e400", None), ("NaN", None), ("Infinity", None), ("null", None), ("[24]", None), ("{}", None),
+        ("0.0", None), ("-0", None), ("-24", None), ("true", None), ("false", None), ("1e400", None),
+        ('"24"', 24.0), ('" 24 "', 24.0), ('"24.0"', 24.0), ('"1"', 1.0), ('"0.999"', None), ('"-24"', None),
+        ('"24h"', None), ('"PT24H"', None), ('"2_4"', None), ('"\u0662\u0664"', None), ('"nan"', None), ('"inf"', None),
+        ('""', None), ('"24 24"', None), ('"24."', None), ('"' + "9" * 400 + '"', None), ("-1e400", None),
+        ("NaN", None), ("Infinity", None), ("null", None), ("[24]", None), ("{}", None),
         ("9" * 400, None), ("9" * 5000, None), ("9.9e299", 9.9e299), ("1e300", None),
     ],
 )  # fmt: skip
 def test_a_429_is_about_the_quota_if_it_names_a_window(hours: str, window: float | None) -> None:
-    """A number of hours from 1 that a float can hold; any other 429 is one of too much traffic."""
+    """A number of hours from 1 that a float can hold, also as text; any other 429 is one of too much traffic."""
     body = f'{{"error": "x", "requestId": "r-1", "details": {{"limit": 20, "windowHours": {hours}}}}}'.encode()
     error = error_of(reply(429, body, ("Retry-After", "90")))
     assert error.effect == "none"
@@ -477,7 +480,8 @@ def test_a_429_is_about_the_quota_if_it_names_a_window(hours: str, window: float
     ("limit", "read"),
     [
         ("20", 20), ("3", 3), ("1", 1), ("20.0", 20), ("2e1", 20), ("0", None), ("-1", None), ("true", None),
-        ('"3"', None), ("2.5", None), ("1e30", None), ("10000", 10000), ("10001", None), ("1e400", None),
+        ('"3"', 3), ('" 20 "', 20), ('"20.0"', 20), ('"2.5"', None), ('"0"', None), ('"20 a day"', None),
+        ("2.5", None), ("1e30", None), ("10000", 10000), ("10001", None), ("1e400", None),
         ("NaN", None), ("null", None), ("[]", None), ("9" * 400, None),
     ],
 )  # fmt: skip
@@ -486,6 +490,66 @@ def test_a_limit_is_a_whole_number_from_1_or_none(limit: str, read: int | None) 
     error = error_of(reply(429, f'{{"error": "No.", "details": {{"windowHours": 24, "limit": {limit}}}}}'.encode()))
     assert isinstance(error, QuotaExceededError)
     assert (error.limit, type(error.limit)) == (read, type(read))
+
+
+@pytest.mark.parametrize(
+    ("details", "counted_on", "learned"),
+    [
+        ({"limit": 20}, None, 20),
+        ({"limit": 3}, None, 3),
+        ({"limit": "20"}, None, 20),
+        ({"limit": 20, "used": 20, "remaining": 0}, None, 20),
+        ({"limit": 20, "windowHours": None}, None, 20),
+        ({"limit": 50}, 50, 50),
+        ({"limit": 20}, 50, 20),
+        ({"limit": 50}, None, None),
+        ({"limit": 5}, 20, None),
+        ({"limit": 20.5}, None, None),
+        ({"limit": True}, 1, None),
+        ({"used": 20}, 20, None),
+        ({}, None, None),
+        ({"limit": None}, None, None),
+        ({"limit": 20, "windowHours": "24h"}, None, None),
+        ({"limit": 20, "windowHours": 0.5}, None, None),
+        ({"limit": 20, "windowSeconds": 60}, None, None),
+        ({"limit": 20, "window": "1m"}, None, None),
+        ({"limit": 20, "per": "minute"}, None, None),
+        ({"limit": 20, "resetAt": "2027-01-15T08:01:00Z"}, None, None),
+        ({"limit": 20, "retryAfterSeconds": 30}, None, None),
+    ],
+)
+def test_F49_a_429_without_a_window_is_the_quota_s_if_it_names_the_limit_alone(
+    details: dict[str, object], counted_on: int | None, learned: int | None
+) -> None:
+    """The limit that is counted on, 3 or 20; whatever else may name a window makes it a throttle."""
+    error = error_of(reply(429, ENVELOPE | {"details": details}), limit=counted_on)
+    if learned is None:
+        assert type(error) is RateLimitedError
+    else:
+        assert isinstance(error, QuotaExceededError)
+        assert (error.limit, error.window_hours, error.source) == (learned, None, "server")
+
+
+@pytest.mark.parametrize(
+    ("header", "is_the_quota_s"),
+    [
+        ("1", False), ("30", False), ("3600", False), ("3601", True), ("86400", True), ("soon", True),
+        ("Fri, 15 Jan 2027 08:01:00 GMT", False), ("Fri, 15 Jan 2027 10:00:00 GMT", True),
+    ],
+)  # fmt: skip
+def test_F49_a_429_with_a_limit_alone_is_a_throttle_if_it_asks_for_an_hour_or_less(
+    header: str, is_the_quota_s: bool
+) -> None:
+    """The quota of a day frees no slot so soon that the service would ask for another request within the hour."""
+    headers = [("Date", "Fri, 15 Jan 2027 08:00:00 GMT"), ("Retry-After", header)]
+    error = error_of(reply(429, ENVELOPE | {"details": {"limit": 20}}, *headers))
+    assert type(error) is (QuotaExceededError if is_the_quota_s else RateLimitedError)
+
+
+def test_F49_a_429_of_a_stranger_is_a_throttle_whatever_it_names() -> None:
+    """Without the service's envelope it is a proxy's, also with a limit or a window in it."""
+    for body in ({"details": {"limit": 20, "windowHours": 24}}, {"limit": 20}, b"<html>limit: 20</html>"):
+        assert type(error_of(reply(429, body))) is RateLimitedError
 
 
 @pytest.mark.parametrize(
