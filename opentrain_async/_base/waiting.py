@@ -6,6 +6,10 @@ from contextlib import contextmanager
 
 from .clock import Clock
 
+# An event loop may run a timer a clock tick early. A waiter that then waits for the rest, which may be too little for
+# the clock to show, would ask again without end where time is virtual.
+_SHORTEST_WAIT = 0.001
+
 
 class Waiter:
     """One task that waits."""
@@ -19,8 +23,11 @@ class Waiter:
         self._woken.set()
 
     async def wait(self, clock: Clock, within: float | None) -> None:
-        """Wait until woken, or for *within* seconds where given; a wake-up that came before counts."""
-        timer = None if within is None else asyncio.ensure_future(clock.sleep(within))
+        """Wait until woken, or for *within* seconds, at least a millisecond, where given.
+
+        A wake-up that came before counts.
+        """
+        timer = None if within is None else asyncio.ensure_future(clock.sleep(max(within, _SHORTEST_WAIT)))
         if timer is not None:
             timer.add_done_callback(self._time_is_up)
         try:

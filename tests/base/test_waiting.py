@@ -11,7 +11,7 @@ from opentrain_async.sandbox import Sandbox
 
 from ..support.clients import Connect
 from ..support.stores import SlowStore
-from ..support.virtual import GatedClock
+from ..support.virtual import GatedClock, VirtualClock
 from ..support.waiting import until
 
 
@@ -43,6 +43,13 @@ async def test_a_call_that_came_before_counts() -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
             await waiter.wait(GatedClock(), 60.0)
+
+
+async def test_a_wait_is_a_millisecond_at_least(clock: VirtualClock) -> None:
+    """A loop may run a timer a tick early: a waiter that waits for the rest of it does not ask again without end."""
+    for within in (0.0, 1e-13, 0.5):
+        await Waiter().wait(clock, within)
+    assert clock.slept == [0.001, 0.001, 0.5]
 
 
 async def test_a_line_is_first_come_first_served() -> None:
