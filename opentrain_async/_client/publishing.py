@@ -93,8 +93,9 @@ class Publishing(ClientCore):
                 failures in a row, of different drafts, are an outage: then one draft at a time is tried, and no draft's
                 attempts and deadline are used up; once the service answers, the rest follows by a ramp. After that
                 many seconds without an answer, and the attempt that is in flight then, the run stops: what was sent
-                and not answered is `UNKNOWN`, the rest `NOT_SENT`. 0: it is not paused, and each draft has its own
-                retries.
+                and not answered is `UNKNOWN`, the rest `NOT_SENT`. Several answers of 429 in a row that are not the
+                quota's pause the run in the same way: then what was sent is `DEFERRED`, and `retry_at` is an hour ahead
+                for each draft. 0: it is not paused, and each draft has its own retries.
             journal: A file in which each outcome is written down, one JSON object a line, before anybody is told of it.
                 It must be your own, and no other user may write to it; ``~`` is the home folder.
                 A run with an existing journal resumes from it: drafts that are live, not ready, or blocked by

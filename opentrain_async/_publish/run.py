@@ -9,7 +9,7 @@ from .._base.callback import Callback
 from .._base.clock import Clock, instant
 from .._base.fenced_log import logger
 from .._retry.callers import Caller, GivenUpError
-from ..errors import JournalError, OpenTrainError, QuotaExceededError
+from ..errors import JournalError, OpenTrainError, QuotaExceededError, RateLimitedError
 from ..errors._api import retry_after_of
 from ..errors._refusing import RefusedId
 from ..outcomes import PublishOutcome, PublishReport
@@ -34,8 +34,9 @@ Sink = Callable[[PublishOutcome], Awaitable[None] | None]
 
 _REFUSALS_THAT_STOP, _REFUSALS_THAT_WARN = 3, 10
 """Different drafts in a row with the same refusal: then it is not the draft's."""
-_APPROVAL_SECONDS = 3600.0
-"""When to ask again for a draft that awaits approval. The service does not say how long that takes."""
+_ASK_AGAIN_SECONDS = 3600.0
+"""When to ask again for a draft that awaits approval, or after a throttle that stopped the run. The service does not
+say how long either takes."""
 
 
 class _Refusals:
@@ -180,7 +181,7 @@ class Run:
     async def _publish(self, item: str | RefusedId, task: "asyncio.Task[object] | None") -> PublishOutcome:
         job_id = item if isinstance(item, str) else item.name
         if self._caller.is_given_up:
-            return PublishOutcome(job_id, NOT_SENT, error=self.stopped_by)
+            return self._given_up(job_id, 0, in_doubt=False)
         if isinstance(item, RefusedId):
             return self._failed(job_id, item.error, 0)
         try:
@@ -192,13 +193,12 @@ class Run:
         try:
             result = await ending
         except GivenUpError:
-            status = UNKNOWN if shared.in_doubt else NOT_SENT
-            return PublishOutcome(job_id, status, error=self.stopped_by, attempts=shared.attempts)
+            return self._given_up(job_id, shared.attempts, in_doubt=shared.in_doubt)
         except OpenTrainError as error:
             return self._failed(job_id, error, shared.attempts)
         self._refusals.forget()
         status = outcome_of_result(result)
-        retry_at = instant(self._clock.now() + _APPROVAL_SECONDS) if status is PENDING else None
+        retry_at = instant(self._clock.now() + _ASK_AGAIN_SECONDS) if status is PENDING else None
         return PublishOutcome(job_id, status, result=result, attempts=shared.attempts, retry_at=retry_at)
 
     async def _leave_out(self, earlier: PublishOutcome, on_earlier: Callable[[PublishOutcome], None] | None) -> None:
@@ -208,10 +208,25 @@ class Run:
             on_earlier(earlier)
         await asyncio.sleep(0)
 
+    def _given_up(self, job_id: str, attempts: int, *, in_doubt: bool) -> PublishOutcome:
+        """Return the outcome of a draft for which the stopped run has sent nothing, or nothing more."""
+        error = self.stopped_by
+        retry_at = None if error is None else self._retry_at(error)
+        return PublishOutcome(job_id, UNKNOWN if in_doubt else NOT_SENT, None, error, attempts, retry_at)
+
+    def _retry_at(self, error: OpenTrainError) -> datetime | None:
+        """Return when trying again makes sense, where that is known."""
+        now = self._clock.now()
+        retry_at = retry_at_of(error, now)
+        if isinstance(error, RateLimitedError) and isinstance(self.stopped_by, RateLimitedError):
+            # A shorter Retry-After has been waited for again and again, in vain.
+            return max(retry_at or instant(now), instant(now + _ASK_AGAIN_SECONDS))
+        return retry_at
+
     def _failed(self, job_id: str, error: OpenTrainError, attempts: int) -> PublishOutcome:
         error = error.with_traceback(None)
         self._stop_if_hopeless(job_id, error)
-        retry_at = retry_at_of(error, self._clock.now())
+        retry_at = self._retry_at(error)
         return PublishOutcome(job_id, outcome_of(error), error=error, attempts=attempts, retry_at=retry_at)
 
     def _stop_if_hopeless(self, job_id: str, error: OpenTrainError) -> None:

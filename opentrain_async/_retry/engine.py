@@ -84,7 +84,7 @@ class Retrier:
             if not is_transient(error):
                 raise
         else:
-            breaker.answered()
+            breaker.answered(of_publish=callers is not None)
             return result
         return await attempts.run()
 
@@ -98,10 +98,15 @@ class Retrier:
         """Throttle the client as an error asks; if that is longer than the policy waits, runs send nothing more."""
         if not isinstance(error, RateLimitedError) or error.retry_after is None:
             return
-        if error.retry_after <= self.policy.max_retry_after:
-            self.throttle.extend(error.retry_after)
-        else:
+        if self.asks_for_too_much(error):
             self.throttle.close(error, error.retry_after)
+        else:
+            self.throttle.extend(error.retry_after)
+
+    def asks_for_too_much(self, error: OpenTrainError) -> bool:
+        """True for a 429 that asks for a longer wait than the policy's. It says when, so no probe has to find out."""
+        retry_after = error.retry_after if isinstance(error, RateLimitedError) else None
+        return retry_after is not None and retry_after > self.policy.max_retry_after
 
 
 class _Attempts(Generic[T]):
@@ -171,12 +176,15 @@ class _Attempts(Generic[T]):
         The deadline does not run while the attempt is paused or throttled, nor during a probe.
         """
         breaker, throttle, now = self._retrier.breaker, self._retrier.throttle, self._now()
-        if self._callers is not None and now < throttle.closed_until and not self._callers.has_urgent:
+        if self._is_refused():
             raise throttle.refusal(self._name)
         left = self._deadline - now
         if left <= 0:
             raise self._failure  # the wait took longer than planned, as on a machine that was suspended
         permit = None if breaker.state == "closed" else await self._permit()
+        if permit is not None and self._is_refused():  # a probe has met a long Retry-After meanwhile
+            breaker.release(permit)
+            raise throttle.refusal(self._name)
         outages_ended = breaker.outages_ended
         try:
             if permit is not None or now < throttle.until:
@@ -193,8 +201,13 @@ class _Attempts(Generic[T]):
         except BaseException:
             breaker.release(permit)
             raise
-        breaker.answered(permit)
+        breaker.answered(permit, of_publish=self._callers is not None)
         return result
+
+    def _is_refused(self) -> bool:
+        """True if the service asks for a longer wait than the policy's, and every caller can be told so at once."""
+        is_closed = self._now() < self._retrier.throttle.closed_until
+        return is_closed and self._callers is not None and not self._callers.has_urgent
 
     async def _permit(self) -> Permit | None:
         if self._callers is None or not self._callers.can_be_paused:
@@ -228,17 +241,19 @@ class _Attempts(Generic[T]):
 
     def _record(self, error: OpenTrainError, permit: Permit | None, outages_ended: int) -> None:
         """Tell the throttle and the breaker of a failed attempt."""
-        breaker, service = self._retrier.breaker, rule_on(error).service
+        breaker, service, is_publish = self._retrier.breaker, rule_on(error).service, self._callers is not None
         self._retrier.apply(error)
-        if service == "up":
-            breaker.answered(permit)
+        if service == "up" or self._retrier.asks_for_too_much(error):
+            breaker.answered(permit, of_publish=is_publish)
         elif service is None and not self._is_transient(error):
             breaker.release(permit)
         else:
             if self._answers_at_first_failure is None:
                 self._answers_at_first_failure = breaker.answers
             is_news = breaker.outages_ended == outages_ended and breaker.answers == self._answers_at_first_failure
-            breaker.failed(self._name, error, permit, counts=is_news and service == "down")
+            is_throttled = service == "busy" and is_publish
+            counts = is_news and (service == "down" or is_throttled)
+            breaker.failed(self._name, error, permit, counts=counts, is_throttled=is_throttled)
 
     async def _next_attempt(self) -> T:
         """Raise the failure of the first attempt when tenacity asks for it; from then on make real attempts."""
@@ -260,7 +275,7 @@ class _Attempts(Generic[T]):
         self._failure = error
         if self._attempts >= self._retrier.policy.max_attempts or self._is_given_up():
             return False
-        is_paused = self._retrier.breaker.state == "open" and not isinstance(error, RateLimitedError)
+        is_paused = self._retrier.breaker.pauses(error) and not self._retrier.asks_for_too_much(error)
         if is_paused and self._callers is not None and self._callers.can_be_paused:
             self._callers.fail_urgent(error)
             self._delay = 0.0

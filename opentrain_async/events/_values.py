@@ -159,7 +159,7 @@ class QuotaCounted:
 
 @frozen
 class RunHeld:
-    """An outage begins: bulk runs are paused, and one draft at a time is sent as a probe.
+    """An outage begins, or each publish is answered 429: runs are paused, and one draft at a time is sent as a probe.
 
     Attributes:
         error: The last failure.

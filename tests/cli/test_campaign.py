@@ -246,3 +246,13 @@ async def test_a_service_that_is_down_is_said_with_the_reason(sandbox: Sandbox) 
     assert finished.status == 3
     assert "The run stopped, as there was no answer for 0.1 s: job_" in finished.err
     assert "3 not sent" in finished.out
+
+
+async def test_F49_a_throttle_that_does_not_end_is_said_with_its_429(sandbox: Sandbox) -> None:
+    """The service has answered, so the command does not say that there was no answer."""
+    sandbox.fault(Fault.STATUS, status=429, times=99)
+    drafts = [sandbox.draft() for _ in range(3)]
+    finished = await command.run("publish", *drafts, "--outage-patience", "0.1", sandbox=sandbox)
+    assert finished.status == 3
+    assert "The run stopped, as there was nothing but 429 for 0.1 s: " in finished.err
+    assert "3 deferred" in finished.out

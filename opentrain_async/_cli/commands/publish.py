@@ -9,7 +9,14 @@ import click
 
 from ..._base.fenced_log import logger
 from ..._client.client import AsyncOpenTrain
-from ...errors import APIError, ConfigurationError, JournalError, ResponseError, TransportError
+from ...errors import (
+    APIError,
+    ConfigurationError,
+    JournalError,
+    RateLimitedError,
+    ResponseError,
+    TransportError,
+)
 from ...outcomes import PublishOutcome
 from ...outcomes._answer_table import is_transient
 from ...quota import LedgerStore
@@ -167,5 +174,6 @@ def _how_it_ended(campaign: Campaign, interruption: Interruption | None, *, as_j
     if report.stopped_by is None:
         return f"{campaign.earlier} of them are from earlier runs, by the journal." if campaign.earlier else ""
     patience = campaign.options.outage_patience
-    why = f", as there was no answer for {patience:g} s" if is_transient(report.stopped_by) else ""
+    met = "nothing but 429" if isinstance(report.stopped_by, RateLimitedError) else "no answer"
+    why = f", as there was {met} for {patience:g} s" if is_transient(report.stopped_by) else ""
     return f"The run stopped{why}: {report.stopped_by}"
