@@ -23,6 +23,9 @@ T = TypeVar("T")
 Attempt = Callable[[float], Awaitable[T]]
 IsTransient = Callable[[OpenTrainError], bool]
 
+_MOST_SPARED = 20
+"""How many 429s of a draft use up none of its attempts, if other drafts are answered meanwhile."""
+
 
 class Retrier:
     """Runs operations under one policy. Those of one client share its budget, throttle and circuit breaker.
@@ -115,6 +118,8 @@ class _Attempts(Generic[T]):
     _failure: OpenTrainError
     _first_failure: OpenTrainError | None = None
     _answers_at_first_failure: int | None = None
+    _answers_at_last_failure: int | None = None
+    _spared = 0
     _attempts = 0
     _doublings = 0
     _has_reconnected = False
@@ -252,8 +257,18 @@ class _Attempts(Generic[T]):
                 self._answers_at_first_failure = breaker.answers
             is_news = breaker.outages_ended == outages_ended and breaker.answers == self._answers_at_first_failure
             is_throttled = service == "busy" and is_publish
+            if is_throttled and (permit is None or not permit.is_probe):
+                self._spare()
             counts = is_news and (service == "down" or is_throttled)
             breaker.failed(self._name, error, permit, counts=counts, is_throttled=is_throttled)
+
+    def _spare(self) -> None:
+        """Do not count the attempt that a 429 has ended, if another draft was answered since this one's last 429."""
+        answers = self._retrier.breaker.answers
+        if self._answers_at_last_failure not in {None, answers} and self._spared < _MOST_SPARED:
+            self._attempts -= 1
+            self._spared += 1
+        self._answers_at_last_failure = answers
 
     async def _next_attempt(self) -> T:
         """Raise the failure of the first attempt when tenacity asks for it; from then on make real attempts."""

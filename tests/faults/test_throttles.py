@@ -177,6 +177,27 @@ async def test_F49_a_probe_that_is_told_when_ends_the_pause(clock: VirtualClock)
         assert abs(outcome.retry_at.timestamp() - clock.time - 7200) < 1
 
 
+async def test_F49_a_limiter_loses_no_draft(clock: VirtualClock) -> None:
+    """It lets ten through at once and ten a second, without a Retry-After; no draft runs out of attempts."""
+    level, last = 0.0, clock.time
+
+    async def behave(call: Call) -> None:
+        nonlocal level, last
+        await asyncio.sleep(0.001)
+        level, last = max(0.0, level - (clock.time - last) * 10), clock.time
+        if level >= 10:
+            call.writer.write(throttle(b"<html>slow down</html>"))
+            return
+        level += 1
+        call.writer.write(answer(live(job_of(call))))
+
+    began = clock.time
+    async with facing(behave, clock) as (_server, client):
+        report = await client.publish_many(ids(200), concurrency=20)
+    assert len(report.published) == 200
+    assert clock.time - began < 120
+
+
 @pytest.mark.parametrize(
     "details", [{"limit": "20", "windowHours": "24"}, {"limit": 20}, {"limit": " 20 "}], ids=["text", "limit", "both"]
 )

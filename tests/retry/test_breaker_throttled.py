@@ -146,6 +146,26 @@ async def test_F49_a_run_is_told_what_it_has_waited_for(clock: VirtualClock, cap
     assert texts[-1].startswith("nothing but 429 for 5 s, run stopped: slow.")
 
 
+async def test_F49_a_429_costs_no_attempt_while_others_are_answered(clock: VirtualClock) -> None:
+    """At most twenty times; from then on each one counts, as does each where no other draft is answered."""
+    for others_are_answered, attempts in ((True, 24), (False, 4)):
+        retrier = Retrier(RetryPolicy(base_delay=0.0, max_delay=0.0), clock)
+        trial = Trial(clock, [SLOW] * 99)
+
+        async def attempt(
+            seconds: float, retrier: Retrier = retrier, trial: Trial = trial, is_answered: bool = others_are_answered
+        ) -> str:
+            if is_answered:
+                retrier.breaker.answered()
+                for _ in range(10):
+                    retrier.budget.earn()
+            return await trial.attempt(seconds)
+
+        with pytest.raises(RateLimitedError):
+            await retrier.run("job_1", attempt, is_transient, held(clock, patience=0.0))
+        assert len(trial.began) == attempts
+
+
 async def test_F49_a_429_on_the_way_out_goes_back_into_the_queue(clock: VirtualClock) -> None:
     """While others wait there, so that they are tried first; alone the draft backs off."""
     breaker = breaker_on(clock)
