@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from .peers import unused_port
 
@@ -62,7 +64,7 @@ class RedisServer:
 
     def do(self, *command: str) -> object:
         """Send it a command, and wait for the answer."""
-        with redis.Redis(port=self.port, password=self._password) as client:
+        with redis.Redis(port=self.port, password=self._password, retry=Retry(NoBackoff(), 0)) as client:
             return client.execute_command(*command)
 
     def _answers(self) -> bool:
