@@ -18,6 +18,7 @@ from ..support.reporters import everything_logged, everything_shown
 from ..support.secrets import Secrets
 from ..support.servers import RedisServer
 from ..support.stores import ledger_on, publish, used
+from ..support.virtual import in_no_time
 
 pytestmark = pytest.mark.usefixtures("everything_is_logged")
 
@@ -81,7 +82,7 @@ async def test_F71_no_refused_login_shows_the_password(
 
 async def test_F71_no_server_that_is_not_there_shows_the_password(secrets: Secrets) -> None:
     """The connection is refused."""
-    error = await raised_with(ledger_at(secrets, unused_port()))
+    error = await in_no_time(raised_with(ledger_at(secrets, unused_port(), timeout=1)))
     assert "ConnectionError" in str(error)
     assert secrets.seen_in(everything_shown(error)) == []
 

@@ -19,7 +19,6 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from opentrain_async.quota import LedgerStore, MemoryLedger, QuotaLedger, RedisLedger, SQLiteLedger
 from opentrain_async.quota._log import REMEMBERED
 from opentrain_async.quota._slots import Before, Denied, Reservation, Settlement
-from opentrain_async.quota._stores import redis_batcher
 
 from ..support.servers import KINDS_OF_REDIS, RedisServer
 from ..support.true_server import ARRIVALS, Answer, TrueServer, settlement_of_pending
@@ -78,7 +77,7 @@ class RedisOfAWorld(RedisLedger):
         super().__init__(url, timeout=30)
         self._clock = clock
 
-    def _time(self, seconds: bytes | str, microseconds: bytes | str) -> float:
+    def _time(self, server_time: float) -> float:
         return self._clock.now()
 
 
@@ -241,13 +240,9 @@ class StoreMachine(RuleBasedStateMachine):
 
 @pytest.fixture(params=["memory", "sqlite", *KINDS_OF_REDIS])
 def world(
-    request: pytest.FixtureRequest,
-    tmp_path: Path,
-    redis_of_kind: Callable[[str], RedisServer],
-    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest, tmp_path: Path, redis_of_kind: Callable[[str], RedisServer]
 ) -> Iterator[World]:
     """Three handles on one storage."""
-    monkeypatch.setattr(redis_batcher, "_YIELD", 0.0)  # they take turns here, and need not be polite
     world = World(_opener(request.param, tmp_path, redis_of_kind))
     world.stores = [world.open(world.clock) for _ in range(3)]
     yield world

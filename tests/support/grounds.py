@@ -46,8 +46,8 @@ class SkippingRedisLedger(RedisLedger):
         super().__init__(redis, timeout=10)
         self._sandbox = sandbox
 
-    def _time(self, seconds: bytes | str, microseconds: bytes | str) -> float:
-        return super()._time(seconds, microseconds) + self._sandbox.clock._skipped
+    def _time(self, server_time: float) -> float:
+        return server_time + self._sandbox.clock._skipped
 
 
 class CoroutineLedger:
@@ -134,7 +134,7 @@ def see_that_nothing_is_left(ground: Ground) -> None:
             with closing(sqlite3.connect(path, timeout=0)) as other:
                 other.execute("BEGIN IMMEDIATE")
         case RedisLedger(_batcher=batcher) if batcher is not None:
-            assert batcher._task is None
+            assert batcher._tasks == set()
             assert not batcher.client.connection_pool._in_use_connections
 
 

@@ -81,6 +81,13 @@ class RedisServer:
         self.stop()
 
 
+def commands(server: RedisServer) -> int:
+    """How often the server has run the script of the ledger since it began to count."""
+    statistics = server.do("INFO", "commandstats")
+    assert isinstance(statistics, dict)
+    return sum(statistics[name]["calls"] for name in ("cmdstat_eval", "cmdstat_evalsha") if name in statistics)
+
+
 class Lossy:
     """A relay to a server which, when told to, passes a command on and breaks the connection off before its answer.
 
@@ -131,3 +138,72 @@ class Lossy:
                 writer.write(answer)
         server_writer.close()
         writer.close()
+
+
+class Distant:
+    """A relay to a server that is so far away: each byte is half of that time under way.
+
+    Args:
+        port: The server's.
+        seconds: How long a round trip takes.
+    """
+
+    def __init__(self, port: int, seconds: float) -> None:
+        self.url = ""
+        self._port = port
+        self._seconds = seconds
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Relay for the length of the block."""
+        loop, ends = asyncio.get_running_loop(), list[_LateEnd]()
+
+        def accept() -> _LateEnd:
+            near, far = _LateEnd(self._seconds / 2), _LateEnd(self._seconds / 2)
+            near.other, far.other = far, near
+            ends.extend((near, far))
+            connecting = loop.create_task(loop.create_connection(lambda: far, "127.0.0.1", self._port))
+            connecting.add_done_callback(asyncio.Task.exception)
+            return near
+
+        server = await loop.create_server(accept, "127.0.0.1", 0)
+        self.url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
+        try:
+            yield
+        finally:
+            server.close()
+            for end in ends:
+                end.close()
+            await server.wait_closed()
+
+
+class _LateEnd(asyncio.Protocol):
+    """One side of a relayed connection, which hands on what comes after some time, in its order."""
+
+    other: "_LateEnd"
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._waiting = b""
+        self._transport: asyncio.WriteTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.WriteTransport)
+        self._transport = transport
+        transport.write(self._waiting)
+
+    def data_received(self, data: bytes) -> None:
+        asyncio.get_running_loop().call_later(self._seconds, self.other.write, data)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self.other.close()
+
+    def write(self, data: bytes) -> None:
+        if self._transport is None:
+            self._waiting += data
+        elif not self._transport.is_closing():
+            self._transport.write(data)
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()

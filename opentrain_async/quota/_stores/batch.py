@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
+from math import inf
 from typing import Any
 
 from attrs import define
@@ -29,6 +30,10 @@ class RedisError(Exception):
     """A plain copy of what redis-py raised, type name and text: the frames of the original show logins."""
 
 
+class RedisAwayError(RedisError):
+    """One of a connection, which may work again in a moment."""
+
+
 @define(eq=False)
 class PendingStep:
     """One step that somebody waits for, and what came of it.
@@ -41,6 +46,8 @@ class PendingStep:
     step: Step[Any]
     now: float
     future: "asyncio.Future[Any]"
+    give_up_at: float = inf
+    """When its caller has no more time, by the event loop's; a store that has such a bound sets it."""
     result: Any = None
     error: Exception | None = None
 

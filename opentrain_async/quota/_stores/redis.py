@@ -41,27 +41,30 @@ class RedisLedger(Closable):
             first used: then `close` the ledger, or use ``async with``. A password in it is shown nowhere. Or a
             `redis.asyncio` client to borrow, which is never closed.
         prefix: What the keys begin with.
-        timeout: Seconds, above 0, within which the server has to have taken a step. After that the publish fails
-            with a `QuotaLedgerError`, and nothing is sent.
+        timeout: Seconds, above 0, within which the server must have taken a step. A connection that is refused or lost
+            is tried again for as long. After that the publish fails with a `QuotaLedgerError`, and nothing is sent.
+
+    Attributes:
+        timeout: The same.
 
     Raises:
         ConfigurationError: An argument cannot be right, or the extra is missing.
     """
 
     @refusing
-    def __init__(self, redis: Any, *, prefix: str = "opentrain", timeout: float = 2.0) -> None:
+    def __init__(self, redis: Any, *, prefix: str = "opentrain", timeout: float = 10.0) -> None:
         given = sealed(redis)
         self._url = given if isinstance(given, Secret) else None
         self._borrowed = redis if self._url is None else None
         del redis
         self._prefix = _checks.name("prefix", prefix)
-        self._timeout = _checks.number("timeout", timeout, above=0)
+        self.timeout: float = _checks.number("timeout", timeout, above=0)
         self._where = "its client"
         self._password: Secret | None = None
         self._batcher: RedisBatcher | None = None
         if self._url is not None:
             # A client that is thrown away: it connects to nothing, and reads the URL.
-            self._password = _password_of(_client_of(self._url, self._timeout))
+            self._password = _password_of(_client_of(self._url, self.timeout))
             self._where = _place_in(self._url)
         elif not callable(getattr(self._borrowed, "evalsha", None)):
             kind = type(self._borrowed).__name__
@@ -83,9 +86,9 @@ class RedisLedger(Closable):
         if batcher is None or batcher.loop is not loop or batcher.process != os.getpid():
             if batcher is not None and not batcher.loop.is_closed() and batcher.process == os.getpid():
                 raise ConfigurationError("the ledger belongs to another event loop: make one inside each")
-            client = self._borrowed if self._url is None else _client_of(self._url, self._timeout)
+            client = self._borrowed if self._url is None else _client_of(self._url, self.timeout)
             batcher = self._batcher = RedisBatcher(
-                client, loop, self._key, self._time, self._timeout, self._where, self._copy
+                client, loop, now, self._key, self._time, self.timeout, self._where, self._copy
             )
         pending = PendingStep.begin(account, step, now)
         batcher.put(pending)
@@ -118,9 +121,9 @@ class RedisLedger(Closable):
         text = f"{type(error).__name__}: {error}"
         return RedisError(redacted(text, redactor(self._password, shortest=_SHORTEST_PASSWORD)).partition(_ECHO)[0])
 
-    def _time(self, seconds: bytes | str, microseconds: bytes | str) -> float:
-        """The server's time, in epoch seconds."""
-        return int(seconds) + int(microseconds) / 1e6
+    def _time(self, server_time: float) -> float:
+        """What time a step is told, of the server's, in epoch seconds."""
+        return server_time
 
 
 class _Login:
@@ -152,7 +155,7 @@ def _client_of(url: Secret, timeout: float) -> Any:
     except ImportError:
         raise ConfigurationError("RedisLedger needs more: pip install 'opentrain_async[redis]'") from None
     make: Callable[..., Any] = Redis.from_url  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
-    # A connection that the server has closed meanwhile is replaced at once: both scripts can be repeated.
+    # A connection that the server has closed meanwhile is replaced at once: the script can be repeated.
     client = _read(url, partial(make, retry=Retry(NoBackoff(), 1), socket_connect_timeout=timeout))
     if client is None:
         raise ConfigurationError(
