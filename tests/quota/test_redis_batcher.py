@@ -51,9 +51,10 @@ async def test_steps_of_concurrent_tasks_share_their_round_trips(
     redis_store: RedisLedger, redis_server: RedisServer
 ) -> None:
     """A hundred reservations at once, of ten accounts, cost two scripts' runs and not two hundred."""
-    await publish(ledger_on(redis_store), "a")
-    redis_server.do("CONFIG", "RESETSTAT")
     ledgers = [ledger_on(redis_store, account=f"account_{number}") for number in range(10)]
+    for ledger in ledgers:
+        await publish(ledger, "first")
+    redis_server.do("CONFIG", "RESETSTAT")
     await asyncio.gather(*(publish(ledger, f"job_{number}") for ledger in ledgers for number in range(10)))
     assert commands(redis_server) == 2
 
