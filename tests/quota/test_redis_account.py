@@ -46,7 +46,7 @@ async def test_a_draft_that_is_lost_leaves_no_trace() -> None:
     account.take(draft, [b"w-1", LOG.encode(), 0])
     assert (account.version, account.log, pending.future.done()) == ("w-1", AccountLog(), False)
     account.take(account.draft("v-4", 5.0), [None, None, 0])
-    assert (account.version, account.log) == (NONE, AccountLog())
+    assert (account.version, account.log) == (NONE, None)
 
 
 async def test_who_loses_often_comes_sooner_and_who_wins_makes_way() -> None:
@@ -82,6 +82,7 @@ async def test_only_callers_without_time_are_failed() -> None:
     """The others' steps stay, in their order."""
     account = RedisAccount("acme")
     early, late = begin(account, 5.0), begin(account, 6.0)
+    assert (account.is_late(4.0), account.is_late(5.0)) == (False, True)
     account.fail(QuotaLedgerError("down"), until=5.0)
     assert isinstance(early.future.exception(), QuotaLedgerError)
     assert account.steps == [late]
@@ -100,7 +101,7 @@ async def test_F73_what_is_not_a_log_with_its_version_is_refused(entry: object) 
     account = RedisAccount("acme")
     with pytest.raises(QuotaLedgerError, match="not a log"):
         account.take(account.draft("v-1", 5.0), entry)
-    assert (account.version, account.log) == (NONE, AccountLog())
+    assert (account.version, account.log) == (NONE, None)
 
 
 async def test_F73_a_number_is_no_answer_to_a_question() -> None:

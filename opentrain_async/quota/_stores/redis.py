@@ -155,8 +155,10 @@ def _client_of(url: Secret, timeout: float) -> Any:
     except ImportError:
         raise ConfigurationError("RedisLedger needs more: pip install 'opentrain_async[redis]'") from None
     make: Callable[..., Any] = Redis.from_url  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
-    # A connection that the server has closed meanwhile is replaced at once: the script can be repeated.
-    client = _read(url, partial(make, retry=Retry(NoBackoff(), 1), socket_connect_timeout=timeout))
+    # A connection that the server has closed meanwhile is replaced at once: the script can be repeated. How long an
+    # answer may take is bounded by the step that waits for it.
+    options = {"retry": Retry(NoBackoff(), 1), "socket_connect_timeout": timeout, "socket_timeout": None}
+    client = _read(url, partial(make, **options))
     if client is None:
         raise ConfigurationError(
             "the Redis URL is not valid: it begins with redis://, rediss:// or unix://, its port and its database are "

@@ -36,7 +36,7 @@ class RedisAccount:
         name: The account.
         steps: What waits to be run or written.
         version: The log's version in Redis; `NONE` if it has none, or none is known.
-        log: The log of that version.
+        log: The log of that version; `None` is an empty one.
         is_certain: Redis has just sent the log. Otherwise what a step makes of it is a guess until it is written.
         losses: How often others were faster since its last write.
         resume_at: When the account's next steps are run, by the event loop's time.
@@ -45,7 +45,7 @@ class RedisAccount:
     name: str
     steps: list[PendingStep] = Factory(list[PendingStep])
     version: str = NONE
-    log: AccountLog = Factory(AccountLog)
+    log: AccountLog | None = None
     is_certain: bool = False
     losses: int = 0
     resume_at: float = 0.0
@@ -57,14 +57,18 @@ class RedisAccount:
                 pending.fail(error)
         self.steps = [pending for pending in self.steps if pending.give_up_at > until]
 
+    def is_late(self, now: float) -> bool:
+        """True if a caller has no more time."""
+        return any(pending.give_up_at <= now for pending in self.steps)
+
     def draft(self, version: str, now: float) -> Draft:
         """Run the steps on the log, for the script to write. The log is forgotten until it is known to be written.
 
         A step may raise because the log was a guess: then it is run again on the log that stands.
         """
-        known, log, is_certain = self.version, self.log, self.is_certain
+        known, log, is_certain = self.version, self.log or AccountLog(), self.is_certain
         # To guess that there is no log costs no more than to ask: where there is one, the answer brings it.
-        self.version, self.log, self.is_certain = NONE, AccountLog(), False
+        self.version, self.log, self.is_certain = NONE, None, False
         try:
             for pending in self.steps:
                 pending.run(log, now)
@@ -101,7 +105,7 @@ class RedisAccount:
         return turns
 
 
-def _standing(entry: Any) -> tuple[str, AccountLog, int]:
+def _standing(entry: Any) -> tuple[str, AccountLog | None, int]:
     """Return the version and the log that stand in Redis, and the caller's place among those that have lost.
 
     Raises:
@@ -109,7 +113,7 @@ def _standing(entry: Any) -> tuple[str, AccountLog, int]:
     """
     match entry:
         case [None, None, int() as place]:
-            return NONE, AccountLog(), place
+            return NONE, None, place
         case [bytes() | str() as version, bytes() | str() as text, int() as place]:
             log = load_log(text)
             version = version.decode(errors="replace") if isinstance(version, bytes) else version

@@ -115,7 +115,8 @@ class RedisBatcher:
         while True:
             now = self.loop.time()
             for account in [*waiting.values()]:
-                account.fail(self._out_of_time(), until=now)
+                if account.is_late(now):
+                    account.fail(self._out_of_time(), until=now)
                 if not account.steps:
                     del waiting[account.name]
             if not waiting:
