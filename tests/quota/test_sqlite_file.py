@@ -4,9 +4,11 @@ import asyncio
 import os
 import sqlite3
 import stat
+import time
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -116,14 +118,14 @@ def test_a_file_that_another_process_makes_a_ledger_meanwhile_is_that_ledger(
     ledger_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between the first look at an empty file and the lock on it."""
-    set_journal_mode = LedgerFile._set_journal_mode
+    begin = LedgerFile.begin
 
-    def after_another(file: LedgerFile) -> None:
+    def after_another(file: LedgerFile) -> bool:
         monkeypatch.undo()
         LedgerFile(ledger_path).close()
-        set_journal_mode(file)
+        return begin(file)
 
-    monkeypatch.setattr(LedgerFile, "_set_journal_mode", after_another)
+    monkeypatch.setattr(LedgerFile, "begin", after_another)
     file = LedgerFile(ledger_path)
     file.begin()
     assert file.read("account") is None
@@ -265,3 +267,84 @@ async def test_a_ledger_behind_a_link_is_the_same_ledger(ledger_path: Path, tmp_
         await publish(ledger_on(by_the_link), "b")
         assert (await ledger_on(straight).snapshot()).used == 2
         assert sorted(file.name for file in tmp_path.iterdir()) == ["link", "new"]
+
+
+def locked(ledger_path: Path) -> sqlite3.Connection:
+    """Another connection, which has the file's lock."""
+    other = sqlite3.connect(ledger_path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    return other
+
+
+def test_F58_a_file_is_waited_for_as_long_as_others_get_on(ledger_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of their transactions begins the wait anew; a lock that is only held ends it."""
+    file = LedgerFile(ledger_path)
+    other = locked(ledger_path)
+    monkeypatch.setattr(sqlite_file, "_BUSY_SECONDS", 0.0)
+    turns = 5
+
+    def work(_: LedgerFile) -> bool:
+        nonlocal turns
+        turns -= 1
+        if turns >= 0:
+            other.execute("INSERT INTO account_log VALUES (?, '')", (f"other_{turns}",))
+            other.execute("COMMIT")
+        if turns > 0:
+            other.execute("BEGIN IMMEDIATE")
+        return turns >= 0
+
+    monkeypatch.setattr(LedgerFile, "_is_late", work)
+    assert file.begin()
+    assert turns == 0
+    file.commit([])
+    assert not file.begin()
+    file.commit([])
+    other.execute("BEGIN IMMEDIATE")
+    monkeypatch.setattr(LedgerFile, "_is_late", lambda _: True)
+    with pytest.raises(sqlite3.OperationalError, match="database is locked"):
+        file.begin()
+    other.close()
+    file.close()
+
+
+def test_F58_a_commit_waits_for_readers_where_there_is_no_write_ahead_log(
+    ledger_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a tool has changed the file's journal mode: then a reader keeps a writer from its commit."""
+    LedgerFile(ledger_path).close()
+    with closing(sqlite3.connect(ledger_path, isolation_level=None)) as other:
+        other.execute("PRAGMA journal_mode = DELETE")
+        file = LedgerFile(ledger_path)
+        file.begin()
+        other.execute("BEGIN")
+        other.execute("SELECT * FROM account_log").fetchall()
+        sleep = time.sleep
+
+        def end_reading(seconds: float) -> None:
+            other.execute("ROLLBACK")
+            sleep(seconds)
+
+        monkeypatch.setattr(sqlite_file, "time", SimpleNamespace(sleep=end_reading, monotonic=time.monotonic))
+        file.commit([("account", "")])
+        file.close()
+        assert other.execute("SELECT count(*) FROM account_log").fetchone() == (1,)
+
+
+def test_F73_a_database_whose_schema_takes_long_to_parse_is_refused(ledger_path: Path) -> None:
+    """No table's text is read beyond a bound: SQLite cannot be interrupted while it parses one."""
+    LedgerFile(ledger_path).close()
+    changed_by(ledger_path, f"CREATE VIEW v AS SELECT 1 IN ({','.join(['1'] * 100_000)})")
+    with pytest.raises(sqlite3.DatabaseError, match="malformed database schema"):
+        LedgerFile(ledger_path)
+
+
+def test_F29_a_file_that_cannot_be_written_is_not_waited_for(
+    ledger_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only a lock passes."""
+    file = LedgerFile(ledger_path)
+    monkeypatch.setattr(sqlite_file, "time", SimpleNamespace(sleep=pytest.fail, monotonic=time.monotonic))
+    file._connection.execute("PRAGMA query_only = ON")
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        file.begin()
+    file.close()

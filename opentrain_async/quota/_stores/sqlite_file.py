@@ -4,7 +4,7 @@ import os
 import random
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,16 +12,18 @@ from ..._base.found_file import MIB, check_path, make_folder, real_path
 from ...errors import QuotaLedgerError
 from .serialized import LONGEST_LOG, NOT_A_LOG
 from .sqlite import ENDS
+from .sqlite_worker import PAUSE_SECONDS
 
 SCHEMA = 1
-_BUSY_SECONDS = 4.0
-"""How long others may keep the file locked, and how long a statement may take: less than a publish waits for its
-ledger, so that the reason is told."""
+_BUSY_SECONDS = 5.0
+"""How long others may keep the file locked without getting on, and how long a statement may take."""
 _LARGEST = 512 * MIB
 """Bytes of a file that is believed: of a hundred thousand accounts and more."""
 _TABLE = "CREATE TABLE account_log (account TEXT PRIMARY KEY, log TEXT)"
-_INSTRUCTIONS = 100_000
-"""SQLite's instructions between two looks at the clock: a few milliseconds' worth."""
+_INSTRUCTIONS = 1_000
+"""SQLite's instructions between two looks at the clock: few, since one can be the parsing of a whole table's text."""
+_LONGEST_SQL = 100_000
+"""Characters of such a text."""
 
 
 class LedgerFile:
@@ -29,6 +31,9 @@ class LedgerFile:
 
     Args:
         path: Where it is. What is missing of its folder is made for the user alone, as is the file.
+
+    Attributes:
+        others: Another number when others were seen to have written.
 
     Raises:
         OSError: The folder or the file could not be made, or is not believed.
@@ -45,9 +50,10 @@ class LedgerFile:
         # For the same reason it is judged by its name, just before SQLite opens that.
         for end in ENDS:
             check_path(path.with_name(path.name + end), _LARGEST)
-        self._connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        self._others: int = -1
+        self._connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+        self.others = -1
         self._give_up_at = 0.0
+        self._has_waited = False
         try:
             self._trust_nothing()
             self._execute("PRAGMA synchronous = NORMAL")
@@ -57,37 +63,48 @@ class LedgerFile:
             raise
 
     def begin(self) -> bool:
-        """Begin a transaction, once nobody else has one; returns whether others have written since the last one."""
-        self._execute("BEGIN IMMEDIATE")
-        before = self._others
-        (self._others,) = self._execute("PRAGMA data_version").fetchone()
-        return self._others != before
+        """Begin a transaction, after as many turns of others as it takes; return whether it had to wait.
+
+        Raises:
+            sqlite3.OperationalError: The file stayed locked, and those who have it did not get on.
+        """
+        self._has_waited = False
+        give_up_at = time.monotonic() + _BUSY_SECONDS
+        while True:
+            try:
+                self._execute("BEGIN IMMEDIATE", seconds=_BUSY_SECONDS / 5)
+            except sqlite3.OperationalError as error:
+                if not _is_locked(error):
+                    raise
+                before = self.others
+                (self.others,) = self._execute("PRAGMA data_version").fetchone()
+                if self.others != before:
+                    give_up_at = time.monotonic() + _BUSY_SECONDS
+                elif time.monotonic() > give_up_at:
+                    raise
+            else:
+                return self._has_waited
 
     def read(self, account: str) -> bytes | None:
         """Return the text of the account's log, unchecked; `None` for an account that is new.
 
         Raises:
-            QuotaLedgerError: It is too long.
+            ValueError: It is too long, or the account's name is not text.
         """
         try:
             # An account that is new has its whole day. One whose log is NULL is not new.
             row = self._execute("SELECT coalesce(log, '') FROM account_log WHERE account = ?", account).fetchone()
         except sqlite3.DataError:  # too long
-            raise QuotaLedgerError(NOT_A_LOG) from None
+            raise ValueError(NOT_A_LOG) from None
         return None if row is None else row[0]
 
-    def commit(self, logs: Iterable[tuple[str, str]]) -> None:
+    def commit(self, logs: Sequence[tuple[str, str]]) -> None:
         """Write these logs, each with its account before it, and end the transaction."""
         # In place, and in a table with row ids: else a log of a day is spread over pages, each written anew.
         self._execute(
             "INSERT INTO account_log VALUES (?, ?) ON CONFLICT (account) DO UPDATE SET log = excluded.log", many=logs
         )
         self._execute("COMMIT")
-
-    def roll_back(self) -> None:
-        """End the transaction, if there is one, as if it had not been."""
-        if self._connection.in_transaction:
-            self._execute("ROLLBACK")
 
     def close(self) -> None:
         """Close the file."""
@@ -96,25 +113,12 @@ class LedgerFile:
     def _prepare(self) -> None:
         """Make an empty file a ledger; refuse what is none."""
         if self._schema() != SCHEMA:
-            self._set_journal_mode()
-            self._execute("BEGIN IMMEDIATE")
+            self._execute("PRAGMA journal_mode = WAL")
+            self.begin()
             if self._schema() == 0:  # still, now that nobody else can be making it one
                 self._execute(_TABLE)
                 self._execute(f"PRAGMA user_version = {SCHEMA}")
             self._execute("COMMIT")
-
-    def _set_journal_mode(self) -> None:
-        """Switch to write-ahead logging; of all locks this is the one that SQLite does not wait for by itself."""
-        give_up_at = time.monotonic() + _BUSY_SECONDS
-        while True:
-            try:
-                self._execute("PRAGMA journal_mode = WAL")
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_at:
-                    raise
-                time.sleep(random.uniform(0, 0.01))
-            else:
-                return
 
     def _schema(self) -> int:
         """The schema's version; 0 if the file is empty.
@@ -147,24 +151,40 @@ class LedgerFile:
         connection = self._connection
         connection.set_progress_handler(self._is_late, _INSTRUCTIONS)
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_LOG + MIB)  # of a whole row
+        connection.setlimit(sqlite3.SQLITE_LIMIT_SQL_LENGTH, _LONGEST_SQL)
         connection.text_factory = bytes  # the reader of logs decodes, and refuses what it cannot decode
         self._execute("PRAGMA trusted_schema = OFF")
 
     def _is_late(self) -> bool:
         return time.monotonic() > self._give_up_at
 
-    def _execute(self, statement: str, *values: str, many: Iterable[tuple[str, str]] | None = None) -> sqlite3.Cursor:
-        """Run a statement, once or for each of *many*, within its time.
+    def _execute(
+        self, statement: str, *values: str, many: Sequence[tuple[str, str]] | None = None, seconds: float | None = None
+    ) -> sqlite3.Cursor:
+        """Run a statement, once or for each of *many*, within its time; wait that long for the locks of others.
 
         Raises:
             QuotaLedgerError: It took too long.
+            sqlite3.OperationalError: The file stayed locked, or something else is wrong with it.
         """
-        self._give_up_at = time.monotonic() + _BUSY_SECONDS
-        try:
-            if many is not None:
-                return self._connection.executemany(statement, many)
-            return self._connection.execute(statement, values)
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
-                raise QuotaLedgerError(f"a statement took longer than {_BUSY_SECONDS:g} s") from None
-            raise
+        self._give_up_at = time.monotonic() + (_BUSY_SECONDS if seconds is None else seconds)
+        while True:
+            try:
+                if many is not None:
+                    return self._connection.executemany(statement, many)
+                return self._connection.execute(statement, values)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+                    raise QuotaLedgerError(f"a statement took longer than {_BUSY_SECONDS:g} s") from None
+                if not _is_locked(error):
+                    raise
+                self._has_waited = True
+                if self._is_late():
+                    raise
+            # SQLite's own waiting sleeps ever longer, so that the latest comer wins, and does not cover every lock.
+            time.sleep(random.uniform(0, PAUSE_SECONDS))
+
+
+def _is_locked(error: sqlite3.OperationalError) -> bool:
+    """True if somebody else has the lock, for whichever reason: that is in the higher bits."""
+    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
