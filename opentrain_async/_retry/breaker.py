@@ -13,6 +13,7 @@ outage ended, and the failure of a draft that failed before, where others have b
 """
 
 import copy
+import math
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
@@ -38,6 +39,8 @@ _SHORTEST_BOUND = 0.2
 _THROTTLED_BOUNDS = 2.0, 900.0
 """Seconds; the bounds of the first and of the longest delay while each publish is answered 429. So the first delay is a
 second at least, and a run of the default patience makes at least one probe."""
+_MOST_DOUBLED = 3
+"""Each retry of a draft among the 429s in a row doubles the first delay, at most so many times."""
 _HALVINGS, _HALVED_FOR = 3, 60.0
 """If 429s open the breaker again within so many seconds, a limit on the rate is met: the first delay is an eighth."""
 _RECHECK_SECONDS = 15.0
@@ -126,7 +129,7 @@ class CircuitBreaker:
         self._met = self._down
         self._max_retry_after = max_retry_after
         self._queue = WaitQueue()
-        self._began_at = 0.0
+        self._began_at = -math.inf
         self.last_failure = OpenTrainError()
         self._allowed = 1
         self._in_flight: set[Permit] = set()
@@ -230,7 +233,8 @@ class CircuitBreaker:
         if self.state == "closed":
             self._down.probes = 0
         if now - self._began_at > _HALVED_FOR:
-            self._busy.probes = 0
+            # A draft that went alone, to find out, has backed off already.
+            self._busy.probes = min(max(self._busy.failures.values(), default=1) - 1, _MOST_DOUBLED)
         self._began_at = now
         self.state = "open"
         self._delay_probe(failure, trouble)

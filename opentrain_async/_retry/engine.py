@@ -290,7 +290,9 @@ class _Attempts(Generic[T]):
         self._failure = error
         if self._attempts >= self._retrier.policy.max_attempts or self._is_given_up():
             return False
-        is_paused = self._retrier.breaker.pauses(error) and not self._retrier.asks_for_too_much(error)
+        # One that may not be sent now, or has no time left, would come back here at once, and so without end.
+        may_be_sent = self._now() < self._deadline and not self._is_refused()
+        is_paused = may_be_sent and self._retrier.breaker.pauses(error)
         if is_paused and self._callers is not None and self._callers.can_be_paused:
             self._callers.fail_urgent(error)
             self._delay = 0.0

@@ -84,6 +84,17 @@ def test_F49_the_delays_double_from_a_second_on(clock: VirtualClock) -> None:
     assert all(bound / 2 <= delay <= bound for delay, bound in zip(delays, bounds, strict=True))
 
 
+@pytest.mark.parametrize(("times", "shortest"), [(2, 2.0), (3, 4.0), (4, 8.0), (5, 8.0), (50, 8.0)])
+def test_F49_a_draft_that_went_alone_has_begun_the_delays(clock: VirtualClock, times: int, shortest: float) -> None:
+    """Each of its retries has doubled the first delay; three at most do."""
+    breaker = breaker_on(clock)
+    throttled(breaker, *["job_1"] * times)
+    assert not is_open(breaker)
+    throttled(breaker, "job_2")
+    assert is_open(breaker)
+    assert shortest <= breaker.probe_at - clock.time <= 2 * shortest
+
+
 def test_F49_a_retry_after_is_added_to_the_delay(clock: VirtualClock) -> None:
     """As long as the policy waits for it."""
     breaker = breaker_on(clock)
@@ -180,3 +191,11 @@ async def test_F49_a_429_on_the_way_out_goes_back_into_the_queue(clock: VirtualC
     assert not breaker.pauses(DOWN)
     assert await waiting is not None
     assert not breaker.pauses(SLOW)
+
+
+def test_F49_a_throttle_just_after_the_machine_has_started_is_the_first_one() -> None:
+    """The monotonic clock may begin with 0: nothing has opened the breaker then."""
+    clock = VirtualClock(0.0)
+    breaker = breaker_on(clock)
+    throttled(breaker, *["job_1"] * 3, "job_2")
+    assert breaker.probe_at >= 4

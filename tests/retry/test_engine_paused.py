@@ -3,6 +3,8 @@
 import asyncio
 from functools import partial
 
+import pytest
+
 from opentrain_async import RetryPolicy
 from opentrain_async._publish.single_flight import SharedPublish
 from opentrain_async._retry.callers import Caller
@@ -201,3 +203,34 @@ async def test_what_is_held_before_it_was_sent_is_kept(clock: VirtualClock) -> N
     assert await retrier.run("job_1", trial.attempt, is_transient, party, keep) == "done"
     assert len(kept) >= 2
     assert set(kept) == {party}
+
+
+async def test_a_draft_without_time_left_is_not_paused(clock: VirtualClock) -> None:
+    """Its attempt took all of its time, and an outage began meanwhile: its error surfaces, and the loop goes on."""
+    retrier = Retrier(RetryPolicy(deadline=10.0), clock)
+    trial = Trial(clock, [failing() for _ in range(9)], takes=10.0)
+
+    async def attempt(seconds: float) -> str:
+        fail_others(retrier)
+        return await trial.attempt(seconds)
+
+    with pytest.raises(ServerError):
+        await retrier.run("job_1", attempt, is_transient, held_on(clock))
+    assert trial.left == [10.0]
+
+
+async def test_a_draft_that_the_service_wants_later_is_not_paused(clock: VirtualClock) -> None:
+    """It waits for what is left of a long Retry-After, as far as the policy does, and the loop goes on."""
+    retrier = Retrier(RetryPolicy(max_retry_after=60.0), clock)
+    trial = Trial(clock, [failing(), None])
+
+    async def attempt(seconds: float) -> str:
+        if len(trial.began) == 0:
+            fail_others(retrier)
+            retrier.throttle.close(RateLimitedError("slow", retry_after=61.0), 61.0)
+            clock.time += 30.0
+        return await trial.attempt(seconds)
+
+    began = clock.time
+    assert await retrier.run("job_1", attempt, is_transient, held_on(clock)) == "done"
+    assert clock.time - began >= 61.0
