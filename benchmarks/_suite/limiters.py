@@ -12,8 +12,9 @@ from inspect import isawaitable
 from typing import Any
 
 from opentrain_async._base.clock import SystemClock
+from opentrain_async._publish.draft import wait_for_slot
 from opentrain_async.quota import LedgerStore, MemoryLedger, QuotaLedger, RedisLedger, SQLiteLedger
-from opentrain_async.quota._slots import Denied
+from opentrain_async.quota._slots import Saw, Wait
 
 from .turns import OURS
 
@@ -37,19 +38,19 @@ def _ours(where: str, limit: int, latencies: list[float]) -> Hit:
     )
     ledgers: dict[str, QuotaLedger] = {}
 
-    def turn_away(denied: Denied) -> None:
-        raise LookupError(denied)
+    def turn_away(wait: Wait) -> None:
+        raise LookupError(wait)
 
     async def hit(key: str) -> bool:
         ledger = ledgers.get(key) or QuotaLedger(store, key, _Clock(), daily_limit=limit, lease=_LEASE)
         ledgers[key] = ledger
         began = time.perf_counter()
         try:
-            reservation = await ledger.reserve(f"{os.getpid()}-{began}", turn_away)
+            reservation = await wait_for_slot(f"{os.getpid()}-{began}", ledger, _Clock(), turn_away)
         except LookupError:
             return False
         reserved = time.perf_counter()
-        await ledger.settle(reservation, "published")
+        await ledger.settle(reservation, Saw("published"))
         latencies.extend((reserved - began, time.perf_counter() - reserved))
         return True
 

@@ -1,7 +1,8 @@
 """A queue of waiting tasks: first come, first served."""
 
 import asyncio
-from collections.abc import Generator
+import itertools
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 
 from .clock import Clock
@@ -15,7 +16,6 @@ class Waiter:
     """One task that waits."""
 
     def __init__(self) -> None:
-        self.was_denied = False
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -49,48 +49,54 @@ class WaitQueue:
 
     A waiter that finds a place leaves, and leaving wakes the next one. So a change costs one wake-up for each place
     that it frees, plus one.
-
-    Attributes:
-        length: How many waiters it holds.
     """
 
     def __init__(self) -> None:
-        self._waiters: dict[Waiter, None] = {}
-        self.length = 0
+        self._urgent: dict[Waiter, None] = {}
+        self._others: dict[Waiter, None] = {}
+
+    @property
+    def length(self) -> int:
+        """How many waiters it holds."""
+        return len(self._urgent) + len(self._others)
 
     @contextmanager
-    def join(self) -> Generator[Waiter, None, None]:
-        """Join the end of the queue for the length of the block; leaving wakes the waiter that is first then.
+    def join(self, *, is_urgent: bool = False) -> Generator[Waiter, None, None]:
+        """Join the queue for the length of the block; leaving wakes the waiter that is first then.
+
+        Args:
+            is_urgent: Stand before all who are not urgent, rather than at the end.
 
         Yields:
             The waiter.
         """
-        waiter = Waiter()
-        self._waiters[waiter] = None
-        self.length += 1
+        waiters, waiter = self._urgent if is_urgent else self._others, Waiter()
+        waiters[waiter] = None
         try:
             yield waiter
         finally:
-            del self._waiters[waiter]
-            self.length -= 1
+            del waiters[waiter]
             self.wake_first()
 
     def ahead_of(self, waiter: Waiter) -> int:
         """Return how many waiters are ahead of this one."""
-        return next(place for place, other in enumerate(self._waiters) if other is waiter)
+        return next(place for place, other in enumerate(self) if other is waiter)
 
     def is_first(self, waiter: Waiter) -> bool:
         """True if this waiter is first."""
-        return next(iter(self._waiters), None) is waiter
+        return next(iter(self), None) is waiter
+
+    def __iter__(self) -> Iterator[Waiter]:
+        return itertools.chain(self._urgent, self._others)
 
     def wake_all(self) -> None:
         """Wake every waiter."""
-        for waiter in self._waiters:
+        for waiter in self:
             waiter.wake()
 
     def wake_first(self) -> None:
         """Wake the first waiter."""
-        for waiter in self._waiters:
+        for waiter in self:
             waiter.wake()
             return
 
@@ -104,9 +110,6 @@ class WaitQueue:
 
     def wake_after(self, waiter: Waiter) -> None:
         """Wake the waiter behind this one."""
-        waiters = iter(self._waiters)
-        for other in waiters:
-            if other is waiter:
-                for following in waiters:
-                    following.wake()
-                    return
+        waiters = itertools.dropwhile(lambda other: other is not waiter, self)
+        for following in itertools.islice(waiters, 1, 2):
+            following.wake()

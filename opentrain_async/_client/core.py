@@ -77,7 +77,6 @@ class ClientCore(Closable):
             await self._single_flight.close()
             with suppress(OpenTrainError):
                 await self._carry_over()
-            await self._ledger.settled()
         finally:
             await self._tokenless.close()
             await self._transport.close()

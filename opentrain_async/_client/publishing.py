@@ -19,7 +19,7 @@ from ..errors._refusing import refusing
 from ..models import PublishResult
 from ..outcomes import PublishReport
 from ..quota import QuotaSnapshot, SQLiteLedger
-from ..quota._plan import PublishPlan, plan
+from ..quota._plan import PublishPlan
 from .account.preflight import check_feature, check_scope
 from .core import ClientCore
 
@@ -128,10 +128,9 @@ class Publishing(ClientCore):
         caller = self._run_caller(max_wait, outage_patience)
         if on_outcome is not None:
             _checks.callback("on_outcome", on_outcome)
-        may_settle_late = on_outcome is None and journal is None
         run = self._run(
             job_ids, concurrency, caller, journal, on_progress,
-            again=again, preflight=preflight, distinct=True, may_settle_late=may_settle_late,
+            again=again, preflight=preflight, distinct=True,
         )  # fmt: skip
         del job_ids  # a traceback would show them from here on, and one may be a token
         return await publish_many(run, on_outcome)
@@ -177,7 +176,7 @@ class Publishing(ClientCore):
         caller = self._run_caller(max_wait, outage_patience)
         run = self._run(
             job_ids, concurrency, caller, journal, on_progress,
-            again=again, preflight=preflight, distinct=False, may_settle_late=False,
+            again=again, preflight=preflight, distinct=False,
         )  # fmt: skip
         return PublishStream(run, min(concurrency, self._max_connections))
 
@@ -215,8 +214,9 @@ class Publishing(ClientCore):
         items = [item async for item in source if not (isinstance(item, str) and item in left_out)]
         if source.failure is not None:
             raise source.failure
-        quota = await self.quota()
-        return plan(items, quota, quota.at or instant(self._clock.now()))
+        self._check_usable()
+        await self._know_account()
+        return await self._ledger.plan(items)
 
     async def quota(self) -> QuotaSnapshot:
         """The account's quota as the ledger knows it. Sends nothing.
@@ -257,7 +257,6 @@ class Publishing(ClientCore):
         again: bool,
         preflight: bool,
         distinct: bool,
-        may_settle_late: bool,
     ) -> Run:
         workers = min(_checks.whole("concurrency", concurrency), self._max_connections)
         source = Source(job_ids, distinct=distinct, own_token=self._own_token)
@@ -271,7 +270,7 @@ class Publishing(ClientCore):
         self._check_usable()
         return Run(
             self._single_flight, source, workers, caller, self._clock,
-            may_settle_late=may_settle_late, settled=self._ledger.settled, journal=writer, again=again,
+            journal=writer, again=again,
             progress=progress, prepare=partial(self._prepare, preflight=preflight),
         )  # fmt: skip
 

@@ -1,6 +1,7 @@
 """Publish one draft: the order of the steps."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -19,9 +20,9 @@ from ..errors import OpenTrainError, QuotaExceededError
 from ..events import PublishEnded, PublishStarted
 from ..events._listener import EventEmitter
 from ..models import PublishResult
-from ..outcomes._answer_table import is_decisive, is_transient
+from ..outcomes._answer_table import is_decisive, is_transient, rule_on
 from ..quota import QuotaLedger
-from ..quota._slots import Denied, Reservation, Settlement
+from ..quota._slots import Answer, Reservation, Saw, Wait
 from .single_flight import SharedPublish
 
 Publish = Callable[[SharedPublish], Awaitable[PublishResult]]
@@ -40,9 +41,7 @@ class Publisher:
         """Reserve a slot, attempt the publish until its answer is known or the policy ends it, settle the slot.
 
         Always settle a reservation, also when cancelled; the draft's outcome does not depend on whether that works.
-        Where the caller learns of outcomes at the end of a run only, a slot is settled together with the run's next
-        reservation, or at that end. A refusal by the server's quota leads back to the first step while at least one
-        caller wants to wait.
+        A refusal by the server's quota leads back to the first step while at least one caller wants to wait.
 
         Raises:
             OpenTrainError: The draft is not known to be live; `effect` says whether it may be.
@@ -50,14 +49,11 @@ class Publisher:
         read = partial(self._read, shared.job_id)
         exchange = Exchange(self._transport, publish_request(shared.job_id), read, shared.trace, shared.has_lost)
         attempt = partial(self._attempt, shared, exchange)
+        refusal: QuotaExceededError | None = None
         while True:
-            reservation = self._ledger.reserve_at_once(shared.job_id)
-            if reservation is None:
-                reservation = await self._ledger.reserve(shared.job_id, partial(self._deny, shared))
-            shared.reservation = reservation
-            shared.phase = "ready"
-            shared.in_doubt = reservation.before in {"unknown", "expired"}
-            shared.has_doubtful_attempt = False
+            on_wait = partial(self._tell, shared, refusal)
+            reservation = await wait_for_slot(shared.job_id, self._ledger, self._clock, on_wait, shared.note_doubt)
+            shared.begin(reservation)
             try:
                 # A listener may have cancelled this publish just now; let that take effect before anything is sent.
                 if shared.cancelled_with is not None:
@@ -68,40 +64,58 @@ class Publisher:
                 # An earlier request of ours may have put it live before it was ended.
                 if result.has_ended and shared.in_doubt:
                     raise ended_job_error(result, shared.job_id)
-            except QuotaExceededError as refusal:
-                if not await self._may_wait_after(refusal, shared, reservation):
-                    raise
+            except QuotaExceededError as error:
+                refusal = error
+                await self._take_in(refusal, shared, reservation)
             except OpenTrainError as error:
-                how = _settlement_after(error, shared)
+                saw = self._saw(shared, _answer_of(error))
+                if shared.in_doubt and not is_decisive(error):
+                    error.effect = "unknown"  # doubt is sticky: only proof that the draft is not live removes it
                 shared.ended = error
-                await self._ledger.settle(reservation, how)
+                await self._ledger.settle(reservation, saw)
                 raise
             except BaseException:
-                await self._ledger.settle(reservation, "unknown" if shared.was_sent else "unsent")
+                await self._ledger.settle(reservation, self._saw(shared, "nothing"))
                 raise
             else:
-                how = _settlement_of(result, shared, reservation)
-                is_ours = result.is_live and how in {"confirmed", "found"}
+                saw = self._saw(shared, _answer_in(result))
+                is_ours = result.is_live and saw.meaning_for(reservation.before) in {"confirmed", "found"}
                 shared.ended = evolve(result, newly_published=True) if is_ours else result
-                if shared.may_settle_late:
-                    self._ledger.settle_soon(reservation, how)
-                else:
-                    await self._ledger.settle(reservation, how)
+                await self._ledger.settle(reservation, saw)
                 return shared.ended
 
-    def _deny(self, shared: SharedPublish, denied: Denied) -> None:
-        error = QuotaExceededError(
-            "the daily publish quota is used up" + (f" ({denied.used} of {denied.limit})" if denied.limit else ""),
-            job_id=shared.job_id,
-            effect="unknown" if denied.in_doubt else "none",
-            limit=denied.limit,
-            used=denied.used,
-            retry_at=instant(denied.retry_at),
-        )
-        shared.in_doubt = denied.in_doubt
+    def _tell(self, shared: SharedPublish, refusal: QuotaExceededError | None, wait: Wait) -> None:
+        """Tell the callers when to ask again; raise that if none of them waits that long.
+
+        It is the server's *refusal*, if that is why they wait.
+        """
+        error = refusal
+        if error is None:
+            used = f" ({wait.used} of {wait.limit})" if wait.limit else ""
+            error = QuotaExceededError(f"the daily publish quota is used up{used}", job_id=shared.job_id)
+        error.limit, error.used, error.retry_at = wait.limit, wait.used, instant(wait.until)
+        shared.note_doubt(wait)
+        error.effect = "unknown" if wait.may_be_live else "none"
         now = self._clock.now()
-        if not shared.deny(error, now + denied.wait, now):
+        # What may pass has been waited for long enough by those who do not wait at all.
+        until = math.nextafter(now, math.inf) if wait.may_pass else now + wait.seconds
+        if not shared.deny(error, until, now):
             raise error
+
+    async def _take_in(self, refusal: QuotaExceededError, shared: SharedPublish, reservation: Reservation) -> None:
+        """Record the server's refusal; raise it if the ledger cannot say how long to wait."""
+        wait = await self._ledger.refused(
+            reservation,
+            self._saw(shared, "refused"),
+            limit=refusal.limit,
+            window=window_seconds(refusal.window_hours),
+            retry_after=refusal.retry_after,
+        )
+        shared.phase = "waiting"
+        if wait is None:
+            refusal.effect = "unknown" if shared.in_doubt or reservation.before in {"spent", "accepted"} else "none"
+            raise refusal
+        self._tell(shared, refusal, wait)
 
     async def _renew_lease(self, shared: SharedPublish) -> None:
         """Renew the lease of a draft that is paused for long: other processes take an expired one for unknown."""
@@ -119,48 +133,82 @@ class Publisher:
             shared.has_lost = exchange.has_lost
             error.job_id, error.operation = shared.job_id, "publish"
             if error.effect == "unknown" or exchange.is_resent:
-                shared.in_doubt = shared.has_doubtful_attempt = True
+                self._doubt(shared)
             shared.phase = "ready"
             logger.debug("publish %s: attempt %d: %s", shared.job_id, shared.attempts, error)
             raise
         except BaseException:
             if exchange.may_have_sent:
-                shared.in_doubt = shared.has_doubtful_attempt = True
+                self._doubt(shared)
             else:
                 shared.phase = "ready"
             raise
         if exchange.is_resent:
-            shared.in_doubt = shared.has_doubtful_attempt = True
+            self._doubt(shared)
         shared.phase = "ready"
         return result
+
+    def _doubt(self, shared: SharedPublish) -> None:
+        shared.in_doubt, shared.doubtful_since = True, self._clock.monotonic()
 
     def _read(self, job_id: str, reply: Reply) -> PublishResult:
         return read_publish(reply, job_id, self._clock.now())
 
-    async def _may_wait_after(
-        self, refusal: QuotaExceededError, shared: SharedPublish, reservation: Reservation
-    ) -> bool:
-        """Record the server's refusal; return whether a caller wants to wait for the slot that it promises.
+    def _saw(self, shared: SharedPublish, answer: Answer) -> Saw:
+        """Return what was seen of the draft, for the ledger."""
+        if shared.phase == "sending":
+            return Saw(answer, 0.0)
+        since = shared.doubtful_since
+        return Saw(answer, None if since is None else self._clock.monotonic() - since)
 
-        Only a slot that this publish opened is gone now: any other one would be joined again at once, and refused
-        again.
-        """
-        how = _settlement_of_one_in_doubt(shared)
-        denied = await self._ledger.refused(
-            reservation,
-            how,
-            limit=refusal.limit,
-            window=window_seconds(refusal.window_hours),
-            retry_after=refusal.retry_after,
-        )
-        refusal.effect = "unknown" if shared.in_doubt else "none"
-        shared.phase = "waiting"
-        if denied is not None:
-            refusal.limit, refusal.used, refusal.retry_at = denied.limit, denied.used, instant(denied.retry_at)
-            if reservation.before == "new" and not shared.in_doubt:
-                now = self._clock.now()
-                return shared.deny(refusal, now + denied.wait, now)
-        return False
+
+async def wait_for_slot(
+    job_id: str,
+    ledger: QuotaLedger,
+    clock: Clock,
+    on_wait: Callable[[Wait], None],
+    on_silence: Callable[[Wait], None] | None = None,
+) -> Reservation:
+    """Return a slot for this draft; wait for one in line, as long as it takes.
+
+    A place that a publish in flight may leave is waited for in silence. Where there is none to be had before a time,
+    *on_wait* is told so, each time anew; what it raises ends the waiting.
+
+    Args:
+        job_id: The draft.
+        ledger: The quota.
+        clock: Measures the waiting.
+        on_wait: Told when to ask again.
+        on_silence: Told of a wait that passes; `None` if nobody needs to know.
+
+    Returns:
+        The reservation; it is to be settled, whatever happens.
+
+    Raises:
+        QuotaLedgerError: The store failed or was too slow. Nothing is reserved.
+    """
+    line = ledger.line
+    ahead = line.length
+    answer = await ledger.reserve(job_id, ahead)
+    if isinstance(answer, Reservation):
+        return answer
+    since, polls, was_told = clock.monotonic(), 0, False
+    # Of those who may go alone, the drafts in doubt go first: they clear up the most.
+    with line.join(is_urgent=answer.may_be_live) as waiter:
+        if line.ahead_of(waiter) < ahead:
+            waiter.wake()  # one who was ahead has left before there was anybody to wake
+        while isinstance(answer, Wait):
+            if not ledger.may_pass_soon(answer, since):
+                on_wait(answer)
+                if not was_told:  # the next one must learn of it too, as it may not want to wait
+                    line.wake_after(waiter)
+                    was_told = True
+            elif on_silence is not None:
+                on_silence(answer)
+            await waiter.wait(clock, ledger.ask_within(answer, polls))
+            polls += 1
+            answer = await ledger.reserve(job_id, line.ahead_of(waiter))
+    return answer
 
 
 def with_events(publish: Publish, emitter: EventEmitter) -> Publish:
@@ -187,41 +235,15 @@ def with_events(publish: Publish, emitter: EventEmitter) -> Publish:
     return traced
 
 
-def _settlement_of(result: PublishResult, shared: SharedPublish, reservation: Reservation) -> Settlement:
-    """Return what a result means for the slot."""
+def _answer_in(result: PublishResult) -> Answer:
     if result.is_pending:
-        was_ours = shared.has_doubtful_attempt and reservation.before != "spent"
-        return "accepted" if was_ours or not result.already_published else "pending"
-    if result.has_ended:  # it was live before: by a publish of ours only if that had been accepted
-        return "found" if reservation.before == "accepted" else "unsent"
-    return _settlement_of_one_found_live(shared, reservation) if result.already_published else "published"
+        return "pending" if result.already_published else "accepted"
+    if result.has_ended:
+        return "ended"
+    return "live" if result.already_published else "published"
 
 
-def _settlement_of_one_found_live(shared: SharedPublish, reservation: Reservation) -> Settlement:
-    """Return what `alreadyPublished: true` means for the slot.
-
-    One of our own requests may have put the job live: an earlier attempt whose reply was lost, or the publish of
-    another client that holds the same slot. Then the slot is spent. Otherwise the job was live before, and this
-    publish has used up nothing.
-    """
-    if reservation.before == "spent":
-        return "unsent"
-    if shared.has_doubtful_attempt:
-        return "confirmed"
-    return "released" if reservation.before == "new" else "found"
-
-
-def _settlement_of_one_in_doubt(shared: SharedPublish) -> Settlement:
-    """Return what is known of a draft in doubt: it became unknown just now, or was so before, as the slot says."""
-    return "unknown" if shared.has_doubtful_attempt else "unsent"
-
-
-def _settlement_after(error: OpenTrainError, shared: SharedPublish) -> Settlement:
-    """Return what an error means for the slot; mark the error where an earlier attempt leaves doubt.
-
-    Doubt is sticky: only an answer that proves the draft not to be live removes it.
-    """
-    if not shared.in_doubt or is_decisive(error):
-        return "released"
-    error.effect = "unknown"
-    return _settlement_of_one_in_doubt(shared)
+def _answer_of(error: OpenTrainError) -> Answer:
+    if is_decisive(error):
+        return "not_live"
+    return "refused" if rule_on(error).service == "up" and not rule_on(error).may_be_live else "nothing"

@@ -66,8 +66,6 @@ class Run:
         concurrency: How many workers.
         caller: The run as a caller: how long it waits for quota and for the service.
         clock: What time it is, for `retry_at`.
-        may_settle_late: Nobody hears of an outcome before the run ends.
-        settled: Waits until the slots are settled for which that was put off.
         journal: Where each outcome is written down before anybody is told of it, and which drafts are left out.
         again: Also try the drafts of the journal that were not ready, or were blocked by moderation.
         progress: Who is told how far it is.
@@ -82,16 +80,12 @@ class Run:
         caller: Caller,
         clock: Clock,
         *,
-        may_settle_late: bool,
-        settled: Callable[[], Awaitable[None]],
         journal: JournalWriter | None,
         again: bool,
         progress: Progress | None,
         prepare: Callable[[], Awaitable[None]],
     ) -> None:
         self._clock = clock
-        self._may_settle_late = may_settle_late
-        self._settled = settled
         self._journal = journal
         self._again = again
         self._progress = progress
@@ -150,10 +144,7 @@ class Run:
                 for _ in range(self._concurrency):
                     workers.create_task(self._work(sink, on_earlier))
         finally:
-            try:
-                await self._settled()
-            finally:
-                await self.end()
+            await self.end()
         if self._source.failure is not None:
             raise self._source.failure
 
@@ -185,9 +176,7 @@ class Run:
         if isinstance(item, RefusedId):
             return self._failed(job_id, item.error, 0)
         try:
-            shared, ending = self._single_flight.join_in_own_task(
-                job_id, self._caller, task, may_settle_late=self._may_settle_late
-            )
+            shared, ending = self._single_flight.join_in_own_task(job_id, self._caller, task)
         except OpenTrainError as error:
             return self._failed(job_id, error, 0)
         try:

@@ -24,7 +24,7 @@ from ..errors import ClientClosedError, Effect, OpenTrainError, QuotaExceededErr
 from ..errors._tree import own_copy
 from ..events._listener import CallTrace
 from ..models import PublishResult
-from ..quota._slots import Reservation
+from ..quota._slots import Reservation, Wait
 
 Phase = Literal["waiting", "ready", "sending"]
 Ending = PublishResult | Exception
@@ -42,14 +42,14 @@ class SharedPublish:
         job_id: The draft.
         owner: The caller in whose task this runs; `None` if it has a task of its own.
         task: The task in which it runs.
-        may_settle_late: The owner learns the outcome at the end of a run, so its slot may be settled until then.
         phase: It waits for a slot; it has one and is ready to send; or it is sending.
         ended: The result or error, once it is known. From then on only the slot may still need to be settled.
         attempts: How many attempts have begun.
         reservation: Its slot, once it has one.
         lease_renewed_at: When the lease of the slot was last renewed, by the monotonic clock.
         in_doubt: An attempt, of this publish or of an earlier one in the same slot, may have been applied.
-        has_doubtful_attempt: An attempt made with the present slot may have been applied.
+        doubtful_since: When the last attempt made with the present slot ended that may have been applied, by the
+            monotonic clock; `None` if there is none.
         has_lost: The last attempt has lost its connection.
         cancelled_with: What its owner raises because the client itself has cancelled the task; that is done once.
         denial: Why there was no slot when it was last asked for.
@@ -61,14 +61,13 @@ class SharedPublish:
     job_id: str
     owner: Caller | None = None
     task: "asyncio.Task[Any] | None" = None
-    may_settle_late: bool = False
     phase: Phase = "waiting"
     ended: Ending | None = None
     attempts: int = 0
     reservation: Reservation | None = None
     lease_renewed_at: float = -math.inf
     in_doubt: bool = False
-    has_doubtful_attempt: bool = False
+    doubtful_since: float | None = None
     has_lost: bool = False
     cancelled_with: Exception | None = None
     denial: QuotaExceededError | None = None
@@ -105,10 +104,14 @@ class SharedPublish:
         """True if the draft may be live without a known outcome: it is being sent, or was and is unknown."""
         return self.phase == "sending" or self.in_doubt
 
-    @property
-    def was_sent(self) -> bool:
-        """True if a request of this publish may have put the draft live, so that its slot is dated now."""
-        return self.phase == "sending" or self.has_doubtful_attempt
+    def note_doubt(self, wait: Wait) -> None:
+        """Remember whether the draft may be live although it has to wait."""
+        self.in_doubt = wait.may_be_live
+
+    def begin(self, reservation: Reservation) -> None:
+        """Be ready to send, with this slot."""
+        self.reservation, self.phase, self.doubtful_since = reservation, "ready", None
+        self.in_doubt = reservation.before in {"unknown", "expired"}
 
     def join(self, caller: Caller, now: float) -> "asyncio.Future[Ending]":
         """Add a caller; return the future that gets the result or error for it."""
@@ -170,7 +173,6 @@ class SharedPublish:
         """Begin again without the owner, for the callers who have not given up themselves."""
         self.release_given_up()
         self.owner = self.cancelled_with = self.task = None  # the task continues with the owner's next draft
-        self.may_settle_late = False
         self.phase = "waiting"
 
     def _fail_impatient(self, denial: QuotaExceededError, now: float) -> None:
@@ -217,7 +219,7 @@ class SingleFlight:
         return self._wait(shared, caller)
 
     def join_in_own_task(
-        self, job_id: str, caller: Caller, task: "asyncio.Task[object] | None", *, may_settle_late: bool
+        self, job_id: str, caller: Caller, task: "asyncio.Task[object] | None"
     ) -> tuple[SharedPublish, Awaitable[PublishResult]]:
         """Do the same for a worker of a run: a publish that is not in flight runs in the worker's task.
 
@@ -225,7 +227,6 @@ class SingleFlight:
             job_id: As in `join`.
             caller: As in `join`.
             task: The current task.
-            may_settle_late: As in `SharedPublish`.
 
         Returns:
             The shared publish, and its result as in `join`; awaiting that raises `GivenUpError` if the caller gave up.
@@ -238,7 +239,7 @@ class SingleFlight:
         shared = self._joinable.get(job_id)
         if shared is not None:
             return shared, self._wait(shared, caller)
-        shared = self._joinable[job_id] = SharedPublish(job_id, caller, task, may_settle_late)
+        shared = self._joinable[job_id] = SharedPublish(job_id, caller, task)
         return shared, self._run(shared)
 
     def give_up(self, caller: Caller) -> None:

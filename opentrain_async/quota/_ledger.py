@@ -3,21 +3,22 @@
 import asyncio
 import copy
 import itertools
-import logging
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache
 from typing import TypeVar
 
 from .._base.clock import Clock, doubled
 from .._base.fenced_log import logger
-from .._base.waiting import Waiter, WaitQueue
+from .._base.waiting import WaitQueue
 from ..errors import QuotaLedgerError
 from ._log import AccountLog
+from ._log_takeover import release_ended, take_over
 from ._observer import QuotaObserver
-from ._slots import LONGEST_LEASE, Busy, Denied, Reservation, Settlement
+from ._plan import PublishPlan, plan
+from ._slots import LONGEST_LEASE, Reservation, Saw, Wait
 from ._snapshot import QuotaSnapshot
 from ._steps import AccountStore
 from ._stores.batch import RedisError
@@ -29,6 +30,8 @@ _RECHECK_SECONDS = 60.0
 """The longest sleep, after which the wall clock is read again: it may have jumped."""
 _FIRST_POLL_SECONDS = 0.1
 _LAST_POLL_SECONDS = 1.0
+_OTHERS_SECONDS = 5.0
+"""How long another process's publish in flight is waited for in silence."""
 
 
 @cache
@@ -59,6 +62,10 @@ class QuotaLedger:
         daily_limit: A limit that the caller was told, or `None` to learn it.
         lease: For how many seconds a publish counts as in flight if it is neither settled nor renewed; at most a year.
         observer: Called with what happens to the slots; `None` if nobody listens.
+
+    Attributes:
+        line: Those who wait for a place; it is woken when one may be free.
+        lease: The lease.
     """
 
     def __init__(
@@ -71,15 +78,16 @@ class QuotaLedger:
         lease: float,
         observer: QuotaObserver | None = None,
     ) -> None:
-        self._queue = WaitQueue()
+        self.line = WaitQueue()
+        self.lease: float = min(lease, LONGEST_LEASE)
+        self._store = AccountStore(store, account, clock, observer, daily_limit)
         self._observer = observer
-        self._store = AccountStore(store, account, clock, self._queue.wake_first_soon, observer, daily_limit)
         self._clock = clock
         self._cap = daily_limit
-        self.lease: float = min(lease, LONGEST_LEASE)
         self._name = secrets.token_urlsafe(9)
         self._numbers = itertools.count(1)
         self._mine: set[str] = set()
+        self._others: dict[str, float] = {}
 
     @property
     def account(self) -> str:
@@ -88,7 +96,7 @@ class QuotaLedger:
 
     def use(self, account: str) -> None:
         """Count for this account from now on: its name has become known."""
-        self._store.use(account)
+        self._store.account = account
 
     async def continue_as(self, earlier: str, account: str) -> None:
         """Count for the same account under another name, or its own, with its slots; the limit is learned anew.
@@ -98,148 +106,35 @@ class QuotaLedger:
         Raises:
             QuotaLedgerError: The store failed or was too slow. Then the slots may have stayed behind.
         """
-        self._store.use(account)
+        self.use(account)
         try:
             if earlier != account:
                 counted = await self._store.on(earlier).run(lambda log, _: copy.deepcopy(log))
-                counted.release_ended(self._has_ended)  # what has been settled meanwhile was so under the new name
-                await self._store.run(lambda log, now: log.take_over(counted, now))
+                release_ended(counted, self._has_ended)  # what has been settled meanwhile was so under the new name
+                await self._store.run(lambda log, now: take_over(log, counted, now))
             else:
                 await self._store.run(lambda log, _: log.forget_limit())
         except Exception as error:
             raise _ledger_failed(error)  # noqa: B904 - which names its cause
         finally:
-            self._queue.wake_first_soon()
+            self.line.wake_first_soon()
 
-    def reserve_at_once(self, job: str) -> Reservation | None:
-        """A place for this draft, if there is one and the store takes no time to say so; otherwise `None`."""
-        log = self._store.log
-        if log is None:
-            return None
-        answer = log.reserve(
-            job,
-            self._clock.now(),
-            reservation_id=self._new_id(),
-            lease=self.lease,
-            cap=self._cap,
-            ahead=self._queue.length,
-        )
-        if not isinstance(answer, Reservation):
-            return None
-        self._begin(answer)
-        self._store.observe()
-        return answer
-
-    async def reserve(self, job: str, on_denied: Callable[[Denied], None]) -> Reservation:
-        """Wait for a place for this draft, as long as it takes.
-
-        A place that a publish in flight may leave is waited for in silence. When there is none to be had before
-        the window frees a slot, *on_denied* is told so, each time anew; it is for the caller to give up, by
-        cancelling.
+    async def reserve(self, job: str, ahead: int) -> Reservation | Wait:
+        """Ask for a place for this draft.
 
         Args:
             job: The draft.
-            on_denied: Told when the next slot leaves the window.
+            ahead: How many wait in the line before it.
 
         Returns:
-            The reservation; it is to be settled, whatever happens.
+            The reservation, which is to be settled, whatever happens; or when to ask again.
 
         Raises:
             QuotaLedgerError: The store failed or was too slow. Nothing is reserved.
         """
-        answer = await self._try(job, self._queue.length)
-        if isinstance(answer, Reservation):
-            return answer
-        with self._queue.join() as waiter:
-            polls = 0
-            while not isinstance(answer, Reservation):
-                within = self._recheck_within(answer, polls)
-                polls += 1
-                if isinstance(answer, Denied):
-                    on_denied(answer)
-                    self._pass_on(waiter)
-                await waiter.wait(self._clock, within)
-                answer = await self._try(job, self._queue.ahead_of(waiter))
-        return answer
-
-    async def settle(self, reservation: Reservation, how: Settlement) -> None:
-        """End a reservation. Never raises but `CancelledError`: a failing store is logged, and the lease runs out."""
-        if self._store.log is None:
-            self._end(reservation, how)
-            await self._finish(lambda log, now: log.settle(reservation, how, now))
-        else:
-            self.settle_soon(reservation, how)
-
-    def settle_soon(self, reservation: Reservation, how: Settlement) -> None:
-        """End a reservation, which the ledger's next step will take along; await `settled` to be sure of it.
-
-        A store in memory does so at once.
-        """
-        log = self._store.log
-        if log is None:
-            self._store.put_off(lambda log, now: log.settle(reservation, how, now))
-        else:
-            log.settle(reservation, how, self._clock.now())
-            self._queue.wake_first_soon()
-        self._end(reservation, how)
-        self._store.observe()
-
-    async def renew(self, reservation: Reservation) -> None:
-        """Begin the lease of a reservation anew; a failing store is logged, and the lease runs out."""
-        try:
-            await self._store.run(lambda log, now: log.renew(reservation, now))
-        except Exception:
-            logger.warning("the quota ledger could not renew a reservation; its lease runs out", exc_info=True)
-
-    async def settled(self) -> None:
-        """Wait until what was to be settled soon is, or has failed."""
-        await self._store.settled()
-
-    async def refused(
-        self,
-        reservation: Reservation,
-        how: Settlement,
-        *,
-        limit: int | None,
-        window: float | None,
-        retry_after: float | None,
-    ) -> Denied | None:
-        """Take in the server's refusal and end the reservation; a limit below the one that was counted on is logged.
-
-        Returns:
-            When the next slot leaves the window; `None` if the store failed, which is logged.
-        """
-
-        def step(log: AccountLog, now: float) -> tuple[int | None, Denied]:
-            counted_on = log.snapshot(now, self._cap).limit
-            return counted_on, log.refused(
-                reservation, how, now, limit=limit, window=window, retry_after=retry_after, cap=self._cap
-            )
-
-        self._end(reservation, how)
-        ended = await self._finish(step)
-        if ended is None:
-            return None
-        counted_on, denied = ended
-        if limit is not None and counted_on is not None and limit < counted_on:
-            logger.warning("the account's publish limit is %d and not %d: so says the server", limit, counted_on)
-        return denied
-
-    async def snapshot(self) -> QuotaSnapshot:
-        """The quota as it stands now.
-
-        Raises:
-            QuotaLedgerError: The store failed or was too slow.
-        """
-        try:
-            return await self._store.run(lambda log, now: log.snapshot(now, self._cap))
-        except Exception as error:
-            raise _ledger_failed(error)  # noqa: B904 - which names its cause
-
-    async def _try(self, job: str, ahead: int) -> Reservation | Busy | Denied:
         reservation_id = self._new_id()
 
-        def step(log: AccountLog, now: float) -> Reservation | Busy | Denied:
+        def step(log: AccountLog, now: float) -> Reservation | Wait:
             return log.reserve(job, now, reservation_id=reservation_id, lease=self.lease, cap=self._cap, ahead=ahead)
 
         try:
@@ -252,29 +147,117 @@ class QuotaLedger:
                 raise _ledger_failed(error)  # noqa: B904 - which names its cause
             raise
         if isinstance(answer, Reservation):
-            self._begin(answer)
+            self._mine.add(answer.id)
+            if self._observer is not None:
+                self._observer.reserved(job, answer.probe is not None)
         return answer
 
-    def _begin(self, reservation: Reservation) -> None:
-        self._mine.add(reservation.id)
-        if self._observer is not None:
-            self._observer.reserved(reservation.job, reservation.probe)
+    def may_pass_soon(self, wait: Wait, since: float) -> bool:
+        """True if a place may still come before its time, so that nobody needs to be told to wait.
 
-    def _end(self, reservation: Reservation, how: Settlement) -> None:
+        Our own publishes in flight are waited for as long as they take. Those of others, who may have died, are
+        waited for a few seconds, once for all drafts.
+
+        Args:
+            wait: What the log has answered.
+            since: When the draft began to wait, by the monotonic clock.
+        """
+        others = wait.holders - self._mine
+        if not others:
+            return wait.may_pass
+        now = self._clock.monotonic()
+        self._others = {holder: at for holder, at in self._others.items() if now - at < self.lease}
+        seen_last = max(self._others.setdefault(holder, now) for holder in others)
+        return now < min(since, seen_last) + _OTHERS_SECONDS
+
+    def ask_within(self, wait: Wait, polls: int) -> float:
+        """Return in how many seconds to ask again: other processes and the window itself wake nobody here."""
+        if wait.holders - self._mine:
+            return doubled(_FIRST_POLL_SECONDS, polls, _LAST_POLL_SECONDS)
+        if wait.may_pass and not wait.holders:
+            return _RECHECK_SECONDS  # whoever is ahead wakes the next one when he leaves the line
+        return min(_RECHECK_SECONDS, max(_FIRST_POLL_SECONDS, wait.seconds))
+
+    async def settle(self, reservation: Reservation, saw: Saw) -> None:
+        """End a reservation. Never raises but `CancelledError`: a failing store is logged, and the lease runs out."""
+        self._end(reservation, saw)
+        await self._finish(lambda log, now: log.settle(reservation, saw, now))
+
+    async def renew(self, reservation: Reservation) -> None:
+        """Begin the lease of a reservation anew; a failing store is logged, and the lease runs out."""
+        try:
+            await self._store.run(lambda log, now: log.renew(reservation, now))
+        except Exception:
+            logger.warning("the quota ledger could not renew a reservation; its lease runs out", exc_info=True)
+
+    async def refused(
+        self,
+        reservation: Reservation,
+        saw: Saw,
+        *,
+        limit: int | None,
+        window: float | None,
+        retry_after: float | None,
+    ) -> Wait | None:
+        """Take in the server's refusal and end the reservation; a limit below the one that was counted on is logged.
+
+        Returns:
+            When to ask again; `None` if the store failed, which is logged.
+        """
+
+        def step(log: AccountLog, now: float) -> tuple[int | None, Wait]:
+            counted_on = log.snapshot(now, self._cap).limit
+            return counted_on, log.refused(
+                reservation, saw, now, limit=limit, window=window, retry_after=retry_after, cap=self._cap
+            )
+
+        self._end(reservation, saw)
+        ended = await self._finish(step)
+        if ended is None:
+            return None
+        counted_on, wait = ended
+        if limit is not None and counted_on is not None and limit < counted_on:
+            logger.warning("the account's publish limit is %d and not %d: so says the server", limit, counted_on)
+        return wait
+
+    async def snapshot(self) -> QuotaSnapshot:
+        """The quota as it stands now.
+
+        Raises:
+            QuotaLedgerError: The store failed or was too slow.
+        """
+        try:
+            return await self._store.run(lambda log, now: log.snapshot(now, self._cap))
+        except Exception as error:
+            raise _ledger_failed(error)  # noqa: B904 - which names its cause
+
+    async def plan(self, items: Iterable[object]) -> PublishPlan:
+        """When each of these drafts can go: `plan`, for the log as it stands now.
+
+        Raises:
+            QuotaLedgerError: The store failed or was too slow.
+        """
+        try:
+            log, now = await self._store.run(lambda log, now: (copy.deepcopy(log), now))
+        except Exception as error:
+            raise _ledger_failed(error)  # noqa: B904 - which names its cause
+        return plan(items, log, now, self._cap)
+
+    def _end(self, reservation: Reservation, saw: Saw) -> None:
         self._mine.discard(reservation.id)
         if self._observer is not None:
-            self._observer.settled(reservation.job, how)
+            self._observer.settled(reservation.job, saw.meaning_for(reservation.before))
 
     async def _give_back(self, reservation_id: str, job: str) -> None:
         """Give back what may have been reserved for nobody: a store carries a step through, or lost its answer."""
         abandoned = Reservation(reservation_id, job, "new", None, 0.0, 0.0)
-        await self._finish(lambda log, now: log.settle(abandoned, "unsent", now), logging.DEBUG)
+        await self._finish(lambda log, now: log.settle(abandoned, Saw("refused"), now), is_settled=False)
 
-    async def _finish(self, step: Step[T], level: int = logging.WARNING) -> T | None:
+    async def _finish(self, step: Step[T], *, is_settled: bool = True) -> T | None:
         try:
-            return await self._store.finish(step, level)
+            return await self._store.finish(step, is_settled=is_settled)
         finally:
-            self._queue.wake_first_soon()
+            self.line.wake_first_soon()
 
     def _has_ended(self, reservation_id: str) -> bool:
         """Whether a reservation was this client's and is not any more."""
@@ -283,17 +266,3 @@ class QuotaLedger:
     def _new_id(self) -> str:
         """A reservation's id: by its process as well, since a client may be made before its process is forked."""
         return f"{self._name}-{_process_id()}-{next(self._numbers)}"
-
-    def _recheck_within(self, answer: Busy | Denied, polls: int) -> float | None:
-        """Return when a waiter must ask again: other processes and the window itself wake nobody here."""
-        if isinstance(answer, Denied):
-            return min(_RECHECK_SECONDS, max(_FIRST_POLL_SECONDS, answer.wait))
-        if answer.holders and answer.holders <= self._mine:
-            return None  # each of them calls when it is settled
-        return doubled(_FIRST_POLL_SECONDS, polls, _LAST_POLL_SECONDS)
-
-    def _pass_on(self, waiter: Waiter) -> None:
-        """Wake the next waiter once this one was denied: it must learn of that too, as it may not want to wait."""
-        if not waiter.was_denied:
-            waiter.was_denied = True
-            self._queue.wake_after(waiter)

@@ -1,15 +1,17 @@
 """Plan when each draft of a run can go, before the run begins."""
 
+import itertools
+import math
 from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime, timedelta
-from heapq import heapify, heappop, heappush
+from datetime import datetime
 
-from .._base.clock import LATEST
+from .._base.clock import instant
 from .._base.value import frozen
 from ..errors._refusing import RefusedId, read_job_id
-from ._log import CLAIMED_LIMIT
-from ._snapshot import QuotaSnapshot
+from ._allowance import CLAIMED_LIMIT
+from ._log import AccountLog
+from ._slots import Saw, Wait
 
 
 @frozen
@@ -72,37 +74,83 @@ class PublishPlan:
         return f"{told}, the last one at {last:%Y-%m-%d %H:%M:%S} UTC" if last and self.later else told
 
 
-def plan(items: Iterable[object], quota: QuotaSnapshot, made_at: datetime) -> PublishPlan:
-    """Play through the run as the ledger will: each draft takes the first place that there is for it.
+def plan(items: Iterable[object], log: AccountLog, told: float, cap: int | None) -> PublishPlan:
+    """Play the log forward: each draft takes the first place that there is for it, and is published.
 
-    A draft that has a slot in the window already goes in that one. An unknown outcome counts as charged.
+    A draft that has a slot in the window goes in that one. What is in doubt, in flight or used elsewhere counts as
+    charged, so no draft goes only to find out.
 
     Args:
         items: The ids of the drafts, each once, and what is none.
-        quota: The account's quota.
-        made_at: The time of the plan.
+        log: The account's log, which is used up.
+        told: The time of the plan.
+        cap: A limit that the caller was told, or `None`.
     """
-    limit = quota.limit or CLAIMED_LIMIT
-    window = timedelta(seconds=quota.window)
-    mine = {slot.job_id for slot in quota.slots}
-    departures = [slot.frees_at for slot in quota.slots]
-    heapify(departures)
-    drafts: list[PlannedPublish] = []
+    forecast = _Forecast(log, told, cap)
+    starts: dict[str, float] = {}
     invalid: list[str] = []
+    waiting: list[str] = []
     for item in items:
         job_id = read_job_id(item)
         if isinstance(job_id, RefusedId):
             invalid.append(job_id.name)
             continue
-        at = made_at
-        if job_id not in mine:
-            while len(departures) >= limit:
-                at = max(at, heappop(departures))
-            heappush(departures, _after(at, window))
-        drafts.append(PlannedPublish(job_id, at))
-    return PublishPlan(made_at, tuple(drafts), limit, quota.limit is None, tuple(invalid))
+        starts[job_id] = math.inf
+        # Behind one that waits for a place, only a draft that has a slot can go now.
+        if (waiting and job_id not in log.jobs) or not forecast.goes_now(job_id):
+            waiting.append(job_id)
+        else:
+            starts[job_id] = forecast.at
+    for job_id in waiting:
+        while not forecast.goes_now(job_id):
+            forecast.wait()
+        starts[job_id] = forecast.at
+    drafts = tuple(PlannedPublish(job_id, forecast.instant_of(at)) for job_id, at in starts.items())
+    return PublishPlan(
+        forecast.instant_of(forecast.made_at), drafts, forecast.limit, forecast.is_assumed, tuple(invalid)
+    )
 
 
-def _after(at: datetime, window: timedelta) -> datetime:
-    """Return that time and so much more; at most the calendar's end, to which a long plan may come."""
-    return at + window if at < LATEST - window else LATEST
+class _Forecast:
+    """A log whose time is made to pass.
+
+    Attributes:
+        made_at: The log's time at the beginning.
+        at: Its time now.
+        limit: Publishes per window.
+        is_assumed: Nobody has said what the limit is.
+    """
+
+    def __init__(self, log: AccountLog, told: float, cap: int | None) -> None:
+        self.made_at = self.at = log.tidy(told)
+        self._lead = log.clock.lead
+        limit = log.allowance.limit_under(cap)
+        self.is_assumed, self.limit = limit is None, limit or CLAIMED_LIMIT
+        # Nothing is left to find out: neither what is in doubt, nor whether the limit still holds.
+        log.allowance.limit, log.allowance.source, log.allowance.learned_at = self.limit, "documented", math.inf
+        for slot in [*log.jobs.values(), *log.others]:
+            slot.take_for_charged()
+        self._log = log
+        self._until = self.at
+        self._numbers = itertools.count()
+
+    def instant_of(self, at: float) -> datetime:
+        """Return a time of the log as the clock will tell it."""
+        return instant(at - self._lead)
+
+    def goes_now(self, job_id: str) -> bool:
+        """Publish this draft now, if there is a place."""
+        answer = self._log.reserve(
+            job_id, self.at, reservation_id=f"forecast-{next(self._numbers)}", lease=1.0, cap=self.limit
+        )
+        if isinstance(answer, Wait):
+            self._until = answer.until
+            return False
+        counts_from = None if answer.before == "expired" else answer.before_at
+        is_counted = counts_from is not None and self.at < counts_from + self._log.allowance.window
+        self._log.settle(answer, Saw("live" if is_counted else "published"), self.at)
+        return True
+
+    def wait(self) -> None:
+        """Let time pass until asking again makes sense."""
+        self.at = max(self._until, math.nextafter(self.at, math.inf))

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TypeVar
 
 from ..quota import AccountLog, LedgerStore
-from ..quota._slots import Reservation
+from ..quota._slots import Reservation, Saw
 
 T = TypeVar("T")
 OpenStore = Callable[[], LedgerStore]
@@ -17,6 +17,13 @@ OpenStore = Callable[[], LedgerStore]
 
 _T0 = 1_800_000_000.0
 _LEASE = 180.0
+_SAW = {
+    "published": Saw("published"),
+    "published again": Saw("published"),
+    "confirmed": Saw("live", 0.0),
+    "accepted": Saw("accepted"),
+    "unknown": Saw("nothing", 0.0),
+}
 _numbers = itertools.count(1)
 
 
@@ -117,20 +124,24 @@ async def _awaited(answer: Awaitable[T]) -> T:
     return await answer
 
 
-def _reserve(log: AccountLog, _now: float, *, job: str | None = None, name: str | None = None) -> Reservation:
+def _reserve(
+    log: AccountLog, _now: float, *, job: str | None = None, name: str | None = None, at: float = _T0
+) -> Reservation:
     """Open a slot. At a time of the checks' own, so that it is the same in every storage."""
     name = name or f"r{next(_numbers)}"
-    answer = log.reserve(job or f"job_{name}", _T0, reservation_id=name, lease=_LEASE, cap=10_000)
+    # Each is of a process of its own: the first drafts of one process wait for each other.
+    answer = log.reserve(job or f"job_{name}", at, reservation_id=f"{name}-1", lease=_LEASE, cap=10_000)
     assert isinstance(answer, Reservation)
     return answer
 
 
-def _settle(log: AccountLog, _now: float, *, job: str, how: str) -> None:
-    reservation = _reserve(log, _T0, job=job, name=f"{job} {how}")
-    if how == "refused":
-        log.refused(reservation, "unknown", _T0, limit=7, window=7200.0, retry_after=60.5)
-    else:
-        log.settle(reservation, how, _T0)  # type: ignore[arg-type]
+def _settle(log: AccountLog, _now: float, *, job: str, how: str, at: float = _T0) -> None:
+    log.settle(_reserve(log, at, job=job, name=f"{job} {how}", at=at), _SAW[how], at)
+
+
+def _refuse(log: AccountLog, _now: float, *, job: str, limit: int, retry_after: float = 60.5) -> None:
+    refused = _reserve(log, _T0, job=job, name=job)
+    log.refused(refused, _SAW["unknown"], _T0, limit=limit, window=7200.0, retry_after=retry_after)
 
 
 def _count(log: AccountLog, _now: float) -> int:
@@ -142,17 +153,22 @@ def _copied(log: AccountLog, _now: float) -> AccountLog:
 
 
 _EVENTFUL: tuple[Callable[[AccountLog, float], object], ...] = (
-    lambda log, _: _settle(log, _T0 - 86_400.0, job="expired", how="unknown"),
+    partial(_settle, job="expired", how="unknown", at=_T0 - 86_400.0),
     partial(_reserve, job="held", name="first"),
     partial(_reserve, job="held", name="second"),
     partial(_settle, job="spent", how="published"),
-    partial(_settle, job="spent", how="published"),
+    partial(_settle, job="spent", how="published again"),
     partial(_settle, job="sure.~-_", how="confirmed"),
     partial(_settle, job="accepted", how="accepted"),
     partial(_settle, job="doubtful", how="unknown"),
-    partial(_settle, job="refused", how="refused"),
+    partial(_reserve, job="refused", name="refused"),
+    partial(_reserve, job="refused-2", name="refused-2"),
     partial(_reserve, job="doubtful", name="again"),
+    partial(_refuse, job="charged", limit=6),
+    partial(_refuse, job="refused", limit=11),
+    partial(_refuse, job="refused-2", limit=14, retry_after=600.0),
+    lambda log, _: log.snapshot(_T0 + 61.0, None),
     lambda log, _: log.snapshot(_T0 - 90_000.0, None),
 )
-"""What leaves something in every field of a log: charges, doubts, one that no longer counts, holders, a refusal
-and a clock that was set back."""
+"""What leaves something in every field of a log: charges, doubts, one that no longer counts, holders, refusals, what
+was used elsewhere and comes back from there, and a clock that was set back."""

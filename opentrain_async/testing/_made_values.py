@@ -30,7 +30,7 @@ from ..models import JOB_STATUSES, Draft, Job, PublishResult
 from ..outcomes import OutcomeStatus, PublishOutcome, PublishReport
 from ..outcomes._answer_table import rule_on
 from ..quota import AccountLog, QuotaSnapshot
-from ..quota._slots import Reservation
+from ..quota._slots import Reservation, Saw
 from . import _accord, _bodies
 from ._made_errors import make_error
 
@@ -267,7 +267,7 @@ def make_quota(
         at, name = first + number * (now - first) / used, f"job_{number + 1}"
         # With a place for each: who has used up more than the limit has had a higher one before.
         reservation = cast("Reservation", log.reserve(name, at, reservation_id=name, lease=60.0, cap=used))
-        log.settle(reservation, "published" if number < used - doubtful else "unknown", at)
+        log.settle(reservation, Saw("published") if number < used - doubtful else Saw("nothing", 0.0), at)
     return log.snapshot(now, limit)
 
 

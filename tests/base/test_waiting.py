@@ -67,7 +67,7 @@ async def test_a_run_that_waits_for_the_window_asks_its_ledger_seldom(sandbox: S
     done = sandbox.draft()
     await client.publish(done)
     waiting = asyncio.create_task(client.publish_many([sandbox.draft() for _ in range(3)], max_wait=math.inf))
-    await until(lambda: client._ledger._queue.length == 3)
+    await until(lambda: client._ledger.line.length == 3)
     await client.publish(done)
     before = store.begun
     await asyncio.sleep(0.05)

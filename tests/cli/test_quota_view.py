@@ -13,7 +13,7 @@ from opentrain_async.quota import MemoryLedger, QuotaSnapshot
 from opentrain_async.sandbox import Fault, Sandbox
 
 from ..support import command
-from ..support.account import T0, Account
+from ..support.account import ACCEPTED, T0, Account
 
 
 async def test_quota_shows_each_slot(sandbox: Sandbox) -> None:
@@ -70,7 +70,7 @@ def test_a_quota_of_which_little_is_known_is_shown_as_well(capsys: pytest.Captur
 def test_an_accepted_publish_is_shown_as_one(capsys: pytest.CaptureFixture[str]) -> None:
     """It counts, and is not among those in doubt."""
     account = Account(cap=20)
-    account.settled("job_1", "accepted")
+    account.settled("job_1", ACCEPTED)
     quota_view.show(account.log.snapshot(T0, 20), MemoryLedger(), instant(T0))
     first, *rows = capsys.readouterr().out.splitlines()
     assert first == "1 of 20 used, 19 free"

@@ -19,9 +19,10 @@ from opentrain_async.quota._log import AccountLog
 from opentrain_async.quota._stores.protocol import Step
 from opentrain_async.sandbox import Fault, Sandbox
 
+from ..support.account import NOT_LIVE, PUBLISHED
 from ..support.claims import CLAIM_TOKEN, EMAIL, GRANTED, PENDING
 from ..support.peers import AT_ONCE, ONCE, Call, Then, answer, client_of, leave, live, peer
-from ..support.stores import BrokenStore, SlowStore, ledger_on, publish
+from ..support.stores import BrokenStore, SlowStore, accept_one, ledger_on, publish, reserve
 from ..support.virtual import VirtualClock
 from ..support.waiting import until
 
@@ -170,7 +171,8 @@ async def test_who_waits_for_the_new_token_can_be_cancelled() -> None:
             call.writer.write(answer(live("job_2")) if is_new else REVOKED)
         await leave(call.writer, Then.CLOSE)
 
-    async with peer(behave) as server, client_of(server.url, claim_token=CLAIM_TOKEN) as client:
+    async with peer(behave) as server, client_of(server.url, claim_token=CLAIM_TOKEN, daily_limit=20) as client:
+        await accept_one(client)
         waiting = asyncio.create_task(client.wait_for_claim())
         await server.arrived(1)
         publishing = [asyncio.create_task(client.publish(job)) for job in ("job_1", "job_2")]
@@ -330,15 +332,15 @@ async def test_what_is_settled_while_slots_are_carried_over_is_settled(
 ) -> None:
     """Whenever that is: what was published is spent, what was not is gone, and what is under way is held."""
     ledger = ledger_on(Turns(), clock, limit=None)
-    held = {job: await ledger.reserve(job, lambda denied: pytest.fail(str(denied))) for job in ("a", "b", "c")}
+    held = {job: await reserve(ledger, job, lambda denied: pytest.fail(str(denied))) for job in ("a", "b", "c")}
     going_on = asyncio.create_task(ledger.continue_as("account", name))
     for _ in range(turns):
         await asyncio.sleep(0)
-    settling = [ledger.settle(held["a"], "published"), ledger.settle(held["b"], "released")]
+    settling = [ledger.settle(held["a"], PUBLISHED), ledger.settle(held["b"], NOT_LIVE)]
     await asyncio.gather(going_on, *settling)
     slots = (await ledger.snapshot()).slots
     assert {(slot.job_id, slot.state) for slot in slots} == {("a", "spent"), ("c", "held")}
-    await ledger.settle(held["c"], "released")
+    await ledger.settle(held["c"], NOT_LIVE)
     assert (await ledger.snapshot()).used == 1
 
 

@@ -47,7 +47,7 @@ from opentrain_async.testing import (
 
 from ..support.clients import Connect
 from ..support.peers import peer, sends, server_tls
-from ..support.stores import BrokenStore
+from ..support.stores import BrokenStore, accept_one
 
 Options = dict[str, object]
 AT_ONCE = RetryPolicy(base_delay=0.0, max_delay=0.0)
@@ -247,7 +247,9 @@ async def test_what_a_run_that_stopped_has_left_in_doubt_is_as_in_truth(sandbox:
         sandbox.draft(job_id)
     sandbox.fault("reset", job_id="job_2", times=99)
     sandbox.fault("status", status=401, job_id="job_1")
-    client = connect(sandbox, retry=RetryPolicy(base_delay=900.0, max_delay=900.0, deadline=1800.0))
+    policy = RetryPolicy(base_delay=900.0, max_delay=900.0, deadline=1800.0)
+    client = connect(sandbox, retry=policy, daily_limit=20)
+    await accept_one(client)
     alone = asyncio.create_task(client.publish("job_2"))
     true = await client.publish_many(["job_2", "job_1"])
     alone.cancel()

@@ -22,6 +22,7 @@ from opentrain_async.sandbox import Fault, Sandbox
 from ..support.clients import Connect
 from ..support.outages import Service, ids, status
 from ..support.peers import AT_ONCE, ONCE, client_of, peer
+from ..support.stores import accept_one
 from ..support.virtual import GatedClock
 from ..support.waiting import until
 
@@ -255,11 +256,12 @@ async def test_a_draft_that_is_held_as_its_run_stops_is_cancelled(telemetry: Tel
     async with (
         peer(service) as server,
         client_of(server.url, clock=clock, retry=RetryPolicy(), daily_limit=20, on_event=listen) as client,
-        client.publish_stream(source(), concurrency=4) as outcomes,
     ):
-        await until(lambda: client._breaker._queue.length == 2)  # with the one whose failure made it an outage
-        outcomes.stop()
-        ended = {outcome.job_id: outcome.status.value async for outcome in outcomes}
+        await accept_one(client)
+        async with client.publish_stream(source(), concurrency=4) as outcomes:
+            await until(lambda: client._breaker._queue.length == 2)  # with the one whose failure made it an outage
+            outcomes.stop()
+            ended = {outcome.job_id: outcome.status.value async for outcome in outcomes}
     assert ended["job_held"] == "not_sent"
     _has_been_cancelled("job_held", told, telemetry)
 
@@ -277,7 +279,7 @@ async def test_a_draft_that_waits_for_a_slot_as_its_run_stops_is_cancelled(
     client, job_id = connect(sandbox, daily_limit=1, on_event=listen), sandbox.draft()
     await client.publish(sandbox.draft())
     async with client.publish_stream([job_id], max_wait=90_000.0) as outcomes:
-        await until(lambda: client._ledger._queue.length)
+        await until(lambda: client._ledger.line.length)
         outcomes.stop()
         assert [outcome.status.value async for outcome in outcomes] == ["not_sent"]
     _has_been_cancelled(job_id, told, telemetry)

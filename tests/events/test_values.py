@@ -29,6 +29,7 @@ from opentrain_async.sandbox import Fault, Sandbox
 
 from ..support.clients import Connect
 from ..support.peers import AT_ONCE, ONCE
+from ..support.stores import accept_one
 from ..support.waiting import until
 
 
@@ -43,9 +44,9 @@ async def test_a_publish_is_told_from_its_beginning_to_its_end(sandbox: Sandbox,
     job_id = sandbox.draft()
     result = await connect(sandbox, daily_limit=20, on_event=told.append).publish(job_id)
     assert kinds(told) == [
-        PublishStarted, SlotReserved, QuotaCounted, AttemptStarted, AttemptSucceeded, SlotSettled, PublishEnded,
+        PublishStarted, QuotaCounted, SlotReserved, AttemptStarted, AttemptSucceeded, SlotSettled, PublishEnded,
     ]  # fmt: skip
-    started, reserved, counted, attempt, succeeded, settled, ended = told
+    started, counted, reserved, attempt, succeeded, settled, ended = told
     assert isinstance(started, PublishStarted)
     call = started.call
     assert started == PublishStarted(call, job_id)
@@ -163,7 +164,9 @@ async def test_a_publish_that_is_cancelled_is_told_to_have_been(sandbox: Sandbox
 async def test_an_outage_is_told_with_its_length(sandbox: Sandbox, connect: Connect) -> None:
     """Runs are held once, and resumed once, whichever probe is answered."""
     told: list[Event] = []
-    client = connect(sandbox, retry=RetryPolicy(base_delay=0.01, max_delay=0.01), on_event=told.append)
+    policy = RetryPolicy(base_delay=0.01, max_delay=0.01)
+    client = connect(sandbox, retry=policy, daily_limit=20, on_event=told.append)
+    await accept_one(client)
     sandbox.fault(Fault.STATUS, status=503, times=6)
     report = await client.publish_many([sandbox.draft() for _ in range(3)])
     assert len(report.published) == 3

@@ -12,10 +12,11 @@ from opentrain_async import MemoryLedger, RedisLedger, SQLiteLedger
 from opentrain_async.quota import LedgerStore, _steps
 from opentrain_async.sandbox import Sandbox
 
+from ..support.account import NOT_SENT
 from ..support.clients import Connect
 from ..support.peers import Call, Then, answer, client_of, job_of, live, peer, sends
 from ..support.servers import KINDS_OF_REDIS, RedisServer
-from ..support.stores import TO_SETTLE, SlowStore, ledger_on
+from ..support.stores import TO_SETTLE, SlowStore, ledger_on, reserve
 from ..support.virtual import LoopTime
 from ..support.waiting import cancelled, in_mid_request, tasks_but_of_servers, until
 
@@ -55,11 +56,11 @@ async def test_F18_who_is_cancelled_in_line_leaves_nothing_behind_and_the_next_g
         first: asyncio.Task[object] = asyncio.create_task(
             client.publish_many(["first"]) if bulk else client.publish("first")
         )
-        await until(lambda: client._ledger._queue.length == 1)
+        await until(lambda: client._ledger.line.length == 1)
         second = asyncio.create_task(client.publish("second"))
-        await until(lambda: client._ledger._queue.length == 2)
+        await until(lambda: client._ledger.line.length == 2)
         await cancelled(first)
-        assert client._ledger._queue.length == 1
+        assert client._ledger.line.length == 1
         may_answer.set()
         assert (await second).newly_published
         await asyncio.wait({holder})
@@ -125,13 +126,13 @@ async def test_F20_a_cancelled_step_is_whole_or_has_not_been(store: LedgerStore)
     """However early its caller leaves, each reservation is given back, and the next one's step is taken."""
     ledger = ledger_on(store, limit=1)
     for number in range(20):
-        caller = asyncio.create_task(ledger.reserve(f"job_{number}", lambda _: None))
+        caller = asyncio.create_task(reserve(ledger, f"job_{number}", lambda _: None))
         for _ in range(number % 7):
             await asyncio.sleep(0)
         caller.cancel()
         await asyncio.wait({caller})
         if not caller.cancelled():
-            await ledger.settle(caller.result(), "unsent")
+            await ledger.settle(caller.result(), NOT_SENT)
     assert (await ledger.snapshot()).used == 0
 
 

@@ -9,11 +9,12 @@ import pytest
 
 from opentrain_async import AsyncOpenTrain, MemoryLedger, RedisLedger, SQLiteLedger
 from opentrain_async._base.clock import SystemClock
+from opentrain_async.quota import Wait
 from opentrain_async.sandbox import Sandbox
 
 from ..support.clients import Connect
 from ..support.servers import RedisServer
-from ..support.stores import ledger_on, publish
+from ..support.stores import ledger_on, publish, reserve
 from ..support.virtual import VirtualClock
 from ..support.waiting import until
 
@@ -25,8 +26,8 @@ async def test_F30_F31_a_hosts_wrong_clock_has_no_effect(redis_server: RedisServ
     right, wrong = SystemClock(), VirtualClock(time.time() + 25 * 3600)
     told: list[tuple[float, float]] = []
 
-    def turned_away(denied: object) -> None:
-        told.append((denied.retry_at, denied.wait))  # type: ignore[attr-defined]
+    def turned_away(wait: Wait) -> None:
+        told.append((wait.until, wait.seconds))
         raise LookupError
 
     async with RedisLedger(redis_server.url) as store:
@@ -34,7 +35,7 @@ async def test_F30_F31_a_hosts_wrong_clock_has_no_effect(redis_server: RedisServ
         await publish(ledgers[1], "a")
         for ledger in ledgers:
             with pytest.raises(LookupError):
-                await ledger.reserve("b", turned_away)
+                await reserve(ledger, "b", turned_away)
         first, second = told
         assert first[0] == second[0] == pytest.approx(time.time() + 24 * 3600, abs=60)
         assert first[1] == pytest.approx(24 * 3600, abs=60)
@@ -62,7 +63,7 @@ async def test_F30_F31_a_clock_that_falls_behind_and_comes_back_lets_nobody_in_e
 
     async def is_denied(job: str) -> bool:
         with pytest.raises(LookupError):
-            await ledger.reserve(job, _raise)
+            await reserve(ledger, job, _raise)
         turned_away.append(job)
         return True
 
@@ -106,7 +107,7 @@ async def test_F30_a_wait_follows_the_wall_clock_wherever_it_jumps(jump: float) 
     clock = JumpingClock(jump)
     ledger = ledger_on(MemoryLedger(), clock, limit=1)
     await publish(ledger, "job_1")
-    reservation = await ledger.reserve("job_2", lambda _: None)
+    reservation = await reserve(ledger, "job_2", lambda _: None)
     assert reservation.job == "job_2"
     assert clock.up <= DAY + 60
     if jump < 0:
@@ -129,7 +130,7 @@ async def test_F30_a_local_clock_that_leaps_admits_nobody_early_where_redis_has_
     async with RedisLedger(redis_server.url, timeout=10) as store:
         ledger = ledger_on(store, clock, limit=1)
         await publish(ledger, "a")
-        waiting = asyncio.create_task(ledger.reserve("b", denied))
+        waiting = asyncio.create_task(reserve(ledger, "b", denied))
         await until(lambda: looks >= 10)
         assert not waiting.done()
         waiting.cancel()

@@ -314,7 +314,7 @@ async def test_F28_a_place_whose_reservation_nobody_heard_of_is_given_back(redis
     async with relay.running(), RedisLedger(relay.url, timeout=1) as redis_store:
         await publish(ledger_on(redis_store), "a")
         relay.lose_answer_to('["b",', times=10**4)  # so it is written down
-        time, reserving = LoopTime(), asyncio.create_task(ledger_on(redis_store).reserve("b", lambda _: None))
+        time, reserving = LoopTime(), asyncio.create_task(ledger_on(redis_store).reserve("b", 0))
         await until(lambda: relay.losses)
         time.block(1)
         with pytest.raises(QuotaLedgerError):
@@ -328,7 +328,7 @@ async def test_F26_a_place_that_cannot_be_given_back_either_is_a_quiet_matter(
     """The error tells it already; its lease runs out."""
     redis_store = RedisLedger(own_server.url, timeout=0.04)
     with caplog.at_level("INFO"), pytest.raises(QuotaLedgerError):
-        await ledger_on(redis_store).reserve("a", lambda _: None)
+        await ledger_on(redis_store).reserve("a", 0)
     assert caplog.text == ""
 
 

@@ -160,7 +160,7 @@ async def test_F29_a_disk_that_is_full_stops_a_run_before_more_is_sent(
 _FORK = """
 import asyncio, os, sys
 from opentrain_async import SQLiteLedger
-from opentrain_async.quota import QuotaLedger
+from opentrain_async.quota import QuotaLedger, Saw
 from opentrain_async._base.clock import SystemClock
 
 store = SQLiteLedger(sys.argv[1])
@@ -168,7 +168,7 @@ ledger = QuotaLedger(store, "account", SystemClock(), daily_limit=20, lease=180.
 
 async def publish(*jobs):
     for job in jobs:
-        await ledger.settle(await ledger.reserve(job, print), "published")
+        await ledger.settle(await ledger.reserve(job, 0), Saw("published"))
 
 async def charged_by():
     return await store.run("account", lambda log, _: {slot.charged_by for slot in log.jobs.values()}, 0.0)

@@ -16,6 +16,7 @@ from opentrain_async.errors import JournalError, QuotaLedgerError
 from opentrain_async.quota import AccountLog, LedgerStore, Reservation, load_log
 from opentrain_async.sandbox import Sandbox
 
+from ..support.account import NOT_LIVE
 from ..support.clients import Connect
 from ..support.journals import SERVICE
 from ..support.mutations import Mutator
@@ -41,7 +42,7 @@ async def ask(store: LedgerStore) -> bool:
     def step(log: AccountLog, now: float) -> None:
         answer = log.reserve("job_new", now, reservation_id="new", lease=60.0)
         if isinstance(answer, Reservation):
-            log.settle(answer, "released", now)
+            log.settle(answer, NOT_LIVE, now)
 
     try:
         async with asyncio.timeout(_SECONDS):

@@ -8,11 +8,14 @@ import pytest
 from opentrain_async import AsyncOpenTrain, OutcomeStatus, PublishOutcome
 from opentrain_async.errors import ClientClosedError, QuotaExceededError
 from opentrain_async.quota import dump_log, load_log
-from opentrain_async.quota._log import MOST_REMEMBERED, PROBE_INTERVAL, REMEMBERED, WINDOW, AccountLog
-from opentrain_async.quota._slots import Denied, Reservation, Settlement
+from opentrain_async.quota._allowance import WINDOW
+from opentrain_async.quota._log import MOST_REMEMBERED, REMEMBERED, AccountLog
+from opentrain_async.quota._log_takeover import take_over
+from opentrain_async.quota._probes import _UNANSWERED
+from opentrain_async.quota._slots import Reservation, Saw, Wait
 from opentrain_async.sandbox import Fault, Sandbox
 
-from ..support.account import LEASE, T0, Account
+from ..support.account import LEASE, LIVE, LIVE_AFTER_A_LOSS, LOST, NOT_LIVE, NOT_SENT, PUBLISHED, REFUSED, T0, Account
 from ..support.clients import Connect
 from ..support.peers import AT_ONCE, ONCE
 from ..support.waiting import until
@@ -119,60 +122,60 @@ async def test_a_client_that_is_closed_does_not_say_that_a_draft_in_doubt_is_not
 def test_a_doubt_is_remembered_for_a_month() -> None:
     """Also by whoever has the log from elsewhere, and under another name."""
     account, another = Account(cap=1), AccountLog()
-    account.settled("a", "unknown")
+    account.settled("a", LOST)
     for now in (T0 + WINDOW, T0 + REMEMBERED - 1):
         account.publish(1, now, name=f"at_{now}")
-        denied = account.ask("a", now)
-        assert isinstance(denied, Denied)
-        assert denied.in_doubt
+        wait = account.ask("a", now)
+        assert isinstance(wait, Wait)
+        assert wait.may_be_live
     assert load_log(dump_log(account.log)) == account.log
-    another.take_over(account.log, T0 + REMEMBERED - 1)
+    take_over(another, account.log, T0 + REMEMBERED - 1)
     assert another.expired_doubts == account.log.expired_doubts
     assert account.used(T0 + REMEMBERED) == 1
     again = account.ask("a", T0 + REMEMBERED)
-    assert isinstance(again, Denied)
-    assert not again.in_doubt
+    assert isinstance(again, Wait)
+    assert not again.may_be_live
 
 
-@pytest.mark.parametrize(("how", "used", "expired"), [("found", 0, 0), ("confirmed", 1, 0), ("unsent", 0, 1)])
-def test_a_doubt_that_had_expired_is_settled_by_the_same_job(how: str, used: int, expired: int) -> None:
+@pytest.mark.parametrize(("saw", "used", "expired"), [(LIVE, 0, 0), (LIVE_AFTER_A_LOSS, 1, 0), (NOT_SENT, 0, 1)])
+def test_a_doubt_that_had_expired_is_settled_by_the_same_job(saw: Saw, used: int, expired: int) -> None:
     """What is found now was charged then; what is charged now counts now; of what was not sent nothing is known."""
     account = Account(cap=1)
-    account.settled("a", "unknown")
+    account.settled("a", LOST)
     again = account.reserve("a", T0 + WINDOW)
-    assert (again.id, again.before, again.before_at) == ("r2", "expired", T0)
+    assert (again.id, again.before, again.before_at) == ("2-2", "expired", T0)
     assert account.used(T0 + WINDOW) == 1
-    account.log.settle(again, how, T0 + WINDOW + 1)  # type: ignore[arg-type]
+    account.log.settle(again, saw, T0 + WINDOW + 1)
     assert (account.used(T0 + WINDOW + 1), len(account.log.expired_doubts)) == (used, expired)
 
 
 def test_a_doubt_that_a_probe_has_cleared_up_counts_no_more_than_before_if_it_is_refused_itself() -> None:
     """It was tried again as a probe; the next slot comes back when it would have without that."""
     account = Account(cap=3)
-    account.settled("sure", "published")
-    account.settled("a", "unknown", T0 + 3600)
-    account.settled("b", "unknown", T0 + 7200)
-    account.settled("probe", "published", T0 + 14400)
+    account.settled("sure", PUBLISHED)
+    account.settled("a", LOST, T0 + 3600)
+    account.settled("b", LOST, T0 + 7200)
+    account.settled("probe", PUBLISHED, T0 + 14400)
     again = account.reserve("a", T0 + 14460)
-    assert (again.before, again.probe) == ("expired", True)
-    denied = account.log.refused(again, "unsent", T0 + 14460, limit=3, window=WINDOW, cap=3)
-    assert (denied.used, denied.retry_at, list(account.log.expired_doubts)) == (3, T0 + WINDOW, ["a"])
+    assert (again.before, again.probe) == ("expired", 3)
+    wait = account.log.refused(again, REFUSED, T0 + 14460, limit=3, window=WINDOW, cap=3)
+    assert (wait.used, wait.until, list(account.log.expired_doubts)) == (3, T0 + WINDOW, ["a"])
 
 
-def test_probes_that_nobody_answers_are_an_hour_apart() -> None:
+def test_probes_that_nobody_answers_are_a_minute_apart() -> None:
     """In an outage each would be one more doubt, and find out nothing."""
     account = Account(cap=2)
     for job in ("a", "b", "c"):
-        account.settled(job, "unknown")
-    assert isinstance(account.ask("d", T0 + PROBE_INTERVAL - 1), Denied)
-    assert isinstance(account.ask("d", T0 + PROBE_INTERVAL), Reservation)
+        account.settled(job, LOST)
+    assert isinstance(account.ask("d", T0 + _UNANSWERED - 1), Wait)
+    assert isinstance(account.ask("d", T0 + _UNANSWERED), Reservation)
 
 
 def test_of_the_doubts_that_no_longer_count_the_newest_are_remembered() -> None:
     """So many that a log that is written down with every step stays small."""
     account = Account(cap=MOST_REMEMBERED + 50)
     for number in range(MOST_REMEMBERED + 50):
-        account.settled(f"job_{number}", "unknown", T0 + number)
+        account.settled(f"job_{number}", LOST, T0 + number)
     account.used(T0 + 1000 + WINDOW)
     assert list(account.log.expired_doubts) == [f"job_{number}" for number in range(50, MOST_REMEMBERED + 50)]
 
@@ -180,45 +183,45 @@ def test_of_the_doubts_that_no_longer_count_the_newest_are_remembered() -> None:
 def test_a_doubt_from_an_earlier_window_costs_the_other_steps_nothing_while_it_is_tried_again() -> None:
     """The log need not be looked through until that try is over; then the slot leaves at once."""
     account = Account(cap=5)
-    account.settled("a", "unknown")
+    account.settled("a", LOST)
     account.used(T0 + WINDOW)
     again = account.reserve("a", T0 + WINDOW + 1)
-    account.settled("b", "published", T0 + WINDOW + 2)
-    account.used(T0 + WINDOW + 3)
+    account.settled("b", PUBLISHED, T0 + WINDOW + 10)
+    account.used(T0 + WINDOW + 11)
     assert account.log.tidy_until > T0 + WINDOW + LEASE
-    account.log.settle(again, "found", T0 + WINDOW + 4)
-    account.settled("c", "published", T0 + WINDOW + 5)
+    account.log.settle(again, LIVE, T0 + WINDOW + 12)
+    account.settled("c", PUBLISHED, T0 + WINDOW + 13)
     assert list(account.log.jobs) == ["b", "c"]
 
 
 def test_who_comes_after_one_that_died_in_a_doubtful_slot_counts_its_charge_from_now() -> None:
     """It may have been made at any time since: the doubt's own date would let the slot go too early."""
     account = Account(cap=3)
-    account.settled("a", "unknown")
+    account.settled("a", LOST)
     account.reserve("a", T0 + 3600)  # and dies
     after = account.reserve("a", T0 + 3660)
-    account.log.settle(after, "found", T0 + 3661)
+    account.log.settle(after, LIVE, T0 + 3661)
     assert account.log.jobs["a"].at == T0 + 3661
 
 
 def test_a_doubt_that_had_expired_counts_for_as_long_as_somebody_is_at_work_on_it() -> None:
     """Who has not sent it leaves the slot to the other one."""
     account = Account(cap=1)
-    account.settled("a", "unknown")
+    account.settled("a", LOST)
     first, _second = account.reserve("a", T0 + WINDOW), account.reserve("a", T0 + WINDOW)
-    account.log.settle(first, "unsent", T0 + WINDOW + 1)
+    account.log.settle(first, NOT_SENT, T0 + WINDOW + 1)
     assert (account.used(T0 + WINDOW + 1), account.log.expired_doubts) == (1, {})
 
 
-@pytest.mark.parametrize("how", ["released", "unsent"])
-def test_a_settlement_that_comes_after_its_slot_has_expired_takes_the_doubt_along(how: Settlement) -> None:
+@pytest.mark.parametrize("saw", [NOT_LIVE, REFUSED])
+def test_a_settlement_that_comes_after_its_slot_has_expired_takes_the_doubt_along(saw: Saw) -> None:
     """If the job is charged: then it has one slot again, and not a doubt besides."""
     account = Account(cap=1)
     late = account.reserve("a")
     account.used(T0 + LEASE + WINDOW)
     assert list(account.log.expired_doubts) == ["a"]
-    account.log.settle(late, how, T0 + LEASE + WINDOW)
+    account.log.settle(late, saw, T0 + LEASE + WINDOW)
     assert list(account.log.expired_doubts) == ["a"]
-    account.log.settle(late, "published", T0 + LEASE + WINDOW)
+    account.log.settle(late, PUBLISHED, T0 + LEASE + WINDOW)
     assert (list(account.log.jobs), account.log.expired_doubts) == (["a"], {})
     assert isinstance(account.reserve("a", T0 + LEASE + WINDOW), Reservation)

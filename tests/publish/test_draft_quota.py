@@ -111,7 +111,7 @@ async def test_F44_a_claim_is_noticed_a_day_later(unclaimed: Sandbox, connect: C
     assert len((await client.publish_many([unclaimed.draft()])).deferred) == 1
     assert timedelta(hours=23) < ((await client.quota()).at or began) - quota.limit_learned_at < timedelta(hours=24)
     unclaimed.advance(seconds=61)
-    assert (await client.quota()).limit is None
+    assert (await client.quota()).limit == 3
     report = await client.publish_many([unclaimed.draft() for _ in range(25)])
     assert (len(report.published), unclaimed.refusals) == (20, 1)
     quota = await client.quota()
@@ -166,14 +166,20 @@ async def test_F05_the_servers_refusal_is_waited_out_under_max_wait(unclaimed: S
 
 
 async def test_a_refusal_of_a_job_that_has_a_slot_is_not_repeated(unclaimed: Sandbox, connect: Connect) -> None:
-    """A job that was taken down and is refused is not sent again and again in the slot it has already."""
+    """A job that was taken down waits like any other, although it has a slot; nobody says that it is not live."""
     client, job_id = connect(unclaimed), unclaimed.draft()
     await client.publish(job_id)
     unclaimed.take_down(job_id)
     unclaimed.publish_elsewhere(2)
-    with pytest.raises(QuotaExceededError) as raised:
-        await client.publish(job_id, max_wait=math.inf)
-    assert (raised.value.source, raised.value.effect, unclaimed.refusals) == ("server", "none", 1)
+    for source in ("server", "ledger"):
+        with pytest.raises(QuotaExceededError) as raised:
+            await client.publish(job_id)
+        assert (raised.value.source, raised.value.effect, unclaimed.refusals) == (source, "unknown", 1)
+    waiting = asyncio.create_task(client.publish(job_id, max_wait=math.inf))
+    await until(lambda: client._ledger.line.length)
+    unclaimed.advance(hours=24)
+    assert (await waiting).newly_published
+    assert unclaimed.refusals == 1
 
 
 async def test_a_refusal_after_a_lost_reply_leaves_the_draft_in_doubt(unclaimed: Sandbox, connect: Connect) -> None:
@@ -181,7 +187,7 @@ async def test_a_refusal_after_a_lost_reply_leaves_the_draft_in_doubt(unclaimed:
     client, job_id = connect(unclaimed, retry=AT_ONCE), unclaimed.draft()
     unclaimed.fault(Fault.STATUS, job_id=job_id)
     unclaimed.publish_elsewhere(3)
-    (outcome,) = (await client.publish_many([job_id], max_wait=math.inf)).outcomes
+    (outcome,) = (await client.publish_many([job_id])).outcomes
     assert outcome.status is OutcomeStatus.UNKNOWN
     assert isinstance(outcome.error, QuotaExceededError)
     assert (await client.quota()).used == 3

@@ -9,24 +9,22 @@ import pytest
 
 from opentrain_async import RetryPolicy
 from opentrain_async._base.clock import instant
-from opentrain_async._publish.draft import Publisher, _settlement_after, _settlement_of, _settlement_of_one_found_live
+from opentrain_async._publish.draft import Publisher
 from opentrain_async._publish.single_flight import SharedPublish
 from opentrain_async._retry.engine import Retrier
 from opentrain_async.errors import (
     ConnectError,
-    ModerationBlockedError,
-    NotFoundError,
     NotPublishReadyError,
-    OpenTrainError,
     QuotaExceededError,
     ServerError,
 )
-from opentrain_async.models import PublishResult
+from opentrain_async.events import Event, SlotSettled
 from opentrain_async.quota import QuotaSlot
-from opentrain_async.quota._log import WINDOW
-from opentrain_async.quota._slots import Before, Reservation, Settlement
+from opentrain_async.quota._allowance import WINDOW
+from opentrain_async.quota._probes import PROBE_INTERVAL
 
 from ..support.peers import AT_ONCE, ONCE, answer, client_of, envelope, live, peer, sends
+from ..support.stores import reserve
 from ..support.virtual import VirtualClock
 from ..support.waiting import until
 
@@ -36,76 +34,72 @@ def refusal(*, headers: str = "", **details: object) -> bytes:
     return answer({"error": "no more today", "details": details}, status="429 no", headers=headers)
 
 
-@pytest.mark.parametrize(
-    ("before", "has_doubtful_attempt", "settlement"),
-    [
-        ("new", False, "released"),
-        ("new", True, "confirmed"),
-        ("held", False, "found"),
-        ("held", True, "confirmed"),
-        ("unknown", False, "found"),
-        ("unknown", True, "confirmed"),
-        ("accepted", False, "found"),
-        ("accepted", True, "confirmed"),
-        ("spent", False, "unsent"),
-        ("spent", True, "unsent"),
-    ],
-)
-def test_a_job_found_live_is_charged_if_a_request_of_ours_may_have_put_it_there(
-    before: Before, has_doubtful_attempt: bool, settlement: Settlement
-) -> None:
-    """Just now, if an attempt with this slot may have; one that was live before uses up nothing, or is charged once."""
-    flight = SharedPublish("job_1", has_doubtful_attempt=has_doubtful_attempt)
-    reservation = Reservation("r", "job_1", before, None, 0.0, 180.0)
-    assert _settlement_of_one_found_live(flight, reservation) == settlement
+def pending(*, already: bool = False) -> bytes:
+    """A job that was accepted, now or before, and is not live."""
+    return answer({**live("job_1", already=already), "status": "PENDING_APPROVAL"})
+
+
+GAPS = answer(envelope(details={"validation": {"missingFields": ["rate"]}}), status="400 no")
+BLOCKED = answer(envelope(code="FORBIDDEN", details={"reason": "moderation_blocked"}), status="403 no")
+ENDED = answer({**live("job_1", already=True), "status": "COMPLETED"})
+
+
+async def settled(origin: str, clock: VirtualClock) -> tuple[str, str | None, int]:
+    """How the slot of a draft was settled, what its error says that has changed, and how many slots count then."""
+    told: list[Event] = []
+    async with client_of(origin, clock=clock, retry=AT_ONCE, daily_limit=20, on_event=told.append) as client:
+        (outcome,) = (await client.publish_many(["job_1"], outage_patience=0)).outcomes
+        (how,) = [event.how for event in told if isinstance(event, SlotSettled)]
+        return how, None if outcome.error is None else outcome.error.effect, (await client.quota()).used
 
 
 @pytest.mark.parametrize(
-    ("before", "is_said_before", "has_doubtful_attempt", "settlement"),
+    ("last", "how", "effect", "used"),
     [
-        ("new", False, False, "accepted"),
-        ("new", True, False, "pending"),
-        ("new", True, True, "accepted"),
-        ("unknown", True, False, "pending"),
-        ("unknown", True, True, "accepted"),
-        ("accepted", True, True, "accepted"),
-        ("spent", False, False, "accepted"),
-        ("spent", True, False, "pending"),
-        ("spent", True, True, "pending"),
+        (answer(live("job_1")), "published", None, 1),
+        (pending(), "accepted", None, 1),
+        (pending(already=True), "pending", None, 1),
+        (answer(live("job_1", already=True)), "unchanged", None, 0),
+        (ENDED, "unchanged", None, 0),
+        (GAPS, "released", "none", 0),
+        (BLOCKED, "released", "none", 0),
+        (answer(envelope(), status="404 no"), "unchanged", "none", 0),
+        (answer(envelope(), status="501 no"), "unknown", "unknown", 1),
     ],
 )
-def test_a_pending_job_was_accepted_now_if_the_server_says_so_or_a_lost_request_may_be_why(
-    before: Before, is_said_before: bool, has_doubtful_attempt: bool, settlement: Settlement
+async def test_an_answer_settles_the_slot(
+    clock: VirtualClock, last: bytes, how: str, effect: str | None, used: int
 ) -> None:
-    """A job that was charged before is charged anew only by the server's own word."""
-    shared = SharedPublish("job_1", has_doubtful_attempt=has_doubtful_attempt)
-    result = PublishResult("job_1", already_published=is_said_before, status="PENDING_APPROVAL")
-    assert _settlement_of(result, shared, Reservation("r", "job_1", before, None, 0.0, 180.0)) == settlement
+    """What was published or accepted counts, and what may have been; what was live before, or is refused, does not."""
+    async with peer(sends(last)) as server:
+        assert await settled(server.url, clock) == (how, effect, used)
 
 
-@pytest.mark.parametrize("error", [NotPublishReadyError(), ModerationBlockedError(), NotFoundError(), ServerError()])
-def test_a_failure_without_doubt_gives_the_slot_back(error: OpenTrainError) -> None:
+async def test_a_draft_that_is_not_sent_leaves_its_slot_as_it_was(clock: VirtualClock) -> None:
     """Nothing of it can have been applied."""
-    assert _settlement_after(error, SharedPublish("job_1")) == "released"
-    assert error.effect == "none"
+    assert await settled("http://127.0.0.1:1", clock) == ("unchanged", "none", 0)
 
 
 @pytest.mark.parametrize(
-    ("error", "just_now", "settlement", "effect"),
+    ("last", "how", "effect", "used"),
     [
-        (NotPublishReadyError(), True, "released", "none"),
-        (ModerationBlockedError(), False, "released", "none"),
-        (NotFoundError(), True, "unknown", "unknown"),
-        (ConnectError(), True, "unknown", "unknown"),
-        (ConnectError(), False, "unsent", "unknown"),
+        (answer(live("job_1")), "published", None, 1),
+        (pending(), "accepted", None, 1),
+        (pending(already=True), "accepted", None, 1),
+        (answer(live("job_1", already=True)), "confirmed", None, 1),
+        (ENDED, "unknown", "unknown", 1),
+        (GAPS, "released", "none", 0),
+        (BLOCKED, "released", "none", 0),
+        (answer(envelope(), status="404 no"), "unknown", "unknown", 1),
+        (answer(envelope(), status="501 no"), "unknown", "unknown", 1),
     ],
 )
-def test_only_a_decisive_answer_ends_a_doubt(
-    error: OpenTrainError, just_now: bool, settlement: Settlement, effect: str
+async def test_an_answer_after_a_lost_one_settles_the_slot(
+    clock: VirtualClock, last: bytes, how: str, effect: str | None, used: int
 ) -> None:
-    """After any other one the draft may be live; its slot keeps its date where the doubt did not arise this time."""
-    flight = SharedPublish("job_1", in_doubt=True, has_doubtful_attempt=just_now)
-    assert (_settlement_after(error, flight), error.effect) == (settlement, effect)
+    """What is found live or accepted may be the lost request's work; only a decisive refusal ends the doubt."""
+    async with peer(sends(answer({}, status="503 no"), last)) as server:
+        assert await settled(server.url, clock) == (how, effect, used)
 
 
 @pytest.mark.parametrize(("headers", "wait"), [("", 3600.0), ("Retry-After: 600\r\n", 600.0)])
@@ -129,13 +123,23 @@ async def test_a_draft_in_doubt_keeps_its_slot_when_the_quota_refuses_it(clock: 
     answers = sends(answer({}, status="503 no"), refusal(limit=3, windowHours=24), answer(live("job_1", already=True)))
     async with peer(answers) as server, client_of(server.url, clock=clock, retry=AT_ONCE) as client:
         with pytest.raises(QuotaExceededError) as caught:
-            await client.publish("job_1", max_wait=math.inf)
-        assert caught.value.effect == "unknown"
+            await client.publish("job_1", max_wait=PROBE_INTERVAL - 1)
+        assert (caught.value.effect, caught.value.retry_at) == ("unknown", instant(clock.time + PROBE_INTERVAL))
         mine = QuotaSlot("job_1", "unknown", instant(clock.time + WINDOW))
         assert mine in (await client.quota()).slots
-        clock.time += 3600
+        clock.time += PROBE_INTERVAL
         assert (await client.publish("job_1")).newly_published
         assert QuotaSlot("job_1", "spent", mine.frees_at) in (await client.quota()).slots
+
+
+async def test_a_draft_in_doubt_that_the_quota_refuses_is_tried_again_under_max_wait(clock: VirtualClock) -> None:
+    """In its slot, after the probe interval, like any other draft that waits."""
+    answers = sends(answer({}, status="503 no"), refusal(limit=3, windowHours=24), answer(live("job_1", already=True)))
+    async with peer(answers) as server, client_of(server.url, clock=clock, retry=AT_ONCE) as client:
+        began = clock.time
+        assert (await client.publish("job_1", max_wait=PROBE_INTERVAL)).newly_published
+        assert (len(server.calls), clock.time - began) == (3, PROBE_INTERVAL)
+        assert QuotaSlot("job_1", "spent", instant(began + WINDOW)) in (await client.quota()).slots
 
 
 async def test_a_draft_that_was_charged_is_not_newly_live_after_a_lost_reply(clock: VirtualClock) -> None:
@@ -160,10 +164,8 @@ async def test_a_draft_refused_for_good_ends_the_doubt_of_an_earlier_publish(clo
         assert (await client.quota()).used == 0
 
 
-@pytest.mark.parametrize(("comes_late", "source"), [(False, "server"), (True, "ledger")])
-async def test_who_does_not_wait_is_told_at_once_of_a_refusal(
-    clock: VirtualClock, comes_late: bool, source: str
-) -> None:
+@pytest.mark.parametrize("comes_late", [False, True])
+async def test_who_does_not_wait_is_told_at_once_of_a_refusal(clock: VirtualClock, comes_late: bool) -> None:
     """Whether it was there when that came or joins afterwards; the other one goes on waiting, with nothing sent."""
     clock.stands_still = True
     answers = sends(refusal(limit=3, windowHours=24), answer(live("job_1")))
@@ -178,18 +180,18 @@ async def test_who_does_not_wait_is_told_at_once_of_a_refusal(
         with pytest.raises(QuotaExceededError) as caught:
             await callers[1]
         error = caught.value
-        assert (error.source, error.limit, error.used, error.job_id) == (source, 3, 3, "job_1")
-        assert error.retry_at == instant(clock.time + WINDOW)
+        assert (error.source, error.limit, error.used, error.job_id) == ("server", 3, 3, "job_1")
+        assert error.retry_at == instant(clock.time + PROBE_INTERVAL)
         assert len(server.calls) == 1
         callers[0].cancel()
         await asyncio.wait(callers)
 
 
-@pytest.mark.parametrize(("limit", "told"), [(3, " (3 of 3)"), (None, "")])
+@pytest.mark.parametrize(("limit", "told", "wait"), [(3, " (3 of 3)", WINDOW), (None, "", PROBE_INTERVAL)])
 async def test_a_ledger_that_has_no_place_says_how_many_there_are(
-    clock: VirtualClock, limit: int | None, told: str
+    clock: VirtualClock, limit: int | None, told: str, wait: float
 ) -> None:
-    """If that is known; and which draft is not sent, and when it can be."""
+    """If that is known; and which draft is not sent, and when it can be, or can go to learn the limit."""
     live_ones = [answer(live(f"job_{number}")) for number in range(3)]
     answers = sends(*live_ones, refusal(windowHours=24))
     async with peer(answers) as server, client_of(server.url, clock=clock, daily_limit=limit) as client:
@@ -203,13 +205,13 @@ async def test_a_ledger_that_has_no_place_says_how_many_there_are(
     error = caught.value
     assert error.message == f"the daily publish quota is used up{told}"
     assert (error.job_id, error.source) == ("job_4", "ledger")
-    assert (error.limit, error.used, error.retry_at) == (limit, 3, instant(clock.time + WINDOW))
+    assert (error.limit, error.used, error.retry_at) == (limit, 3, instant(clock.time + wait))
 
 
 async def test_a_lease_is_renewed_at_most_each_quarter_of_it(clock: VirtualClock) -> None:
     """A held draft is looked at more often than its ledger has to be asked."""
     async with client_of("http://127.0.0.1:1", clock=clock, daily_limit=1) as client:
-        flight = SharedPublish("job_1", reservation=await client._ledger.reserve("job_1", lambda _: None))
+        flight = SharedPublish("job_1", reservation=await reserve(client._ledger, "job_1", lambda _: None))
         publisher = Publisher(client._ledger, client._transport, Retrier(ONCE, clock), clock)
         quarter = client._ledger.lease / 4
         renewed = []

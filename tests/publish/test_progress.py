@@ -15,6 +15,7 @@ from opentrain_async.sandbox import Fault, Sandbox
 
 from ..support.clients import Connect
 from ..support.peers import AT_ONCE, Call, answer, client_of, job_of, live, peer
+from ..support.stores import accept_one
 from ..support.virtual import LoopTime, VirtualClock
 from ..support.waiting import until
 
@@ -63,6 +64,7 @@ async def test_what_stands_against_a_run_is_told(sandbox: Sandbox, connect: Conn
     run.cancel()
     sandbox.fault(Fault.STATUS, times=100)
     other = connect(sandbox, daily_limit=20, ledger=None, retry=RetryPolicy(base_delay=60.0, max_delay=60.0))
+    await accept_one(other)
     held = asyncio.create_task(other.publish_many(ids, on_progress=told.append))
     await until(lambda: told[-1].held_until)
     assert told[-1].held_until is not None
@@ -140,9 +142,10 @@ async def test_F39_a_callback_that_blocks_the_loop_changes_no_outcome(blocked: f
             loop.block(blocked)
             told.set()
 
-    async with peer(behave) as server, client_of(server.url, timeout=30.0, retry=AT_ONCE, daily_limit=2) as client:
+    async with peer(behave) as server, client_of(server.url, timeout=30.0, retry=AT_ONCE, daily_limit=3) as client:
+        await accept_one(client)
         report = await client.publish_many(["job_1", "job_2"], on_outcome=block)
-        assert (await client.quota()).used == 2
+        assert (await client.quota()).used == 3
     assert [(outcome.job_id, outcome.status, outcome.attempts) for outcome in report.outcomes] == [
         ("job_1", PUBLISHED, 1), ("job_2", PUBLISHED, attempts),
     ]  # fmt: skip

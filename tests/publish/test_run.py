@@ -18,6 +18,7 @@ from opentrain_async.errors import (
 from opentrain_async.sandbox import Fault, Sandbox
 
 from ..support.clients import Connect
+from ..support.stores import accept_one
 from ..support.virtual import GatedClock
 from ..support.waiting import until
 
@@ -108,9 +109,9 @@ async def test_a_run_that_stops_leaves_the_drafts_of_another_run_alone(
         yield shared
 
     stops = asyncio.create_task(client.publish_many(source(), concurrency=2))
-    await until(lambda: clock.slept and client._ledger._queue.length == owns)
+    await until(lambda: clock.slept and client._ledger.line.length == owns)
     goes_on = asyncio.create_task(client.publish_many([shared]))
-    await until(lambda: client._ledger._queue.length)
+    await until(lambda: client._ledger.line.length)
     comes_first.set()
     alone = asyncio.create_task(client.publish(shared))
     await until(lambda: len(client._single_flight._joinable[shared].callers) == 2)
@@ -180,6 +181,7 @@ async def test_F19_a_cancelled_run_leaves_nothing_behind(sandbox: Sandbox, conne
     """Its requests end, their slots count on, and the client is good."""
     before = asyncio.all_tasks()
     client = connect(sandbox, daily_limit=20)
+    await accept_one(client)
     sandbox.fault(Fault.STALL, times=5)
     run = asyncio.create_task(client.publish_many([sandbox.draft() for _ in range(9)], concurrency=5))
     await until(lambda: len(sandbox.requests) == 5)
@@ -230,6 +232,7 @@ def blocks_in_use() -> int:
 async def test_F36_a_run_ends_when_its_client_is_closed(sandbox: Sandbox, connect: Connect) -> None:
     """What was sent is in doubt, what was not is not sent, and the run says why it stopped."""
     client = connect(sandbox, daily_limit=20)
+    await accept_one(client)
     sandbox.fault(Fault.STALL, times=2)
     run = asyncio.create_task(client.publish_many([sandbox.draft() for _ in range(5)], concurrency=2))
     await until(lambda: len(sandbox.requests) == 2)

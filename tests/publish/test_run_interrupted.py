@@ -11,8 +11,9 @@ from opentrain_async.errors import ClientClosedError, NotPublishReadyError, Quot
 from opentrain_async.quota import _steps
 from opentrain_async.sandbox import Fault, Sandbox
 
+from ..support.account import NOT_LIVE
 from ..support.clients import Connect
-from ..support.stores import TO_SETTLE, SlowStore, ledger_on
+from ..support.stores import TO_SETTLE, SlowStore, accept_one, ledger_on, reserve
 from ..support.virtual import VirtualClock
 from ..support.waiting import in_mid_request, until
 
@@ -45,6 +46,7 @@ async def test_F36_closing_while_a_slot_is_settled_takes_no_result_away(
 async def test_F36_closing_twice_at_once_loses_no_outcome(sandbox: Sandbox, connect: Connect) -> None:
     """Two who close one client at once do not end the workers of a run."""
     client = connect(sandbox, daily_limit=20)
+    await accept_one(client)
     sandbox.fault(Fault.STALL, times=3)
     run = asyncio.create_task(client.publish_many([sandbox.draft() for _ in range(5)], concurrency=3))
     await until(lambda: len(sandbox.requests) == 3)
@@ -186,7 +188,7 @@ async def test_F20_a_reservation_that_comes_too_late_is_given_back(
     monkeypatch.setattr(_steps.AccountStore.run, "__defaults__", (0.01,))
     store = SlowStore(goes_on=False)
     ledger = ledger_on(store, clock)
-    reserving = asyncio.create_task(ledger.reserve("a", lambda _: None))
+    reserving = asyncio.create_task(reserve(ledger, "a", lambda _: None))
     await until(lambda: store.begun == 2)
     store.go_on.set()
     with pytest.raises(QuotaLedgerError, match="TimeoutError"):
@@ -197,13 +199,14 @@ async def test_F20_a_reservation_that_comes_too_late_is_given_back(
 async def test_F18_whoever_was_behind_one_that_left_looks_again(clock: VirtualClock) -> None:
     """A caller that was told of one ahead, who has left by then, does not wait to be called by it."""
     store = SlowStore()
+    clock.stands_still = True
     ledger = ledger_on(store, clock)
-    holder = await ledger.reserve("holder", lambda _: None)
-    ahead = asyncio.create_task(ledger.reserve("ahead", lambda _: None))
-    await until(lambda: ledger._queue.length == 1)
-    store.log.settle(holder, "released", clock.now())
+    holder = await reserve(ledger, "holder", lambda _: None)
+    ahead = asyncio.create_task(reserve(ledger, "ahead", lambda _: None))
+    await until(lambda: ledger.line.length == 1)
+    store.log.settle(holder, NOT_LIVE, clock.now())
     store.go_on.clear()
-    behind = asyncio.create_task(ledger.reserve("behind", lambda _: None))
+    behind = asyncio.create_task(reserve(ledger, "behind", lambda _: None))
     await until(lambda: store.begun == 3)
     ahead.cancel()
     await asyncio.sleep(0)

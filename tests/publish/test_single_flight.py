@@ -19,7 +19,7 @@ from ..support.account import T0, Account
 from ..support.outages import Service, facing, ids, status
 from ..support.peers import Call, answer, client_of, envelope, live, peer, sends, unused_port
 from ..support.stores import BrokenStore, SlowStore
-from ..support.virtual import GatedClock, VirtualClock
+from ..support.virtual import GatedClock, ShortClock, VirtualClock
 from ..support.waiting import until
 
 SLOW = RetryPolicy(base_delay=1e6, max_delay=1e6)
@@ -134,8 +134,9 @@ async def test_a_run_that_stops_waits_neither_for_a_pause_nor_for_its_backoff(li
 
 
 @pytest.mark.parametrize("seconds", [150.0, 300.0, 600.0])
-async def test_a_hold_that_outlasts_a_lease_lets_nobody_past_the_quota(clock: VirtualClock, seconds: float) -> None:
+async def test_a_hold_that_outlasts_a_lease_lets_nobody_past_the_quota(seconds: float) -> None:
     """Held drafts keep their slots, so the twenty-first is deferred and not sent to be refused."""
+    clock = ShortClock()
     service = Service(clock, after=10, seconds=seconds, fail=status("503 no"))
     async with (
         peer(service) as server,
@@ -248,7 +249,7 @@ async def test_who_takes_over_after_a_lost_connection_asks_for_a_fresh_one() -> 
 
     async def work() -> object:
         task = asyncio.current_task()
-        _, ending = flights.join_in_own_task("job_1", Caller(0.0), task, may_settle_late=False)
+        _, ending = flights.join_in_own_task("job_1", Caller(0.0), task)
         return await ending
 
     worker = asyncio.create_task(work())

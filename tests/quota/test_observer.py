@@ -4,12 +4,14 @@ import pytest
 
 from opentrain_async.quota import LedgerStore, QuotaLedger, QuotaSnapshot, Settlement
 from opentrain_async.quota._observer import QuotaObserver
-from opentrain_async.quota._slots import Denied
+from opentrain_async.quota._slots import Wait
 
+from ..support.account import NOT_LIVE, PUBLISHED
+from ..support.stores import reserve
 from ..support.virtual import VirtualClock
 
 
-def _ignore(_denied: Denied) -> None: ...
+def _ignore(_wait: Wait) -> None: ...
 
 
 class Seen:
@@ -41,8 +43,8 @@ async def test_a_slot_is_told_of_as_it_is_reserved_and_as_it_is_settled(
     """With its draft, and with what became of it."""
     seen = Seen()
     ledger = ledger_for(store, clock, seen)
-    await ledger.settle(await ledger.reserve("a", _ignore), "published")
-    await ledger.settle(await ledger.reserve("b", _ignore), "released")
+    await ledger.settle(await reserve(ledger, "a", _ignore), PUBLISHED)
+    await ledger.settle(await reserve(ledger, "b", _ignore), NOT_LIVE)
     assert seen.reserved == [("a", False), ("b", False)]
     assert seen.settled == [("a", "published"), ("b", "released")]
 
@@ -65,7 +67,7 @@ async def test_a_count_is_told_when_it_changes(store: LedgerStore, clock: Virtua
     seen = Seen()
     ledger = ledger_for(store, clock, seen)
     for job in ("a", "b"):
-        await ledger.settle(await ledger.reserve(job, _ignore), "published")
+        await ledger.settle(await reserve(ledger, job, _ignore), PUBLISHED)
         await ledger.snapshot()
     assert [used for _, used in seen.counted if used] == sorted(used for _, used in seen.counted if used)
     assert {used for _, used in seen.counted} >= {1, 2}

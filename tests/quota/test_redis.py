@@ -13,8 +13,9 @@ from opentrain_async import RedisLedger
 from opentrain_async.errors import ConfigurationError, QuotaLedgerError
 
 from ..support import stores
+from ..support.account import PUBLISHED
 from ..support.servers import RedisServer
-from ..support.stores import publish, used
+from ..support.stores import publish, reserve, used
 from ..support.waiting import until
 
 ledger_on = partial(stores.ledger_on, limit=20)
@@ -158,7 +159,7 @@ async def test_many_machines_stay_within_the_limit(redis_server: RedisServer) ->
     async def want(redis_store: RedisLedger, job: str) -> None:
         ledger = ledger_on(redis_store)
         try:
-            await ledger.settle(await ledger.reserve(job, _turn_away), "published")
+            await ledger.settle(await reserve(ledger, job, _turn_away), PUBLISHED)
         except LookupError:
             return
         granted.append(job)

@@ -6,6 +6,7 @@ import pytest
 
 from opentrain_async.errors import QuotaLedgerError
 from opentrain_async.quota import AccountLog, dump_log
+from opentrain_async.quota._log_clock import LogClock
 from opentrain_async.quota._slots import Slot
 from opentrain_async.quota._stores.batch import PendingStep
 from opentrain_async.quota._stores.redis_account import RedisAccount
@@ -38,7 +39,7 @@ async def test_a_log_that_is_written_is_known() -> None:
 
 async def test_a_draft_that_is_lost_leaves_no_trace() -> None:
     """Neither where another log stands, nor where no answer came: then nothing is known."""
-    account = RedisAccount("acme", version="v-1", log=AccountLog(jobs={"a": Slot("spent", 1.0)}))
+    account = RedisAccount("acme", version="v-1", log=AccountLog(jobs={"a": Slot("spent", 1.0)}, clock=LogClock(2.0)))
     pending = begin(account)
     assert account.draft("v-2", 5.0).line.startswith("v-1 v-2 ")
     draft = account.draft("v-3", 5.0)

@@ -1,6 +1,7 @@
 """A log as text: what is written is read again, also what an earlier version has written."""
 
 import json
+import re
 from contextlib import suppress
 
 import pytest
@@ -9,22 +10,28 @@ from hypothesis import strategies as st
 
 from opentrain_async.errors import QuotaLedgerError
 from opentrain_async.quota import AccountLog, dump_log, load_log
-from opentrain_async.quota._log import WINDOW
+from opentrain_async.quota._allowance import WINDOW, Allowance
+from opentrain_async.quota._log_clock import LogClock
+from opentrain_async.quota._probes import LONGEST_PROBE_INTERVAL, Probes
 from opentrain_async.quota._slots import Slot
 from opentrain_async.quota._stores.serialized import LONGEST_LOG
 
-from ..support.account import T0, Account
+from ..support.account import ACCEPTED, LOST, NOT_LIVE, T0, Account
 
 
 def test_what_is_written_is_read_again() -> None:
     """Slots with and without holders, charges elsewhere, a limit, a refusal, and doubts that have expired."""
     account = Account(cap=20)
-    account.settled("a", "unknown", T0)
+    account.settled("a", LOST, T0)
     account.publish(2, T0 + WINDOW)
-    account.settled("pending", "accepted", T0 + WINDOW)
+    account.settled("pending", ACCEPTED, T0 + WINDOW)
     account.reserve("pending", T0 + WINDOW + 1)
     account.reserve("held", T0 + WINDOW + 1)
-    account.log.refused(account.reserve("b", T0 + WINDOW + 2), "released", T0 + WINDOW + 2, limit=7)
+    account.log.refused(account.reserve("b", T0 + WINDOW + 2), NOT_LIVE, T0 + WINDOW + 2, limit=7)
+    account.reserve("probe", T0 + WINDOW + 9000)
+    account.log.probes.returning = 2
+    account.log.allowance.trials = 3
+    account.log.jobs["charged"] = Slot("charged", T0 + WINDOW)
     assert account.log.expired_doubts
     assert account.log.others
     assert load_log(dump_log(account.log)) == account.log
@@ -47,17 +54,19 @@ def test_a_log_in_format_1_is_read() -> None:
     """It says the same as the log of the same steps now, and is written in format 2."""
     account = Account(cap=20)
     for job in ("a", "b"):
-        account.settled(job, "unknown", T0)
+        account.settled(job, LOST, T0)
     account.publish(1, T0 + WINDOW)
     account.reserve("held", T0 + WINDOW + 1)
     assert account.reserve("a", T0 + WINDOW + 2).before == "expired"
-    account.log.refused(account.reserve("c", T0 + WINDOW + 2), "released", T0 + WINDOW + 2, limit=7)
+    account.log.refused(account.reserve("c", T0 + WINDOW + 2), NOT_LIVE, T0 + WINDOW + 2, limit=7)
     earlier = load_log(_FORMAT_1)
     assert earlier.used == 7
     assert {job: slot.kind for job, slot in earlier.jobs.items()} == {"job_0": "spent", "held": None, "a": "unknown"}
     assert earlier.jobs["a"].holders[0].before == "expired"
-    assert (earlier.limit, earlier.refused_at, list(earlier.expired_doubts)) == (7, T0 + WINDOW + 2, ["b"])
-    assert earlier == account.log
+    assert (earlier.allowance.limit, list(earlier.expired_doubts)) == (7, ["b"])
+    assert earlier.probes == Probes(T0 + WINDOW + 2)  # it does not say what follows from a refusal
+    account.log.probes = earlier.probes
+    assert earlier == load_log(re.sub(r'"(\d+)-\1"', r'"r\1"', dump_log(account.log)))
     assert load_log(dump_log(earlier)) == earlier
 
 
@@ -82,9 +91,11 @@ def _log(facts: str = "", jobs: str = "", others: str = "", expired: str = "", w
     return f"[{written},[{facts or FACTS}],[{jobs}],[{others}],[{expired}]]"
 
 
-FACTS = '86400.0,20,"server",1800000000.0,null,1800000000.0,0.0'
+FACTS = '86400.0,20,"server",1800000000.0,null,1800000000.0,0.0,2,1,1800003600.0,3'
+_FACTS_OF_FORMAT_1 = '86400.0,20,"server",1800000000.0,null,1800000000.0,0.0'
 SLOT = '["job_1","spent",1800000000.0,true,"r1"]'
-HELD = '["job_1",null,0.0,false,null,["r1","job_1","new",null,1800000000.0,180.0,false]]'
+HELD = '["job_1",null,0.0,false,null,["r1","job_1","new",null,1800000000.0,180.0,null]]'
+PROBE = HELD.replace("180.0,null", "180.0,20")
 ELSEWHERE = '[null,"elsewhere",1800000000,false,null]'
 DOUBT = '["job_2","unknown",1700000000.0,false,null]'
 
@@ -95,7 +106,25 @@ def test_each_part_of_a_log_is_read() -> None:
     log = load_log(text)
     assert ([*log.jobs], len(log.others), [*log.expired_doubts]) == (["job_1"], 1, ["job_2"])
     assert load_log(json.dumps(json.loads(text), indent=1)) == log
-    assert load_log(_log(jobs=HELD)).jobs["job_1"].holders[0].lease == 180.0
+    assert log.allowance == Allowance(20, "server", 1800000000.0, 86400.0, 2)
+    assert (log.probes, log.clock) == (Probes(None, 1, 1800003600.0, 3), LogClock(1800000000.0))
+    (held,), (probe,) = (load_log(_log(jobs=rows)).jobs["job_1"].holders for rows in (HELD, PROBE))
+    assert (held.lease, held.probe, probe.probe) == (180.0, None, 20)
+
+
+@pytest.mark.parametrize(("written", "read"), [("false", None), ("true", 0)])
+def test_a_probe_of_format_1_does_not_say_what_it_was_sent_for(written: str, read: int | None) -> None:
+    """Then none is counted less when it is accepted."""
+    log = load_log(_log(_FACTS_OF_FORMAT_1, HELD.replace("180.0,null", f"180.0,{written}"), written="1"))
+    assert [holder.probe for holder in log.jobs["job_1"].holders] == [read]
+    assert (log.probes, log.allowance.trials) == (Probes(), 0)
+
+
+@pytest.mark.parametrize(("window", "latest"), [(86400.0, 86400.0), (60.0, LONGEST_PROBE_INTERVAL)])
+def test_a_probe_is_not_put_off_for_ever(window: float, latest: float) -> None:
+    """A date that no refusal can have said, from a clock of the future, ends a window from now."""
+    facts = FACTS.replace("1800003600.0", "253402300799.0").replace("86400.0", str(window))
+    assert load_log(_log(facts)).probes.next_at == 1800000000.0 + latest
 
 
 def _in_place_of(text: str, part: str, *others: str) -> list[str]:
@@ -113,8 +142,13 @@ def _in_place_of(text: str, part: str, *others: str) -> list[str]:
         *_in_place_of(_log(), "1800000000.0", "1800000001.0", "null", "-1e9", "true"),
         *_in_place_of(_log(), "null", "1800000001", "-1e9", "Infinity", '"x"', "false", "[]"),
         *_in_place_of(_log(), "1800000000.0,0.0", "253402300801,0.0", "null,0.0", "true,0.0", "-31622401,0.0"),
-        *_in_place_of(_log(), ",0.0]", ",-1.0]", ",1e10]", ",NaN]", ",null]", ",false]", ",0.0,1]", "]"),
-        *_in_place_of(_log(), f"[{FACTS}]", '"1234567"', "{}", "null"),
+        *_in_place_of(_log(), ",0.0,", ",-1.0,", ",1e10,", ",NaN,", ",null,", ",false,", ",0.0,1,", ","),
+        *_in_place_of(_log(), ",2,1,", ",-1,1,", ",2.0,1,", ",true,1,", ",null,1,", ",1000000001,1,", ",2,", ",2,1,1,"),
+        *_in_place_of(_log(), ",2,1,", ",2,-1,", ",2,1.0,", ",2,true,", ",2,null,", ',2,"1",', ",2,1000000001,"),
+        *_in_place_of(_log(), "1800003600.0", "253402300801", "-1e9", "NaN", "Infinity", "true", "null", '"x"'),
+        *_in_place_of(_log(), ",3]", ",-1]", ",3.0]", ",true]", ",null]", ",10001]", "]", ",3,0]"),
+        *_in_place_of(_log(_FACTS_OF_FORMAT_1, written="1"), ",0.0]", ",-1.0]", ",NaN]", ",null]", ",0.0,1]", "]"),
+        *_in_place_of(_log(), f"[{FACTS}]", '"1234567"', '"1234567890a"', "{}", "null"),
         *_in_place_of(_log(), "[]", "{}", '""', "null", "0"),
         *(_log(written=written) for written in ("true", "2.0", "0", "-1", "null", '"2"', "[2]", "Infinity")),
     ],
@@ -139,7 +173,7 @@ def test_what_is_said_of_an_account_is_in_its_range(text: str) -> None:
         *_in_place_of(HELD, '"new",null', '"new","x"', '"new",1800000001', '"new",false'),
         *_in_place_of(HELD, "1800000000.0", "1800000001.0", "null", '"x"', "Infinity"),
         *_in_place_of(HELD, "180.0", "0", "-1.0", "1e12", "NaN", "true", "null"),
-        *_in_place_of(HELD, "180.0,false", "180.0,0", "180.0", "180.0,false,1"),
+        *_in_place_of(HELD, "180.0,null", "180.0,-1", "180.0,10001", "180.0,1.0", '180.0,"1"', "180.0", "180.0,null,1"),
         *('"abcde"', "{}", "null", "7", "[" * 9999, f"{SLOT},{HELD}"),
     ],
 )

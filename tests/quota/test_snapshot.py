@@ -2,9 +2,9 @@
 
 from opentrain_async._base.clock import instant
 from opentrain_async.quota import QuotaSlot
-from opentrain_async.quota._log import WINDOW
+from opentrain_async.quota._allowance import WINDOW
 
-from ..support.account import LEASE, T0, Account
+from ..support.account import LEASE, LOST, NOT_LIVE, T0, Account
 
 
 def test_a_snapshot_says_what_is_known() -> None:
@@ -25,13 +25,13 @@ def test_a_snapshot_shows_each_slot_in_the_order_of_leaving() -> None:
     account = Account(cap=20)
     account.reserve("dead", T0 + 1)
     account.publish(1, T0 + 2, name="done")
-    account.settled("doubtful", "unknown", T0 + 3)
+    account.settled("doubtful", LOST, T0 + 3)
     assert account.log.snapshot(T0 + 5, 20).slots == (
         QuotaSlot("done_0", "spent", instant(T0 + 2 + WINDOW)),
         QuotaSlot("doubtful", "unknown", instant(T0 + 3 + WINDOW)),
         QuotaSlot("dead", "held", instant(T0 + 1 + LEASE + WINDOW)),
     )
-    account.log.refused(account.reserve("a", T0 + 5), "released", T0 + 5, limit=5)
+    account.log.refused(account.reserve("a", T0 + 5), NOT_LIVE, T0 + 5, limit=5)
     shown = account.log.snapshot(T0 + 1 + LEASE, 20).slots
     assert [(slot.job_id, slot.state) for slot in shown][2:] == [(None, "elsewhere")] * 2 + [("dead", "unknown")]
 
@@ -43,7 +43,7 @@ def test_a_snapshot_says_since_when_the_limit_is_known_by_the_clock_of_who_asks(
     account.publish(4)
     for later in (9, 30):
         assert account.log.snapshot(T0 + later, None).limit_learned_at == instant(T0 + 9)
-    account.log.refused(account.reserve("a", T0 + 60), "released", T0 + 60, limit=5, window=7200.0)
+    account.log.refused(account.reserve("a", T0 + 60), NOT_LIVE, T0 + 60, limit=5, window=7200.0)
     snapshot = account.log.snapshot(T0 - 3000, None)
     assert (snapshot.limit, snapshot.limit_source, snapshot.window) == (5, "server", 7200.0)
     assert snapshot.limit_learned_at == snapshot.at == instant(T0 - 3000)
@@ -53,15 +53,25 @@ def test_a_snapshot_says_since_when_the_limit_is_known_by_the_clock_of_who_asks(
 def test_a_limit_that_was_told_was_not_learned() -> None:
     """The lower one stands, and is nobody's but the caller's."""
     account = Account(cap=2)
-    account.log.refused(account.reserve("a"), "released", T0, limit=20)
+    account.log.refused(account.reserve("a"), NOT_LIVE, T0, limit=20)
     snapshot = account.log.snapshot(T0, 2)
     assert (snapshot.limit, snapshot.limit_source, snapshot.limit_learned_at) == (2, "configured", None)
 
 
-def test_a_limit_that_is_tried_again_is_not_known() -> None:
-    """A day after an unclaimed account was refused, nothing is said about its limit or where that comes from."""
+def test_a_limit_that_is_old_enough_to_be_tried_stands_until_then() -> None:
+    """A snapshot says what is known, since when, and who has said so."""
     account = Account()
-    account.log.refused(account.reserve("a"), "released", T0, limit=3)
-    assert account.log.snapshot(T0 + WINDOW - 1, None).limit_source == "server"
-    snapshot = account.log.snapshot(T0 + WINDOW, None)
-    assert (snapshot.limit, snapshot.limit_source, snapshot.limit_learned_at) == (None, None, None)
+    account.log.refused(account.reserve("a"), NOT_LIVE, T0, limit=3)
+    for later in (WINDOW - 1, WINDOW, 9 * WINDOW):
+        snapshot = account.log.snapshot(T0 + later, None)
+        assert (snapshot.limit, snapshot.limit_source, snapshot.limit_learned_at) == (3, "server", instant(T0))
+
+
+def test_a_charged_doubt_is_unknown_to_readers_and_not_doubtful() -> None:
+    """The service counts it; whether the draft is live nobody knows."""
+    account = Account(cap=2)
+    account.settled("a", LOST)
+    account.settled("b", LOST)
+    account.log.refused(account.reserve("c", T0 + 60), NOT_LIVE, T0 + 60, limit=2)
+    snapshot = account.log.snapshot(T0 + 60, 2)
+    assert ([slot.state for slot in snapshot.slots], snapshot.used, snapshot.doubtful) == (["unknown"] * 2, 2, 0)

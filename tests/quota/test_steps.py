@@ -1,30 +1,24 @@
-"""Slots that are settled along with the next step on their ledger."""
+"""Steps on a store: each within its time, and those that end a reservation to their end."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import pytest
 
 from opentrain_async import OutcomeStatus
 from opentrain_async.errors import QuotaLedgerError
 from opentrain_async.quota import _steps
+from opentrain_async.quota._steps import AccountStore
+from opentrain_async.quota._stores.protocol import Step
 from opentrain_async.sandbox import Sandbox
 
+from ..support.account import NOT_LIVE, PUBLISHED
 from ..support.clients import Connect
-from ..support.stores import BrokenStore, DroppingStore, SlowStore, ledger_on
+from ..support.stores import BrokenStore, DroppingStore, SlowStore, ledger_on, reserve
 from ..support.virtual import VirtualClock
-from ..support.waiting import cancelled, until
+from ..support.waiting import until
 
-
-async def test_a_run_asks_its_ledger_once_a_draft(sandbox: Sandbox, connect: Connect) -> None:
-    """What was published is settled in the step that reserves the next slot, and the last one at the end."""
-    store = SlowStore()
-    report = await connect(sandbox, ledger=store, daily_limit=20).publish_many(
-        [sandbox.draft() for _ in range(9)], concurrency=1
-    )
-    assert len(report.published) == 9
-    assert store.begun == 10
-    assert {slot.kind for slot in store.log.jobs.values()} == {"spent"}
+T = TypeVar("T")
 
 
 async def test_a_ledger_lost_between_two_drafts_is_said_of_both(
@@ -38,24 +32,41 @@ async def test_a_ledger_lost_between_two_drafts_is_said_of_both(
     assert len(sandbox.requests) == 1
 
 
-async def test_a_place_that_is_given_up_soon_goes_to_who_waits_for_it(clock: VirtualClock) -> None:
-    """One in line is called when the settlement has been done, whoever's step took it along."""
-    ledger = ledger_on(SlowStore(), clock)
-    holder = await ledger.reserve("holder", lambda _: None)
-    waiting = asyncio.create_task(ledger.reserve("waiting", lambda _: None))
-    await until(lambda: ledger._queue.length == 1)
-    ledger.settle_soon(holder, "released")
+async def test_a_draft_costs_two_steps_on_its_ledger(sandbox: Sandbox, connect: Connect) -> None:
+    """One that reserves its slot and one that settles it; and each is settled at the end."""
+    store = SlowStore()
+    report = await connect(sandbox, ledger=store, daily_limit=20).publish_many(
+        [sandbox.draft() for _ in range(9)], concurrency=1
+    )
+    assert len(report.published) == 9
+    assert store.begun == 18
+    assert {slot.kind for slot in store.log.jobs.values()} == {"spent"}
+
+
+async def test_a_place_that_is_given_back_goes_to_who_waits_for_it(clock: VirtualClock) -> None:
+    """One in line is woken when the settlement has been done, and not before."""
+    clock.stands_still = True
+    store = SlowStore()
+    ledger = ledger_on(store, clock)
+    holder = await reserve(ledger, "holder", lambda _: None)
+    waiting = asyncio.create_task(reserve(ledger, "waiting", lambda _: None))
+    await until(lambda: ledger.line.length == 1 and store.begun == 2)
+    store.go_on.clear()
+    settling = asyncio.create_task(ledger.settle(holder, NOT_LIVE))
+    await until(lambda: store.begun == 3)
+    assert not waiting.done()
+    store.go_on.set()
+    await settling
     assert (await waiting).job == "waiting"
-    assert clock.slept == []
 
 
 async def test_who_waits_for_a_place_does_not_call_itself(clock: VirtualClock) -> None:
     """Looking for a place is no news for those in line, and least of all for the one who looks."""
     store = SlowStore()
     ledger = ledger_on(store, clock)
-    await ledger.settle(await ledger.reserve("a", lambda _: None), "published")
+    await ledger.settle(await reserve(ledger, "a", lambda _: None), PUBLISHED)
     clock.stands_still = True
-    waiting = [asyncio.create_task(ledger.reserve(job, lambda _: None)) for job in ("b", "c")]
+    waiting = [asyncio.create_task(reserve(ledger, job, lambda _: None)) for job in ("b", "c")]
     await until(lambda: len(clock.slept) == 2)
     await asyncio.sleep(0.01)
     looked = store.begun
@@ -64,32 +75,6 @@ async def test_who_waits_for_a_place_does_not_call_itself(clock: VirtualClock) -
     for task in waiting:
         task.cancel()
     await asyncio.wait(waiting)
-
-
-async def test_a_snapshot_knows_what_is_to_be_settled(clock: VirtualClock) -> None:
-    """Of one client's steps the later ones see what the earlier ones were to do."""
-    ledger = ledger_on(SlowStore(), clock)
-    ledger.settle_soon(await ledger.reserve("a", lambda _: None), "released")
-    assert (await ledger.snapshot()).used == 0
-
-
-async def test_F20_who_waits_for_a_settlement_is_cancelled_after_it(clock: VirtualClock) -> None:
-    """A cancellation is neither lost nor does it cut the settlement short; a second one does."""
-    for cancellations in (1, 2):
-        store = SlowStore()
-        ledger = ledger_on(store, clock)
-        ledger.settle_soon(await ledger.reserve("a", lambda _: None), "published")
-        store.go_on.clear()
-        waiting = asyncio.create_task(ledger.settled())
-        await until(lambda store=store: store.begun == 2)  # type: ignore[misc]
-        for _ in range(cancellations):
-            waiting.cancel()
-            await asyncio.sleep(0.005)
-        assert waiting.done() is (cancellations == 2)
-        store.go_on.set()
-        await asyncio.wait({waiting})
-        assert waiting.cancelled()
-        await until(lambda store=store: store.log.jobs["a"].kind == "spent")  # type: ignore[misc]
 
 
 async def test_a_slot_is_settled_before_its_outcome_is_told(sandbox: Sandbox, connect: Connect) -> None:
@@ -105,97 +90,20 @@ async def test_a_slot_is_settled_before_its_outcome_is_told(sandbox: Sandbox, co
     assert told == ["spent"] * 4
 
 
-async def test_F20_what_a_cancelled_step_took_along_is_settled_all_the_same(clock: VirtualClock) -> None:
-    """A step whose caller leaves before the store has begun it takes nothing with it."""
-    store = SlowStore()
-    ledger = ledger_on(store, clock, limit=2)
-    ledger.settle_soon(await ledger.reserve("a", lambda _: None), "published")
-    leaving = asyncio.create_task(ledger.reserve("b", lambda _: None))
-    await asyncio.sleep(0)
-    leaving.cancel()
-    await asyncio.wait({leaving})
-    assert {job: slot.kind for job, slot in store.log.jobs.items()} == {"a": "spent"}
-
-
-async def test_a_run_waits_for_what_another_ones_step_has_taken_along(clock: VirtualClock) -> None:
-    """Settled means settled, whoever does it."""
-    store = SlowStore()
-    ledger = ledger_on(store, clock, limit=2)
-    ledger.settle_soon(await ledger.reserve("a", lambda _: None), "published")
-    store.go_on.clear()
-    looking = asyncio.create_task(ledger.snapshot())
-    await asyncio.sleep(0)
-    waiting = asyncio.create_task(ledger.settled())
-    await asyncio.sleep(0.005)
-    assert not waiting.done()
-    store.go_on.set()
-    await waiting
-    assert store.log.jobs["a"].kind == "spent"
-    assert (await looking).used == 1
-
-
-@pytest.mark.parametrize("other_is_cancelled", [True, False])
-async def test_F20_a_store_that_was_late_for_another_is_waited_for_again(
-    clock: VirtualClock, monkeypatch: pytest.MonkeyPatch, other_is_cancelled: bool
-) -> None:
-    """It may be well again: whoever is cancelled has what was put off settled, by itself later or by others before."""
-    store = SlowStore()
-    ledger = ledger_on(store, clock, limit=2)
-    mine, others = [await ledger.reserve(job, lambda _: None) for job in ("mine", "others")]
-    store.go_on.clear()
-    with monkeypatch.context() as hasty:
-        hasty.setattr(_steps, "_STEP_SECONDS", 0.01)
-        hasty.setattr(_steps, "_SETTLE_SECONDS", 0.01)
-        if other_is_cancelled:
-            await in_a_cancelled_task(lambda: ledger.settle(others, "unknown"))
-            ledger.settle_soon(mine, "published")
-        else:
-            ledger.settle_soon(mine, "published")
-            with pytest.raises(QuotaLedgerError):
-                await ledger.snapshot()
-    begun = store.begun
-    store.go_on.set()
-    await in_a_cancelled_task(ledger.settled)
-    assert store.begun > begun
-    assert store.log.jobs["mine"].kind == "spent"
-
-
-@pytest.mark.parametrize("awaited", [True, False])
-async def test_F20_what_a_cancelled_reader_took_along_is_settled_without_another_step(
-    clock: VirtualClock, awaited: bool
-) -> None:
-    """By whoever waits for it already, and otherwise in a moment."""
-    store = DroppingStore()
-    ledger = ledger_on(store, clock, limit=2)
-    ledger.settle_soon(await ledger.reserve("a", lambda _: None), "published")
-    store.go_on.clear()
-    reader = asyncio.create_task(ledger.snapshot())
-    await until(lambda: store.begun == 2 and not ledger._store._is_due)
-    waiting = asyncio.create_task(ledger.settled() if awaited else asyncio.sleep(0))
-    await asyncio.sleep(0)
-    await cancelled(reader)
-    store.go_on.set()
-    await waiting
-    if not awaited:
-        await until(lambda: store.log.jobs["a"].kind == "spent")
-    assert store.log.jobs["a"].kind == "spent"
-    assert not ledger._store._put_off
-
-
 async def test_F20_a_store_that_drops_a_step_by_itself_has_failed(
     clock: VirtualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Its own cancellation is nobody else's: who reads is told of a failure; to settle is tried twice, and logged."""
     store = DroppingStore()
     ledger = ledger_on(store, clock)
-    mine = await ledger.reserve("mine", lambda _: None)
+    mine = await reserve(ledger, "mine", lambda _: None)
     store.lost = 3
     with pytest.raises(QuotaLedgerError, match="given up the step by itself"):
         await ledger.snapshot()
-    await ledger.settle(mine, "published")
+    await ledger.settle(mine, PUBLISHED)
     assert "could not settle" in caplog.text
     store.lost = 1
-    await ledger.settle(mine, "published")
+    await ledger.settle(mine, PUBLISHED)
     assert (await ledger.snapshot()).doubtful == 0
 
 
@@ -214,17 +122,83 @@ async def test_F20_who_was_cancelled_already_is_cancelled_at_a_step(clock: Virtu
     assert reading.cancelled()
 
 
-async def in_a_cancelled_task(work: Callable[[], Awaitable[None]]) -> None:
-    """Do something that is done only once its task has been cancelled."""
+@pytest.mark.parametrize("cancellations", [1, 2])
+async def test_F20_who_settles_is_cancelled_after_it(clock: VirtualClock, cancellations: int) -> None:
+    """A cancellation is neither lost nor does it cut the settlement short; a second one does, for its caller."""
+    store = SlowStore()
+    ledger = ledger_on(store, clock)
+    mine = await reserve(ledger, "a", lambda _: None)
+    store.go_on.clear()
+    settling = asyncio.create_task(ledger.settle(mine, PUBLISHED))
+    await until(lambda: store.begun == 2)
+    for _ in range(cancellations):
+        settling.cancel()
+        await asyncio.sleep(0.005)
+    assert settling.done() is (cancellations == 2)
+    store.go_on.set()
+    await asyncio.wait({settling})
+    assert settling.cancelled()
+    await until(lambda: store.log.jobs["a"].kind == "spent")
 
-    async def run() -> None:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            await work()
 
-    task = asyncio.create_task(run())
-    await asyncio.sleep(0)
-    task.cancel()
-    await asyncio.wait({task})
-    assert task.cancelled()
+async def test_F20_what_a_cancelled_caller_was_to_settle_is_settled_though_the_store_drops_it(
+    clock: VirtualClock,
+) -> None:
+    """The step had not had its turn when its caller was cancelled: it is run once more."""
+    store = DroppingStore()
+    ledger = ledger_on(store, clock)
+    mine = await reserve(ledger, "a", lambda _: None)
+    store.go_on.clear()
+    settling = asyncio.create_task(ledger.settle(mine, PUBLISHED))
+    await until(lambda: store.begun == 2)
+    settling.cancel()
+    store.go_on.set()
+    await asyncio.wait({settling})
+    assert settling.cancelled()
+    assert (store.begun, store.log.jobs["a"].kind) == (3, "spent")
+
+
+async def test_a_store_that_takes_too_long_has_failed(
+    clock: VirtualClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who reserves or reads is told so; to settle is logged, and the lease runs out."""
+    store = SlowStore()
+    ledger = ledger_on(store, clock)
+    mine = await reserve(ledger, "mine", lambda _: None)
+    store.go_on.clear()
+    monkeypatch.setattr(AccountStore.run, "__defaults__", (0.01,))
+    monkeypatch.setattr(_steps, "_SETTLE_SECONDS", 0.01)
+    with pytest.raises(QuotaLedgerError, match=r"no answer within 0\.01 s"):
+        await ledger.snapshot()
+    await ledger.settle(mine, PUBLISHED)
+    assert caplog.text.count("could not settle") == 1
+
+
+async def test_a_line_that_moves_is_waited_in(clock: VirtualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that says how far it has come is given up when it comes no further."""
+
+    class Line(SlowStore):
+        looks = 0
+
+        @property
+        def progress(self) -> int:
+            self.looks += 1
+            if self.looks == 9:
+                self.go_on.set()
+            return self.looks
+
+    monkeypatch.setattr(AccountStore.run, "__defaults__", (0.001,))
+    store = Line(goes_on=False)
+    assert (await ledger_on(store, clock).snapshot()).used == 0
+    assert store.looks >= 9
+
+
+async def test_a_timeout_of_the_stores_own_is_its_error(clock: VirtualClock) -> None:
+    """It is not said to be ours."""
+
+    class LateStore(SlowStore):
+        async def run(self, account: str, step: Step[T], now: float) -> T:
+            raise TimeoutError("of the store")
+
+    with pytest.raises(QuotaLedgerError, match="TimeoutError: of the store"):
+        await ledger_on(LateStore(), clock).snapshot()

@@ -6,7 +6,8 @@
 import asyncio
 import itertools
 import os
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,11 +18,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from opentrain_async.quota import LedgerStore, MemoryLedger, QuotaLedger, RedisLedger, SQLiteLedger
-from opentrain_async.quota._log import REMEMBERED
-from opentrain_async.quota._slots import Before, Denied, Reservation, Settlement
+from opentrain_async.quota._log import REMEMBERED, AccountLog
+from opentrain_async.quota._probes import PROBE_INTERVAL
+from opentrain_async.quota._slots import Reservation
 
+from ..support.account import LOST, NOT_SENT
 from ..support.servers import KINDS_OF_REDIS, RedisServer
-from ..support.true_server import ARRIVALS, Answer, TrueServer, settlement_of_pending
+from ..support.true_server import ARRIVALS, TrueServer, saw_of
 from ..support.virtual import VirtualClock
 
 LIMIT = 4
@@ -33,14 +36,6 @@ SEED = int(os.environ.get("LEDGER_SEED", "0"))
 STEPS_EACH = 50
 EXAMPLES_EACH = 400
 """A long run begins anew that often with the next seed: what Hypothesis remembers of a run grows with it."""
-
-_FOUND_LIVE: Mapping[Before, Settlement] = {
-    "spent": "unsent", "new": "released", "held": "found", "unknown": "found", "expired": "found", "accepted": "found",
-}  # fmt: skip
-_REFUSED: Mapping[Before, Settlement] = {
-    "spent": "released", "new": "released", "held": "released", "unknown": "unsent", "expired": "unsent",
-    "accepted": "released",
-}  # fmt: skip
 
 _JOBS = st.sampled_from([f"job_{number}" for number in range(8)])
 _MODERATED = ("job_6", "job_7")
@@ -108,12 +103,26 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(client=_CLIENTS, job=_JOBS)
     def begin(self, client: int, job: str) -> None:
         """A client reserves a place; it sends later, or never."""
-        answer = self.world.runner.run(self.clients[client]._try(job, 0))
+        answer = self.world.runner.run(self.clients[client].reserve(job, 0))
         if isinstance(answer, Reservation):
             self.under_way.append((client, answer, self.now + LEASE))
+            self.world.runner.run(self.clients[client]._store.run(partial(self.is_let_in, answer)))
+            return
+        assert answer.until > self.host.now() or (answer.may_pass and answer.until >= self.host.now())
         is_fresh = self.now - self.in_doubt.get(job, -REMEMBERED) < REMEMBERED - A_WRONG_CLOCK
-        if isinstance(answer, Denied) and is_fresh:
-            assert answer.in_doubt, "a draft that may be live is said not to be"
+        assert answer.may_be_live or not is_fresh, "a draft that may be live is said not to be"
+
+    def is_let_in(self, given: Reservation, log: AccountLog, _now: float) -> None:
+        """One probe at a time, none before its time; and nothing at all soon after two refusals in a row."""
+        in_flight = [
+            holder for slot in log.jobs.values() for holder in slot.holders if log.clock.seen < holder.lease_ends
+        ]
+        probes, at = [holder for holder in in_flight if holder.probe is not None], given.made_at
+        assert len(probes) <= 1, "two probes at once"
+        assert given.probe is None or log.probes.next_at <= at, "a probe before its time"
+        assert given.probe is not None or log.used <= LIMIT, "more than the limit is let in"
+        assert given.probe is not None or not log.probes.are_careful, "not alone after a refusal"
+        assert log.probes.in_a_row < 2 or at >= (log.probes.refused_at or 0.0) + PROBE_INTERVAL, "sent again too soon"
 
     @precondition(lambda self: self.in_doubt)
     @rule(client=_CLIENTS, data=st.data())
@@ -126,13 +135,13 @@ class StoreMachine(RuleBasedStateMachine):
         """A client's caller leaves while it reserves; what it may have got by then is given back unsent."""
 
         async def leave() -> None:
-            caller = asyncio.create_task(self.clients[client]._try(job, 0))
+            caller = asyncio.create_task(self.clients[client].reserve(job, 0))
             for _ in range(after):
                 await asyncio.sleep(0)
             caller.cancel()
             await asyncio.wait({caller})
             if not caller.cancelled() and isinstance(answer := caller.result(), Reservation):
-                await self.clients[client].settle(answer, "unsent")
+                await self.clients[client].settle(answer, NOT_SENT)
 
         self.world.runner.run(leave())
 
@@ -141,9 +150,17 @@ class StoreMachine(RuleBasedStateMachine):
         data=st.data(),
         arrive=ARRIVALS,
         reply_is_lost=st.booleans(),
-        how=st.sampled_from(["awaited", "cancelled", "soon"]),
+        retry_after=st.sampled_from([None, 60.0, 7200.0]),
+        is_cancelled=st.booleans(),
     )
-    def send(self, data: st.DataObject, arrive: list[bool], reply_is_lost: bool, how: str) -> None:
+    def send(
+        self,
+        data: st.DataObject,
+        arrive: list[bool],
+        reply_is_lost: bool,
+        retry_after: float | None,
+        is_cancelled: bool,
+    ) -> None:
         """A client sends what it reserved, again after a lost reply, and learns of the answer or not."""
         client, reservation, until = self.under_way.pop(data.draw(st.integers(0, len(self.under_way) - 1)))
         if until <= self.now:
@@ -156,31 +173,22 @@ class StoreMachine(RuleBasedStateMachine):
         elif charged is not None:
             self.in_doubt.pop(reservation.job, None)
         is_asked_after = reservation.before != "new" or reply_is_lost
-        assert charged is not None or reservation.probe or is_asked_after, "more than the limit was let in"
-        self.world.runner.run(self.finish(client, reservation, charged, reply_is_lost, len(arrive) > 1, how))
-
-    async def finish(
-        self, client: int, reservation: Reservation, charged: Answer, is_lost: bool, is_second: bool, how: str
-    ) -> None:
+        assert charged is not None or reservation.probe is not None or is_asked_after, "more than the limit was let in"
+        unanswered_for = 0.0 if len(arrive) > 1 else None
         ledger = self.clients[client]
         settling: Coroutine[object, object, object]
-        if is_lost:
-            settling = ledger.settle(reservation, "unknown")
+        if reply_is_lost:
+            settling = ledger.settle(reservation, LOST)
         elif charged is None:
-            refused = "unknown" if is_second else _REFUSED[reservation.before]
-            settling = ledger.refused(reservation, refused, limit=LIMIT, window=DAY, retry_after=None)
+            saw = saw_of(charged, unanswered_for)
+            settling = ledger.refused(reservation, saw, limit=LIMIT, window=DAY, retry_after=retry_after)
         else:
-            found = "confirmed" if is_second and reservation.before != "spent" else _FOUND_LIVE[reservation.before]
-            settlement: Settlement = "accepted" if charged == "accepted" else "published" if charged else found
-            if charged == "pending":
-                settlement = settlement_of_pending(reservation, is_sent_twice=is_second)
-            if how == "soon":
-                ledger.settle_soon(reservation, settlement)
-                settling = ledger.snapshot()
-            else:
-                settling = ledger.settle(reservation, settlement)
+            settling = ledger.settle(reservation, saw_of(charged, unanswered_for))
+        self.world.runner.run(self.finish(settling, is_cancelled))
+
+    async def finish(self, settling: Coroutine[object, object, object], is_cancelled: bool) -> None:
         task = asyncio.ensure_future(settling)
-        if how == "cancelled":
+        if is_cancelled:
             await asyncio.sleep(0)
             task.cancel()
         await asyncio.wait({task})

@@ -26,14 +26,21 @@ LONG = 30.0
 
 
 class Skipping:
-    """The sandbox's clock, on which sleeping takes no time."""
+    """The sandbox's clock, on which sleeping takes no time.
+
+    Attributes:
+        stands_still: If true, no sleeper wakes up.
+    """
 
     def __init__(self, sandbox: Sandbox) -> None:
+        self.stands_still = False
         self._sandbox = sandbox
         self.now = sandbox.clock.now
         self.monotonic = sandbox.clock.monotonic
 
     async def sleep(self, seconds: float) -> None:
+        if self.stands_still:
+            await asyncio.Event().wait()
         await asyncio.sleep(0)
         self._sandbox.advance(hours=24 if seconds >= LONG else 0, seconds=seconds)
         await asyncio.sleep(0)
@@ -76,6 +83,7 @@ class Ground:
         caller: In which the call runs, once it does.
         holder: A reservation that somebody else has.
         charged_before: What the account was charged before the call.
+        clock: The client's.
     """
 
     sandbox: Sandbox
@@ -85,6 +93,7 @@ class Ground:
     account: str | None
     drafts: int
     token: str = field(init=False)
+    clock: Skipping = field(init=False)
     client: AsyncOpenTrain = field(init=False)
     jobs: list[str] = field(init=False)
     caller: "asyncio.Task[object] | None" = None
@@ -93,8 +102,9 @@ class Ground:
 
     def __attrs_post_init__(self) -> None:
         self.token = self.sandbox.add_account(claimed=self.limit == 20)
+        self.clock = Skipping(self.sandbox)
         self.client = AsyncOpenTrain(
-            self.token, base_url=self.sandbox.url, clock=Skipping(self.sandbox), daily_limit=self.limit,
+            self.token, base_url=self.sandbox.url, clock=self.clock, daily_limit=self.limit,
             ledger=self.store if isinstance(self.store, MemoryLedger) else Watched(self.store), account=self.account,
         )  # fmt: skip
         self.jobs = self.draft(self.drafts)
@@ -122,7 +132,7 @@ class Ground:
 def see_that_nothing_is_left(ground: Ground) -> None:
     """Nobody stands in a line, no connection is in use, and all locks are free."""
     client = ground.client
-    assert client._ledger._queue.length == client._breaker._queue.length == 0
+    assert client._ledger.line.length == client._breaker._queue.length == 0
     assert client._breaker._in_flight == set()
     assert client._api._retrier.sleeping == set()
     assert (client._single_flight._joinable, client._single_flight._left_by_all) == ({}, set())

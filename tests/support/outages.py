@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from opentrain_async import AsyncOpenTrain, RetryPolicy
+from opentrain_async._base.clock import Clock
 
 from .peers import Behaviour, Call, Peer, Then, answer, client_of, envelope, job_of, leave, live, peer
+from .stores import accept_one
 from .virtual import VirtualClock
 
 PATIENT = RetryPolicy()
@@ -37,7 +39,7 @@ class Service:
         met_at_once: How many requests were under way at once as each of those came.
     """
 
-    def __init__(self, clock: VirtualClock, *, after: int, seconds: float, fail: Fail) -> None:
+    def __init__(self, clock: Clock, *, after: int, seconds: float, fail: Fail) -> None:
         self.live: list[str] = []
         self.down: float | None = None
         self.met: list[float] = []
@@ -54,9 +56,9 @@ class Service:
         await asyncio.sleep(0.001)
         self._under_way -= 1
         if self.down is None and len(self.live) >= self._after:
-            self.down = self._clock.time
-        if self.down is not None and self._clock.time < self.down + self._seconds:
-            self.met.append(self._clock.time - self.down)
+            self.down = self._clock.now()
+        if self.down is not None and self._clock.now() < self.down + self._seconds:
+            self.met.append(self._clock.now() - self.down)
             self.met_at_once.append(at_once)
             await self._fail(call)
             return
@@ -68,8 +70,9 @@ class Service:
 async def facing(
     behave: Behaviour, clock: VirtualClock, retry: RetryPolicy = PATIENT
 ) -> AsyncIterator[tuple[Peer, AsyncOpenTrain]]:
-    """That service, and a client of it."""
+    """That service, and a client of it, for whose account it has accepted a publish before."""
     async with peer(behave) as server, client_of(server.url, clock=clock, retry=retry, daily_limit=1000) as client:
+        await accept_one(client)
         yield server, client
 
 

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from opentrain_async import OutcomeStatus, PublishOutcome
-from opentrain_async._base.clock import instant
 from opentrain_async._base.json import encode
 from opentrain_async._cli.views.output import facts_of, why
 from opentrain_async._publish.journal.account import JournalAccount
@@ -17,7 +16,7 @@ from opentrain_async.quota._log import AccountLog
 from opentrain_async.quota._plan import plan
 from opentrain_async.quota._slots import LONGEST_LEASE
 
-from .account import T0, Account
+from .account import ACCEPTED, LOST, NOT_LIVE, PUBLISHED, T0, Account
 from .every_error import full
 from .journals import AT, RESULT, SERVICE
 
@@ -33,14 +32,14 @@ DRAFTS = [f"job_{number}" for number in range(25)]
 def logs() -> list[str]:
     """Logs in which every kind of value stands, and one with nothing in it."""
     account = Account(cap=20)
-    account.settled("old", "unknown", T0 - 90_000)
+    account.settled("old", LOST, T0 - 90_000)
     account.publish(2)
-    account.settled("pending", "accepted")
-    account.settled("doubt", "unknown")
+    account.settled("pending", ACCEPTED)
+    account.settled("doubt", LOST)
     account.reserve("doubt")
     account.reserve("held")
     account.reserve("held")
-    account.log.refused(account.reserve("b"), "released", T0 + 1, limit=7)
+    account.log.refused(account.reserve("b"), NOT_LIVE, T0 + 1, limit=7)
     assert account.log.expired_doubts
     format_1 = dump_log(account.log).replace("[2,", "[1,", 1).replace('"expired"', '"faded"')
     return [dump_log(account.log), format_1.replace('"accepted"', '"unknown"'), dump_log(AccountLog())]
@@ -70,15 +69,15 @@ def use_log(text: bytes) -> None:
     """
     log = load_log(text)
     before = log.snapshot(NOW, None)
-    made = plan(DRAFTS, before, instant(NOW))
+    made = plan(DRAFTS, load_log(text), NOW, None)  # which uses it up
     assert len(made.drafts) == len(DRAFTS)
     assert before.at is not None
     latest = before.at + timedelta(seconds=before.window + LONGEST_LEASE + 1)
     assert all(slot.frees_at <= latest for slot in before.slots), "an account is locked out for years"
     answer = log.reserve("job_new", NOW, reservation_id="new", lease=180.0)
     if isinstance(answer, Reservation):
-        log.settle(answer, "published", NOW)
-        log.refused(answer, "released", NOW, limit=3)
+        log.settle(answer, PUBLISHED, NOW)
+        log.refused(answer, NOT_LIVE, NOW, limit=3)
     assert load_log(dump_log(log)) == log
 
 

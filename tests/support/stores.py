@@ -6,8 +6,12 @@ from typing import Any, TypeVar
 
 import pytest
 
+from opentrain_async import AsyncOpenTrain
 from opentrain_async._base.clock import Clock, SystemClock
-from opentrain_async.quota import AccountLog, LedgerStore, MemoryLedger, QuotaLedger
+from opentrain_async._publish.draft import wait_for_slot
+from opentrain_async.quota import AccountLog, LedgerStore, MemoryLedger, QuotaLedger, Reservation, Wait
+
+from .account import PUBLISHED
 
 T = TypeVar("T")
 
@@ -93,10 +97,20 @@ def ledger_on(
     return QuotaLedger(store, account, clock or SystemClock(), daily_limit=limit, lease=180.0)
 
 
+async def reserve(ledger: QuotaLedger, job: str, on_wait: Callable[[Wait], None]) -> Reservation:
+    """Wait for a place for this draft, as a publish does."""
+    return await wait_for_slot(job, ledger, ledger._clock, on_wait)
+
+
 async def publish(ledger: QuotaLedger, *jobs: str) -> None:
     """Have these jobs charged, one after another; there has to be a place for each."""
     for job in jobs:
-        await ledger.settle(await ledger.reserve(job, lambda denied: pytest.fail(str(denied))), "published")
+        await ledger.settle(await reserve(ledger, job, lambda wait: pytest.fail(str(wait))), PUBLISHED)
+
+
+async def accept_one(client: AsyncOpenTrain) -> None:
+    """Have a publish of the client's account accepted: without one, its first draft goes before the rest."""
+    await publish(client._ledger, "job_accepted")
 
 
 async def used(store: LedgerStore, account: str = "account") -> int:

@@ -5,8 +5,8 @@ from typing import Literal
 
 from hypothesis import strategies as st
 
-from opentrain_async.quota._log import WINDOW
-from opentrain_async.quota._slots import Reservation, Settlement
+from opentrain_async.quota._allowance import WINDOW
+from opentrain_async.quota._slots import Saw
 
 ARRIVALS = st.lists(st.booleans(), min_size=1, max_size=2)
 """One attempt or two: whether each arrives, if its reply is lost; that of all but the last is."""
@@ -67,6 +67,10 @@ class TrueServer:
         return self.publish(job, now) if is_answered or last else None
 
 
-def settlement_of_pending(reservation: Reservation, *, is_sent_twice: bool) -> Settlement:
-    """Return how a client settles a draft that the server has accepted before, by a lost request or an earlier one."""
-    return "accepted" if is_sent_twice and reservation.before != "spent" else "pending"
+def saw_of(answer: Answer, unanswered_for: float | None) -> Saw:
+    """Return what a client has seen that had this answer, and perhaps none to an attempt so many seconds ago."""
+    if answer is None:
+        return Saw("refused", unanswered_for)
+    if isinstance(answer, bool):
+        return Saw("published" if answer else "live", unanswered_for)
+    return Saw(answer, unanswered_for)

@@ -7,9 +7,12 @@ from typing import Any, TypeVar
 import pytest
 from _virtual import VirtualClock
 
-__all__ = ["GatedClock", "LoopTime", "VirtualClock", "changeable_loop", "in_no_time"]
+__all__ = ["GatedClock", "LoopTime", "ShortClock", "VirtualClock", "changeable_loop", "in_no_time"]
 
 T = TypeVar("T")
+
+LONG = 30.0
+"""Seconds: no retry, probe or poll of the tests waits longer."""
 
 
 class GatedClock(VirtualClock):
@@ -23,6 +26,15 @@ class GatedClock(VirtualClock):
         self.slept.append(seconds)
         await self.gate.wait()
         self.time += seconds
+
+
+class ShortClock(VirtualClock):
+    """A virtual clock on which only short sleeps end: whoever waits for a request in flight does not move it far."""
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds > LONG:
+            await asyncio.Event().wait()
+        await super().sleep(seconds)
 
 
 def changeable_loop() -> asyncio.AbstractEventLoop:

@@ -1,5 +1,7 @@
 """The ledger of one process, in memory."""
 
+import threading
+from collections import defaultdict
 from typing import TypeVar
 
 from .._log import AccountLog
@@ -9,25 +11,20 @@ T = TypeVar("T")
 
 
 class MemoryLedger:
-    """A quota ledger that lives as long as the object, for one process.
+    """A quota ledger that lives as long as the object, for one process and all its threads.
 
     Clients that share the object share the quota of the accounts they have in common. At a restart it starts
     from nothing: then the first refusal by the server teaches it what was used before.
     """
 
     def __init__(self) -> None:
-        self._logs: dict[str, AccountLog] = {}
+        self._logs: defaultdict[str, AccountLog] = defaultdict(AccountLog)
+        self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
 
     async def run(self, account: str, step: Step[T], now: float) -> T:
-        """Run *step* on the account's log."""
-        return step(self.log_of(account), now)
-
-    def log_of(self, account: str) -> AccountLog:
-        """The account's log itself. As long as nothing is awaited, steps on it are atomic within one event loop."""
-        log = self._logs.get(account)
-        if log is None:
-            log = self._logs[account] = AccountLog()
-        return log
+        """Run *step* on the account's log, at once."""
+        with self._lock:
+            return step(self._logs[account], now)

@@ -16,6 +16,9 @@ class LedgerStore(Protocol):
     `MemoryLedger`, `SQLiteLedger` and `RedisLedger` are three. Another storage needs this one method: the rule itself
     is in the log. `opentrain_async.testing` shows whether it keeps the promises made here; a log that has to leave
     the process is text by `dump_log` and `load_log`.
+
+    A store may have two attributes more: `patience`, the seconds after which a caller gives up before its draft is
+    sent, and `progress`, a number that grows while steps are run, with which that time begins anew.
     """
 
     def run(self, account: str, step: Step[T], now: float) -> Awaitable[T]:

@@ -70,6 +70,11 @@ class RedisLedger(Closable):
             kind = type(self._borrowed).__name__
             raise ConfigurationError(f"redis must be a URL or a client of redis.asyncio, not of type {kind}")
 
+    @property
+    def patience(self) -> float:
+        """Seconds after which a caller gives up: longer than `timeout`, whose error tells why."""
+        return self.timeout + 1.0
+
     @repr_if_ready
     def __repr__(self) -> str:
         where = f"{shown(self._where)}, " if self._url else ""

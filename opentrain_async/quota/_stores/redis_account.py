@@ -72,7 +72,7 @@ class RedisAccount:
         try:
             for pending in self.steps:
                 pending.run(log, now)
-            milliseconds = int((log.window + _KEPT_SECONDS) * 1000)
+            milliseconds = int((log.allowance.window + _KEPT_SECONDS) * 1000)
             return Draft(f"{known} {version} {milliseconds} {dump_log(log)}", version, log, len(self.steps))
         except StepFailedError as failed:
             if is_certain:
