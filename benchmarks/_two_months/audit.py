@@ -17,6 +17,9 @@ UNUSED_AFTER = 3900.0
 """Seconds for which a slot has to stand free, and a draft to wait, for it to be left unused: an hour is what the ledger
 takes between two tries to find out whether a slot that it has to count was used at all."""
 
+FOUND_OUT_WITHIN = 2 * DAY
+"""Seconds in which a ledger finds out that a plan was raised, a day being the age at which a limit is tried upwards."""
+
 LIVE = {OutcomeStatus.PUBLISHED, OutcomeStatus.ALREADY_PUBLISHED}
 
 
@@ -51,6 +54,7 @@ class Audit:
     _live: set[str] = Factory(set[str])
     _put_off_until: dict[str, float] = Factory(dict[str, float])
     _idle_since: list[float] = Factory(list[float])
+    _lower_until: tuple[float, int] = (-math.inf, 0)
 
     @classmethod
     def of(cls, sandbox: Sandbox, token: str, limit: int) -> "Audit":
@@ -85,6 +89,17 @@ class Audit:
         """The account has been claimed: it has another limit."""
         self.limit, self.record.claimed_at = limit, self.record.now
 
+    def raised(self, limit: int) -> None:
+        """The account's plan has been raised, of which nobody is told: the ledger may find out a day later."""
+        self._lower_until = (self.record.now + FOUND_OUT_WITHIN, self.limit)
+        self.limit = limit
+
+    @property
+    def known_limit(self) -> int:
+        """The limit that the ledger has to know of."""
+        until, lower = self._lower_until
+        return lower if self.record.now < until else self.limit
+
     def published_elsewhere(self) -> None:
         """Somebody has published by other means."""
         self.record.elsewhere.append(self.record.now)
@@ -117,7 +132,7 @@ class Audit:
         self.told[job_id] = status
         self._put_off_until.pop(job_id, None)
         if slot_at is not None:
-            latest = self.record.slot_at(self.limit)
+            latest = self.record.slot_at(self.known_limit)
             self._put_off_until[job_id] = min(slot_at, latest)
             if slot_at > latest:
                 self._note(f"{job_id} was told to come back {(slot_at - latest) / HOUR:.1f} hours too late")
@@ -132,7 +147,7 @@ class Audit:
         today.refusals.update(self.record.refusals())
         today.limit, today.waiting = self.limit, waiting
         today.ill += 0.0 if is_well else LOOK_EACH / 3600
-        idle = min(self.record.free_to_find(self.limit), waiting) if is_well and waiting else 0
+        idle = min(self.record.free_to_find(self.known_limit), waiting) if is_well and waiting else 0
         self._look_for_idle_slots(max(0, idle))
 
     def close(self) -> None:

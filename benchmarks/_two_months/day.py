@@ -13,7 +13,7 @@ Refusal = Literal["learning", "probing", "in doubt", "elsewhere", "pointless"]
 
 - learning: nobody had told how high the limit is, and what is safe for every account was used up: once in 24 hours;
 - probing: the ledger counted slots in doubt, and one draft was sent to find out about them: none in the hour after a
-  refusal;
+  refusal, but where a slot that it took for one used elsewhere has come of age since then;
 - in doubt: the draft itself might have been live: a request of it had been lost, or its process killed; not twice in
   an hour for the same draft;
 - elsewhere: somebody had published by other means, of which the ledger had not been told; in the hour after a refusal,

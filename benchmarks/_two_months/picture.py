@@ -23,10 +23,10 @@ _COLOURS: Mapping[Refusal, str] = {
 
 
 def draw(lived: Mapping[str, Audit], path: Path) -> None:
-    """Both lives side by side: what was published, what was refused, and who waited, day by day."""
+    """The lives side by side: what was published, what was refused, and who waited, day by day."""
     mpl.use("Agg")
     figure, axes = plt.subplots(
-        3, len(lived), figsize=(14, 8), sharex="col", sharey="row", squeeze=False, height_ratios=[3, 2, 2],
+        3, len(lived), figsize=(7 * len(lived), 8), sharex="col", squeeze=False, height_ratios=[3, 2, 2],
         layout="constrained",
     )  # fmt: skip
     for column, (name, audit) in enumerate(lived.items()):
@@ -59,7 +59,7 @@ def _draw_published(axes: "Axes", numbers: Sequence[int], days: Sequence[Day]) -
     )
     for number, day in zip(numbers, days, strict=True):
         axes.axvspan(number - 0.5, number + 0.5, color="grey", alpha=min(0.6, day.ill / 8), linewidth=0, zorder=0)
-    axes.set_ylim(0, 22)
+    axes.set_ylim(0, max(day.limit for day in days) * 1.1)
 
 
 def _draw_refused(axes: "Axes", numbers: Sequence[int], days: Sequence[Day]) -> None:

@@ -85,6 +85,7 @@ class Surroundings:
     Attributes:
         url: The service's origin.
         token: The account's token, of which a claim makes another one.
+        daily_limit: The limit that everybody is told; `None`: the server's is learned.
     """
 
     url: str
@@ -93,6 +94,7 @@ class Surroundings:
     loop: VirtualLoop
     clock: LoopClock
     audit: Audit
+    daily_limit: int | None = None
 
     @property
     def requests_seen(self) -> int:
@@ -195,8 +197,9 @@ class Process(ABC):
 
     async def _live(self, ledger: LedgerOfAProcess) -> None:
         client = AsyncOpenTrain(
-            self.around.token, base_url=self.around.url, ledger=ledger, account="auto", clock=self.around.clock
-        )
+            self.around.token, base_url=self.around.url, ledger=ledger, account="auto", clock=self.around.clock,
+            daily_limit=self.around.daily_limit,
+        )  # fmt: skip
         async with client:
             try:
                 await self._work(client)

@@ -116,11 +116,13 @@ class Record:
         That a draft is live it knows from an answer that its process has lived to hear, and no sooner: so the charge
         leaves the ledger a window after that, though the service's own may be older. Places that are in doubt, and
         publishes by other means, the ledger may have dated as late as it likes, and they may stand before the others
-        in the line; but none is dated later than the lease of a place that is given now.
+        in the line; but none is dated later than the lease of a place that is given now. And a refusal is good for an
+        hour, whatever leaves meanwhile: where the service counts otherwise, what leaves says little.
         """
         certain, doubtful = self._certain(), sum(map(self._is_in_doubt, self._promises))
         beyond = max(0, len(certain) + doubtful + sum(at > self.now - 2 * DAY for at in self.elsewhere) - limit)
-        return certain[beyond] + DAY + MOMENT if beyond < len(certain) else self.now + DAY + HOUR
+        leaves_at = certain[beyond] + DAY + MOMENT if beyond < len(certain) else self.now + DAY + HOUR
+        return max(leaves_at, self._refused_at + HOUR + MOMENT)
 
     def _read_on(self) -> None:
         """Put those publishes in order that the service has been asked for since."""
@@ -142,8 +144,8 @@ class Record:
         is_soon = made_at - last < HOUR
         if promise.reservation.before in {"held", "unknown", "expired"}:
             return "pointless" if made_at - self._refused_itself_before(promise) < HOUR else "in doubt"
-        if promise.reservation.probe:
-            return "pointless" if is_soon else "probing"
+        if promise.reservation.probe is not None:
+            return "pointless" if is_soon and not promise.aged else "probing"
         if promise.known.limit is None and promise.known.used > 3:
             return "pointless" if made_at - last < DAY else "learning"
         elsewhere = sum(made_at - DAY < at <= refused.at for at in self.elsewhere)

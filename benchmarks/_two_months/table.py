@@ -12,7 +12,7 @@ _COLUMNS = (
 
 
 def table(lived: Mapping[str, Audit], command: str) -> str:
-    """The figures of both lives, together and by days."""
+    """The figures of all lives, together and by days."""
     together = [_row("", _COLUMNS), _row("---", ["---:"] * len(_COLUMNS))]
     together += [_row(name, _figures(audit.in_all)) for name, audit in lived.items()]
     parts = ["# Two months of an account", f"`{command}`", _EXPLAINED, "\n".join(together)]
@@ -44,7 +44,8 @@ up its slot for 24 hours from that answer, as nobody could know how much earlier
 it came, while its process lives; but not until the time that it was told, which is that of the earliest slot that the
 ledger knew of: that one became free sooner, as by a probe, is nobody's fault. It is told too late where the ledger had
 to know of an earlier slot: a charge that the service has confirmed to a process that lived on leaves 24 hours after
-that. A draft is lost of which it was never said that it is live, or rejected for what it is."""
+that, and a refusal is good for an hour. A plan that was raised may be found out in two days. A draft is lost of which
+it was never said that it is live, or rejected for what it is."""
 _LIES_SHOWN = 10
 
 

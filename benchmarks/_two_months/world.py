@@ -10,7 +10,8 @@ import asyncio
 import math
 import random
 import tempfile
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from _virtual import LoopClock, VirtualLoop
@@ -18,9 +19,11 @@ from attrs import define, frozen
 
 from opentrain_async import AsyncOpenTrain
 from opentrain_async.sandbox import Fault, Sandbox
+from opentrain_async.sandbox._model.state import LIMITS
 
 from .audit import LOOK_EACH, Audit
 from .day import DAY, HOUR
+from .gateway import Gateway
 from .process import Bot, Campaign, Process, Surroundings
 
 MINUTE = 60.0
@@ -42,6 +45,10 @@ class Story:
         arrivals: Drafts a day, before and after the claim, as shares of what the account may publish.
         kills_each: Hours between two processes being killed.
         outages_each: Hours between two outages or times of throttling.
+        website: The share of days on which the website uses up a part of what is left, or all of it.
+        gateway: Whether a gateway says Retry-After beside the quota's refusals, and what it likes.
+        raised_to: What the plan of the account is raised to when two thirds of the days are over; `None`: it is not.
+            The processes are told so from the beginning.
     """
 
     days: int = 60
@@ -50,6 +57,14 @@ class Story:
     arrivals: float = 0.97
     kills_each: float = 8.0
     outages_each: float = 40.0
+    website: float = 0.0
+    gateway: bool = False
+    raised_to: int | None = None
+
+
+def weather(days: int, seed: int, **more: float) -> Story:
+    """The story in which others use up the day, gateways say what they like, and the plan is raised."""
+    return Story(days, seed, arrivals=0.6, website=0.4, gateway=True, raised_to=50, **more)
 
 
 @define(eq=False)
@@ -75,6 +90,8 @@ class World:
             self._be_looked_at(),
             self._be_claimed(),
             self._publish_elsewhere(),
+            self._use_the_website(),
+            self._be_raised(),
             self._have_bad_weather(),
             self._be_killed(),
             *(process.run(_pauses(self._chance(process.name))) for process in self.processes),
@@ -121,8 +138,8 @@ class World:
         await asyncio.sleep(self.story.days / 2 * DAY + 9 * HOUR)
         ledger = self.around.ledger_of_a_process()
         client = AsyncOpenTrain(
-            self.around.token, base_url=self.sandbox.url, clock=self.around.clock, claim_token=self.claim_token,
-            account="auto", ledger=ledger,
+            self.around.token, base_url=self.around.url, clock=self.around.clock, claim_token=self.claim_token,
+            account="auto", ledger=ledger, daily_limit=self.around.daily_limit,
         )  # fmt: skip
         async with client:
             await client.start_claim("owner@example.com")
@@ -139,6 +156,26 @@ class World:
             if self.audit.record.free(self.audit.limit) > 0:
                 self.sandbox.publish_elsewhere(token=self.around.token)
                 self.audit.published_elsewhere()
+
+    async def _use_the_website(self) -> None:
+        """On some days, at any time, somebody publishes a part of what is left of the day at once, or all of it."""
+        chance = self._chance("website")
+        while self.story.website:
+            at = chance.uniform(0, DAY)
+            await asyncio.sleep(at)
+            if chance.random() < self.story.website:
+                wanted = self.audit.limit if chance.random() < 0.5 else chance.randint(1, self.audit.limit)
+                for _ in range(min(wanted, self.audit.record.free(self.audit.limit))):
+                    self.sandbox.publish_elsewhere(token=self.around.token)
+                    self.audit.published_elsewhere()
+            await asyncio.sleep(DAY - at)
+
+    async def _be_raised(self) -> None:
+        """The account's plan is raised, of which the server says nothing until it refuses."""
+        if self.story.raised_to is not None:
+            await asyncio.sleep(self.story.days * 2 / 3 * DAY + 12 * HOUR)
+            LIMITS[True] = self.story.raised_to
+            self.audit.raised(self.story.raised_to)
 
     async def _have_bad_weather(self) -> None:
         """The service is down, or says that there is too much traffic; drafts may have gone live nevertheless."""
@@ -205,15 +242,45 @@ async def _live_through(story: Story, directory: Path, loop: VirtualLoop) -> Aud
     clock = LoopClock(loop, BEGAN_AT)
     sandbox = Sandbox(claimable_for=story.days * DAY)
     sandbox.clock = clock
-    async with sandbox:
-        made = await AsyncOpenTrain.register(base_url=sandbox.url, save=False, clock=clock)
-        audit = Audit.of(sandbox, made.access_token.reveal(), UNCLAIMED)
-        around = Surroundings(sandbox.url, made.access_token.reveal(), directory / "quota.sqlite3", loop, clock, audit)
-        processes: list[Process] = [
-            *(Bot(f"bot{number}", around, max_wait=wait) for number, wait in enumerate([0.0, 0.0, HOUR, math.inf])),
-            *(Campaign(f"campaign{n}", around, max_wait=wait) for n, wait in enumerate([0.0, 0.0, 6 * HOUR, math.inf])),
-        ]
-        world = World(story, sandbox, audit, around, processes, made.claim_token.reveal())
-        await world.live()
-        audit.close()
+    with limits_of_their_own():
+        async with sandbox, origin_of(sandbox, story, clock) as url:
+            return await _live_at(url, sandbox, story, directory, loop, clock)
+
+
+@contextmanager
+def limits_of_their_own() -> Iterator[None]:
+    """The sandbox knows no plans but these two: what is changed about them is undone afterwards."""
+    before = dict(LIMITS)
+    try:
+        yield
+    finally:
+        LIMITS.update(before)
+
+
+@asynccontextmanager
+async def origin_of(sandbox: Sandbox, story: Story, clock: LoopClock) -> AsyncIterator[str]:
+    """Where the processes reach the service."""
+    if not story.gateway:
+        yield sandbox.url
+        return
+    port = int(sandbox.url.rpartition(":")[2])
+    async with Gateway(port, clock, random.Random(f"{story.seed} gateway")).running() as url:
+        yield url
+
+
+async def _live_at(
+    url: str, sandbox: Sandbox, story: Story, directory: Path, loop: VirtualLoop, clock: LoopClock
+) -> Audit:
+    made = await AsyncOpenTrain.register(base_url=sandbox.url, save=False, clock=clock)
+    audit = Audit.of(sandbox, made.access_token.reveal(), UNCLAIMED)
+    around = Surroundings(
+        url, made.access_token.reveal(), directory / "quota.sqlite3", loop, clock, audit, story.raised_to
+    )
+    processes: list[Process] = [
+        *(Bot(f"bot{number}", around, max_wait=wait) for number, wait in enumerate([0.0, 0.0, HOUR, math.inf])),
+        *(Campaign(f"campaign{n}", around, max_wait=wait) for n, wait in enumerate([0.0, 0.0, 6 * HOUR, math.inf])),
+    ]
+    world = World(story, sandbox, audit, around, processes, made.claim_token.reveal())
+    await world.live()
+    audit.close()
     return audit

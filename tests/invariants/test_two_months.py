@@ -10,7 +10,7 @@ import pytest
 from _two_months.audit import Audit
 from _two_months.process import Process, Surroundings
 from _two_months.table import table
-from _two_months.world import Story, live_through
+from _two_months.world import Story, live_through, weather
 from _virtual import LoopClock, VirtualLoop
 
 from opentrain_async import AsyncOpenTrain, OutcomeStatus
@@ -30,6 +30,16 @@ def test_some_days_of_an_account_lose_no_draft_and_waste_no_slot(
     assert (seen.limit, seen.published > 10, seen.kills > 10, seen.ill > 1) == (20, True, True, True)
     assert (seen.elsewhere > 0) == (elsewhere > 0)
     assert "| Days |" in table({"Days": audit}, "command")
+
+
+def test_some_days_of_bad_weather_lose_no_draft(caplog: pytest.LogCaptureFixture) -> None:
+    """A website that uses up the day, a gateway that says Retry-After as it likes, and a plan that is raised."""
+    caplog.set_level(logging.CRITICAL, "opentrain_async")
+    audit = live_through(weather(days=6, seed=1))
+    seen = audit.in_all
+    assert (seen.lost, audit.lies) == (0, [])
+    assert (seen.limit, seen.published > 30, seen.elsewhere > 20) == (50, True, True)
+    assert seen.refusals.total() < 4 * 6 + seen.elsewhere
 
 
 CROWDED = Story(days=2, seed=2, arrivals=1.6, kills_each=6.0, outages_each=12.0)

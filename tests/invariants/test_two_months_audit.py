@@ -5,11 +5,12 @@ from _two_months.audit import Audit
 from _two_months.table import table
 
 from opentrain_async import OutcomeStatus
-from opentrain_async.quota._log import WINDOW
+from opentrain_async.quota._allowance import WINDOW
+from opentrain_async.quota._probes import Probes
 from opentrain_async.quota._slots import Reservation
 from opentrain_async.sandbox import RequestSeen, Sandbox
 
-from ..support.account import Account
+from ..support.account import LOST, NOT_LIVE, PUBLISHED, Account
 
 HOUR = 3600.0
 
@@ -40,16 +41,27 @@ class Watched:
             place = self.place(job)
             self.answer(job, 200)
             self.audit.record.charges.append(self.now)
-            self.account.log.settle(place, "published", self.now)
+            self.account.log.settle(place, PUBLISHED, self.now)
 
     def refuse(self, place: Reservation) -> None:
         self.answer(place.job, 429)
-        self.account.log.refused(place, "released", self.now, limit=self.limit, window=WINDOW)
+        self.account.log.refused(place, NOT_LIVE, self.now, limit=self.limit, window=WINDOW)
         self.audit.record.took_in_a_refusal(self.now, self.account.log.snapshot(self.now, None))
 
     def doubt(self, *jobs: str) -> None:
         for job in jobs:
-            self.account.log.settle(self.place(job), "unknown", self.now)
+            self.account.log.settle(self.place(job), LOST, self.now)
+
+    def forget_refusals(self) -> None:
+        """Have the log send what it holds back after a refusal: what comes of that is to be seen."""
+        self.account.log.probes = Probes()
+        for slot in self.account.log.jobs.values():
+            slot.kind = "unknown" if slot.kind == "charged" else slot.kind
+
+    def forget_what_was_used_elsewhere(self) -> None:
+        """Have the log know no more of a refusal, as after its file was lost."""
+        self.account.log.others.clear()
+        self.forget_refusals()
 
     def refusals(self) -> list[str]:
         return list(self.audit.record.refusals())
@@ -97,7 +109,7 @@ def test_nothing_is_sent_to_probe_in_the_hour_after_a_refusal() -> None:
     watched = full_of_doubts()
     for hours in (0.0, 0.5, 1.0):
         watched.sandbox.advance(hours=hours)
-        watched.account.log.refused_at = None
+        watched.forget_refusals()
         watched.refuse(watched.place("new"))
     assert watched.refusals() == ["probing", "pointless", "probing"]
 
@@ -106,7 +118,7 @@ def test_who_has_a_place_when_another_one_is_refused_is_sent_all_the_same() -> N
     """What counts is what the ledger knew when it gave the place."""
     watched = full_of_doubts()
     first = watched.place("first")
-    watched.account.log.settle(first, "released", watched.now)
+    watched.account.log.settle(first, NOT_LIVE, watched.now)
     second = watched.place("second")
     watched.refuse(first)
     watched.refuse(second)
@@ -165,9 +177,9 @@ def test_a_publish_elsewhere_excuses_a_refusal_until_the_ledger_is_told_of_it() 
     watched.audit.published_elsewhere()
     watched.sandbox.advance(seconds=1)
     watched.refuse(watched.place("a"))
-    watched.account.log.others.clear()
+    watched.forget_what_was_used_elsewhere()
     watched.refuse(watched.place("b"))
-    watched.account.log.others.clear()
+    watched.forget_what_was_used_elsewhere()
     watched.sandbox.advance(seconds=1)
     watched.audit.published_elsewhere()
     watched.refuse(watched.place("c"))
@@ -186,8 +198,9 @@ def test_a_slot_that_was_used_elsewhere_may_have_been_used_again_when_it_comes_o
     watched.audit.published_elsewhere()
     watched.audit.record.elsewhere[-1] -= HOUR
     watched.sandbox.advance(hours=0.2)
+    watched.forget_refusals()
     watched.refuse(watched.place("b"))
-    assert watched.refusals() == ["elsewhere", "probing", "elsewhere"]
+    assert watched.refusals() == ["elsewhere", "probing", "probing"]
 
 
 def test_a_look_judges_what_others_have_read_meanwhile() -> None:
@@ -215,6 +228,35 @@ def test_a_draft_is_not_to_be_told_to_come_back_after_the_ledger_has_to_see_a_sl
     assert not watched.audit.waits("late")
     watched.sandbox.advance(hours=18.1)
     assert watched.audit.waits("late")
+
+
+def test_a_refusal_is_good_for_an_hour() -> None:
+    """Whoever is told to come back by then is not told too late, though a slot of ours leaves before."""
+    watched = Watched()
+    watched.publish("first")
+    watched.sandbox.advance(hours=23.9)
+    watched.refuse(watched.place("second"))
+    for hours in (0.9, 1.1):
+        watched.audit.given("other", is_good=True)
+        watched.audit.tell("other", OutcomeStatus.DEFERRED, slot_at=watched.now + hours * HOUR)
+    assert (watched.audit.today.told_too_late, len(watched.audit.lies)) == (1, 1)
+
+
+def test_a_plan_that_is_raised_has_to_be_known_two_days_later() -> None:
+    """Until then a draft may be told to wait for a slot, and none of those that are new is unused."""
+    watched = Watched()
+    watched.publish(*(f"job_{number}" for number in range(20)))
+    watched.audit.raised(50)
+    for _ in range(15):
+        watched.sandbox.advance(hours=0.1)
+        watched.audit.look(1, is_well=True)
+    assert (watched.audit.limit, watched.audit.known_limit, watched.audit.in_all.unused) == (50, 20, 0)
+    watched.sandbox.advance(hours=48)
+    watched.publish(*(f"later_{number}" for number in range(20)))
+    for _ in range(15):
+        watched.sandbox.advance(hours=0.1)
+        watched.audit.look(1, is_well=True)
+    assert (watched.audit.known_limit, watched.audit.in_all.unused) == (50, 1)
 
 
 def test_a_charge_of_which_nobody_has_heard_may_leave_the_ledger_later() -> None:
