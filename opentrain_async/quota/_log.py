@@ -267,7 +267,7 @@ class AccountLog:
 
     def _counted_on(self, job: str, limit: int | None, places: int) -> int | None:
         """Return what a draft that goes alone is marked with; `None` where it only learns an unknown limit."""
-        if limit is not None or self.probes.are_careful:
+        if limit is not None or self.probes.are_careful or self.probes.returning:
             return places
         return HIGHEST_LIMIT if job in self.jobs else None
 

@@ -300,6 +300,21 @@ class TestWhatComesBackFromElsewhere:
         assert (account.log.probes.returning, [slot.kind for slot in account.log.others]) == (0, ["elsewhere"] * 4)
         assert wait == Wait(T0 + WINDOW + 60 + HOUR, HOUR, 5, 5)
 
+    def test_one_goes_at_a_time_where_nobody_has_said_what_the_limit_is(self) -> None:
+        """As far as every account may go; then that is found out as ever."""
+        account = Account()
+        account.refuse("refused", T0)
+        now = T0 + WINDOW
+        account.settled("first", PUBLISHED, now)
+        assert (account.log.probes.returning, account.log.probes.are_careful) == (2, False)
+        for number in range(2):
+            alone = account.reserve(f"next_{number}", now)
+            assert alone.probe == 3
+            assert isinstance(account.ask("other", now), Wait)
+            account.log.settle(alone, PUBLISHED, now)
+        assert account.log.probes.returning == 0
+        assert account.reserve("fourth", now).probe is None
+
     def test_an_hour_without_a_draft_changes_nothing(self, account: Account) -> None:
         """Whoever comes first, however late, goes alone."""
         first = account.reserve("a", T0 + 40 * WINDOW)
