@@ -115,10 +115,11 @@ class QuotaMachine(RuleBasedStateMachine):
         """What is new and no probe goes within the limit, and the first drafts of a process one by one."""
         limit = self.log.allowance.limit_under(self.cap)
         in_flight = [other for other in others if self.now < other.lease_ends and other.job != given.job]
+        may_leave = [other for other in in_flight if not self.log.jobs[other.job].is_certain]
         if limit is not None:
             assert self.log.used <= limit, "more than the limit is let in"
         else:
-            assert self.log.used <= SAFE_LIMIT or not in_flight, "more than the safe limit is let in at once"
+            assert self.log.used <= SAFE_LIMIT or not may_leave, "more than the safe limit is let in at once"
         if self.log.used <= (limit or SAFE_LIMIT) and not any(slot.is_certain for slot in self.log.jobs.values()):
             mine = [other for other in in_flight if other.process == given.process]
             is_over = any(self.now >= other.made_at + FIRST_SECONDS for other in mine)
