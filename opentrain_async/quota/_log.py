@@ -378,8 +378,11 @@ class AccountLog:
 
     def _forget_the_departed(self, now: float) -> None:
         window, before = self.allowance.window, self.used
-        for job in [job for job, slot in self.jobs.items() if now >= slot.dated() + window]:
+        for job, slot in [(job, slot) for job, slot in self.jobs.items() if now >= slot.dated() + window]:
             self._expire(job)
+            # A charge has left, and a publish in flight may be charged anew.
+            if holders := tuple([holder for holder in slot.holders if now < holder.lease_ends]):
+                self.jobs[job] = Slot(holders=holders)
         self.expired_doubts = {job: slot for job, slot in self.expired_doubts.items() if now < slot.at + REMEMBERED}
         departed = [slot for slot in self.others if now >= slot.dated() + window]
         if departed:

@@ -10,7 +10,7 @@ from opentrain_async.quota._allowance import WINDOW
 from opentrain_async.quota._log import AccountLog
 from opentrain_async.quota._slots import Answer, Before, Reservation, Saw, Settlement, Slot, Wait
 
-from ..support.account import LEASE, LOST, NOT_LIVE, NOT_SENT, PUBLISHED, T0, Account
+from ..support.account import LEASE, LIVE, LOST, NOT_LIVE, NOT_SENT, PUBLISHED, T0, Account, waiting_for
 
 
 def test_F22_a_lease_that_runs_out_reads_as_unknown_from_then_on() -> None:
@@ -72,6 +72,23 @@ def test_who_joins_a_slot_that_is_held_finds_no_date() -> None:
     assert joined == Reservation("second", "a", "held", None, T0 + 5, LEASE)
     assert log.reserve("a", T0 + 6, reservation_id="second", lease=LEASE) == joined
     assert len(log.jobs["a"].holders) == 2
+
+
+@pytest.mark.parametrize(
+    ("saw", "used"),
+    [(PUBLISHED, 1), (LOST, 1), (LIVE, 0), (NOT_SENT, 0), (None, 1)],
+    ids=lambda saw: getattr(saw, "answer", None),
+)
+def test_a_publish_in_flight_outlives_the_charge_of_before(saw: Saw | None, used: int) -> None:
+    """The job may have been taken down: it is held when its charge has left the window, until its own answer comes."""
+    account = Account(cap=1)
+    account.settled("a", PUBLISHED)
+    again = account.reserve("a", T0 + WINDOW - 60)
+    assert again.before == "spent"
+    assert account.ask("next", T0 + WINDOW) == waiting_for(again, now=T0 + WINDOW, limit=1, used=1)
+    if saw is not None:
+        account.log.settle(again, saw, T0 + WINDOW + 1)
+    assert account.used(T0 + WINDOW + LEASE) == used
 
 
 def test_a_lease_that_ends_now_has_ended() -> None:
