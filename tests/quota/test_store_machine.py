@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from attrs import define, field
+from attrs import define, evolve, field
 from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
@@ -22,7 +22,7 @@ from opentrain_async.quota._log import REMEMBERED, AccountLog
 from opentrain_async.quota._probes import PROBE_INTERVAL
 from opentrain_async.quota._slots import Reservation
 
-from ..support.account import LOST, NOT_SENT
+from ..support.account import LOST, REFUSED
 from ..support.servers import KINDS_OF_REDIS, RedisServer
 from ..support.true_server import ARRIVALS, TrueServer, saw_of
 from ..support.virtual import VirtualClock
@@ -141,7 +141,8 @@ class StoreMachine(RuleBasedStateMachine):
             caller.cancel()
             await asyncio.wait({caller})
             if not caller.cancelled() and isinstance(answer := caller.result(), Reservation):
-                await self.clients[client].settle(answer, NOT_SENT)
+                # As the ledger gives it back: which of both happens is a matter of the store's thread.
+                await self.clients[client].settle(evolve(answer, before="new", probe=None), REFUSED)
 
         self.world.runner.run(leave())
 
