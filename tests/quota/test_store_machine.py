@@ -186,6 +186,9 @@ class StoreMachine(RuleBasedStateMachine):
         else:
             settling = ledger.settle(reservation, saw_of(charged, unanswered_for))
         self.world.runner.run(self.finish(settling, is_cancelled))
+        if reply_is_lost and self.world.runner.run(ledger._store.run(partial(_is_spent, reservation.job))):
+            # Another client has learned that it is live. A day later that is no news, and is forgotten.
+            self.in_doubt.pop(reservation.job, None)
 
     async def finish(self, settling: Coroutine[object, object, object], is_cancelled: bool) -> None:
         task = asyncio.ensure_future(settling)
@@ -245,6 +248,10 @@ class StoreMachine(RuleBasedStateMachine):
 
     def used(self) -> int:
         return self.world.runner.run(self.clients[0].snapshot()).used
+
+
+def _is_spent(job: str, log: AccountLog, _now: float) -> bool:
+    return job in log.jobs and log.jobs[job].kind == "spent"
 
 
 @pytest.fixture(params=["memory", "sqlite", *KINDS_OF_REDIS])
