@@ -80,9 +80,9 @@ class AccountLog:
         if slot is not None and (mine := slot.holder(reservation_id)) is not None:
             return mine
         limit = self._limit_now(now, cap)
-        places = min(SAFE_LIMIT, cap or SAFE_LIMIT) if limit is None else limit
+        places = SAFE_LIMIT if limit is None else limit
         ahead = 0 if slot is not None else ahead
-        free = places - len(self.jobs) - len(self.others) - self.probes.returning
+        free = places - self.used - self.probes.returning
         if free < _NEARLY_FULL:
             free -= published_again(self.jobs, now)
         if free > ahead and not self.probes.are_careful:
@@ -193,9 +193,9 @@ class AccountLog:
                 if slot.is_doubtful(now):
                     slot.take_for_charged()
         dated = now if retry_after is None else min(now, self.probes.next_at - window)
-        self.others += [Slot("elsewhere", dated) for _ in range((known or SAFE_LIMIT) - self.used)]
-        self._forget_the_departed(now)
         places = known or SAFE_LIMIT
+        self.others += [Slot("elsewhere", dated) for _ in range(places - self.used)]
+        self._forget_the_departed(now)
         until = self._soonest(self._alone_at(reservation.job, known, places, cap), places)
         return self._wait(reservation.job, now, known, max(now, until))
 
@@ -252,9 +252,7 @@ class AccountLog:
         next_at = self.probes.next_at
         if job in self.jobs or self.used < places:
             return next_at
-        if limit is None:
-            return next_at if cap is None or self.used < cap else math.inf
-        if self._certain() < min(limit, self.used):
+        if limit is None or self._certain() < min(limit, self.used):
             return next_at
         return max(next_at, self.allowance.tried_at(cap))
 
