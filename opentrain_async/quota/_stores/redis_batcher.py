@@ -82,7 +82,10 @@ class RedisBatcher:
         # All accounts share a command; but on a cluster, where their keys lie apart, each has its own.
         lane = name if self._is_cluster else ""
         if lane not in self._lanes:
-            self._start(lane, {})
+            self._lanes[lane] = {}
+            task = self.loop.create_task(self._work(lane))
+            self._tasks.add(task)
+            task.add_done_callback(partial(self._stop, lane))
         self._lanes[lane][name] = account
         self._woken.set()
 
@@ -92,26 +95,18 @@ class RedisBatcher:
             await asyncio.wait(self._tasks)
             await asyncio.sleep(0)
 
-    def _start(self, lane: str, waiting: dict[str, RedisAccount]) -> None:
-        self._lanes[lane] = waiting
-        task = self.loop.create_task(self._work(waiting))
-        self._tasks.add(task)
-        task.add_done_callback(partial(self._stop, lane))
-
     def _stop(self, lane: str, task: "asyncio.Task[None]") -> None:
-        """All is done; or the event loop is being closed, and no caller is left waiting for what will not come."""
+        """Where the event loop is being closed, no caller is left waiting for what will not come."""
         self._tasks.discard(task)
-        waiting = self._lanes.pop(lane)
         if task.cancelled():
-            for account in waiting.values():
+            for account in self._lanes.pop(lane).values():
                 for pending in account.steps:
                     pending.future.cancel()
                 account.steps = []
-        elif waiting:  # put since the task saw that nothing was
-            self._start(lane, waiting)
 
-    async def _work(self, waiting: dict[str, RedisAccount]) -> None:
+    async def _work(self, lane: str) -> None:
         """Run what waits, of each account whose turn has come, until nothing does."""
+        waiting = self._lanes[lane]
         while True:
             now = self.loop.time()
             for account in [*waiting.values()]:
@@ -120,6 +115,7 @@ class RedisBatcher:
                 if not account.steps:
                     del waiting[account.name]
             if not waiting:
+                del self._lanes[lane]  # what is put from here on starts a task of its own
                 return
             due = [account for account in waiting.values() if account.resume_at <= now]
             if due:
