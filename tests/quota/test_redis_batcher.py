@@ -1,6 +1,7 @@
 """The batcher: the steps of all tasks, in few round trips."""
 
 import asyncio
+import math
 import time
 from contextlib import suppress
 from functools import partial
@@ -294,6 +295,21 @@ async def test_F73_who_loses_for_ever_is_told_so_in_time() -> None:
         with pytest.raises(TimeoutError, match=r"Redis \(its client\) took longer than 1 s"):
             await store.run("account", lambda log, _: log.used, 0.0)
     assert 5 <= client.calls <= 10
+
+
+async def test_who_waits_for_a_turn_longer_than_there_is_time_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a machine was suspended: the step is not run late, and another account's is run."""
+    monkeypatch.setattr(redis_batcher, "_TURN", math.inf)
+    loop_time = LoopTime()
+    client = Impostor([b"1", b"2", 0], [b"1", b"2", [b"v-1", LOG, 50]])
+    async with RedisLedger(client, timeout=2) as store:
+        late = store.run("late", lambda _, now: now, 0.0)
+        await loop_time.passed_until(lambda: client.calls)
+        loop_time.block(3)
+        assert await store.run("other", lambda _, now: now, 0.0) > 0
+        with pytest.raises(TimeoutError, match="took longer than 2 s"):
+            await late
+    assert client.calls == 2
 
 
 def test_what_a_closed_loop_leaves_behind_is_cancelled(redis_server: RedisServer) -> None:
