@@ -101,7 +101,8 @@ async def test_a_run_that_stops_leaves_the_drafts_of_another_run_alone(
     clock, comes_first = GatedClock(), asyncio.Event()
     if owns:
         comes_first.set()
-    client = connect(sandbox, clock=clock, daily_limit=1)
+    # Who waits for the quota looks at the time each minute, and no sleep takes any: the deadline is far away.
+    client = connect(sandbox, clock=clock, daily_limit=1, retry=RetryPolicy(deadline=43200))
 
     async def source() -> AsyncIterator[str]:
         yield refused

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import cast
 
 import redis
 from redis.backoff import NoBackoff
@@ -188,9 +189,8 @@ class _LateEnd(asyncio.Protocol):
         self._transport: asyncio.WriteTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
-        transport.write(self._waiting)
+        self._transport = cast("asyncio.WriteTransport", transport)  # uvloop's are of no class of asyncio
+        self._transport.write(self._waiting)
 
     def data_received(self, data: bytes) -> None:
         asyncio.get_running_loop().call_later(self._seconds, self.other.write, data)
