@@ -78,7 +78,7 @@ class QuotaLedger:
         lease: float,
         observer: QuotaObserver | None = None,
     ) -> None:
-        self.line = WaitQueue()
+        self.line: WaitQueue = WaitQueue()
         self.lease: float = min(lease, LONGEST_LEASE)
         self._store = AccountStore(store, account, clock, observer, daily_limit)
         self._observer = observer
