@@ -21,6 +21,16 @@ from ..support.waiting import until
 T = TypeVar("T")
 
 
+async def in_mid_settlement(store: SlowStore | DroppingStore, clock: VirtualClock) -> "asyncio.Task[None]":
+    """Begin to settle the publish of a draft; returns once the store has the step, which it holds back."""
+    ledger = ledger_on(store, clock)
+    mine = await reserve(ledger, "a", lambda _: None)
+    store.go_on.clear()
+    settling = asyncio.create_task(ledger.settle(mine, PUBLISHED))
+    await until(lambda: store.begun == 2)
+    return settling
+
+
 async def test_a_ledger_lost_between_two_drafts_is_said_of_both(
     sandbox: Sandbox, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -126,11 +136,7 @@ async def test_F20_who_was_cancelled_already_is_cancelled_at_a_step(clock: Virtu
 async def test_F20_who_settles_is_cancelled_after_it(clock: VirtualClock, cancellations: int) -> None:
     """A cancellation is neither lost nor does it cut the settlement short; a second one does, for its caller."""
     store = SlowStore()
-    ledger = ledger_on(store, clock)
-    mine = await reserve(ledger, "a", lambda _: None)
-    store.go_on.clear()
-    settling = asyncio.create_task(ledger.settle(mine, PUBLISHED))
-    await until(lambda: store.begun == 2)
+    settling = await in_mid_settlement(store, clock)
     for _ in range(cancellations):
         settling.cancel()
         await asyncio.sleep(0.005)
@@ -146,11 +152,7 @@ async def test_F20_what_a_cancelled_caller_was_to_settle_is_settled_though_the_s
 ) -> None:
     """The step had not had its turn when its caller was cancelled: it is run once more."""
     store = DroppingStore()
-    ledger = ledger_on(store, clock)
-    mine = await reserve(ledger, "a", lambda _: None)
-    store.go_on.clear()
-    settling = asyncio.create_task(ledger.settle(mine, PUBLISHED))
-    await until(lambda: store.begun == 2)
+    settling = await in_mid_settlement(store, clock)
     settling.cancel()
     store.go_on.set()
     await asyncio.wait({settling})
