@@ -11,7 +11,7 @@ import pytest
 from opentrain_async import AsyncOpenTrain, OutcomeStatus, RedisLedger
 from opentrain_async.errors import QuotaLedgerError
 from opentrain_async.quota._steps import _SETTLE_SECONDS
-from opentrain_async.quota._stores.redis_scripts import STEP
+from opentrain_async.quota._stores.redis_scripts import DIGEST
 from opentrain_async.sandbox import Sandbox
 
 from ..support import stores
@@ -295,7 +295,7 @@ async def test_F28_a_connection_dropped_in_the_middle_of_a_step_is_replaced(
     relay = Lossy(redis_server.port)
     async with relay.running(), RedisLedger(relay.url) as redis_store:
         await publish(ledger_on(redis_store), "a")
-        relay.lose_answer_to(STEP.digest, losses)
+        relay.lose_answer_to(DIGEST, losses)
         runs: list[float] = []
 
         def step(log: object, now: float) -> None:
@@ -303,7 +303,7 @@ async def test_F28_a_connection_dropped_in_the_middle_of_a_step_is_replaced(
 
         await redis_store.run("account", step, 0.0)
         assert (relay.losses, len(runs)) == (losses, 1)
-        relay.lose_answer_to(STEP.digest, losses)
+        relay.lose_answer_to(DIGEST, losses)
         await publish(ledger_on(redis_store), "b")
         assert (relay.losses, await used(redis_store)) == (2 * losses, 2)
 

@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from opentrain_async.quota._stores.redis_clock import BEHIND_SECONDS
-from opentrain_async.quota._stores.redis_scripts import NONE, STEP
+from opentrain_async.quota._stores.redis_scripts import DIGEST, NONE, STEP
 
 from ..support.servers import RedisServer
 
@@ -22,7 +22,7 @@ async def redis(redis_server: RedisServer) -> Any:
 
 async def run(redis: Any, lines: dict[str, str], off: float = 0.0) -> list[Any]:
     """What the script says of each key, without the time, of which the caller is so far off."""
-    answer = await redis.eval(STEP.source, len(lines), *lines, "\n".join(lines.values()), time.time() + off)
+    answer = await redis.eval(STEP, len(lines), *lines, "\n".join(lines.values()), time.time() + off)
     assert int(answer[0]) > 1_700_000_000
     assert 0 <= int(answer[1]) < 1_000_000
     return list(answer[2:])
@@ -134,4 +134,4 @@ async def test_a_log_expires(redis: Any) -> None:
 
 async def test_a_script_is_known_by_its_digest(redis: Any) -> None:
     """As the server computes it."""
-    assert (await redis.script_load(STEP.source)) in {STEP.digest, STEP.digest.encode()}
+    assert (await redis.script_load(STEP)) in {DIGEST, DIGEST.encode()}

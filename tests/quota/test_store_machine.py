@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import pytest
 from attrs import define, evolve, field
@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from opentrain_async.quota import LedgerStore, MemoryLedger, QuotaLedger, RedisLedger, SQLiteLedger
+from opentrain_async.quota import LedgerStore, MemoryLedger, QuotaLedger, RedisLedger, SQLiteLedger, Step
 from opentrain_async.quota._log import REMEMBERED, AccountLog
 from opentrain_async.quota._probes import PROBE_INTERVAL
 from opentrain_async.quota._slots import Reservation
@@ -26,6 +26,8 @@ from ..support.account import LOST, REFUSED
 from ..support.servers import KINDS_OF_REDIS, RedisServer
 from ..support.true_server import ARRIVALS, TrueServer, saw_of
 from ..support.virtual import VirtualClock
+
+T = TypeVar("T")
 
 LIMIT = 4
 LEASE = 180.0
@@ -72,8 +74,8 @@ class RedisOfAWorld(RedisLedger):
         super().__init__(url, timeout=30)
         self._clock = clock
 
-    def _time(self, server_time: float) -> float:
-        return self._clock.now()
+    def run(self, account: str, step: Step[T], now: float) -> "asyncio.Future[T]":
+        return super().run(account, lambda log, _: step(log, self._clock.now()), now)
 
 
 class StoreMachine(RuleBasedStateMachine):

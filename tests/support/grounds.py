@@ -12,7 +12,7 @@ from attrs import define, field
 
 from opentrain_async import AsyncOpenTrain, OutcomeStatus
 from opentrain_async._publish.journal.file import _Lock
-from opentrain_async.quota import AccountLog, LedgerStore, MemoryLedger, RedisLedger, SQLiteLedger
+from opentrain_async.quota import AccountLog, LedgerStore, MemoryLedger, RedisLedger, SQLiteLedger, Step
 from opentrain_async.quota._slots import Reservation
 from opentrain_async.sandbox import Sandbox
 from opentrain_async.sandbox._model.state import WINDOW
@@ -53,8 +53,8 @@ class SkippingRedisLedger(RedisLedger):
         super().__init__(redis, timeout=10)
         self._sandbox = sandbox
 
-    def _time(self, server_time: float) -> float:
-        return server_time + self._sandbox.clock._skipped
+    def run(self, account: str, step: Step[T], now: float) -> "asyncio.Future[T]":
+        return super().run(account, lambda log, time: step(log, time + self._sandbox.clock._skipped), now)
 
 
 class CoroutineLedger:

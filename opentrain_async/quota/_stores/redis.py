@@ -92,9 +92,7 @@ class RedisLedger(Closable):
             if batcher is not None and not batcher.loop.is_closed() and batcher.process == os.getpid():
                 raise ConfigurationError("the ledger belongs to another event loop: make one inside each")
             client = self._borrowed if self._url is None else _client_of(self._url, self.timeout)
-            batcher = self._batcher = RedisBatcher(
-                client, loop, now, self._key, self._time, self.timeout, self._where, self._copy
-            )
+            batcher = self._batcher = RedisBatcher(client, loop, now, self._key, self.timeout, self._where, self._copy)
         pending = PendingStep.begin(account, step, now)
         batcher.put(pending)
         return pending.future
@@ -125,10 +123,6 @@ class RedisLedger(Closable):
         """Return a copy of what redis-py raised, without the password, which a server may echo."""
         text = f"{type(error).__name__}: {error}"
         return RedisError(redacted(text, redactor(self._password, shortest=_SHORTEST_PASSWORD)).partition(_ECHO)[0])
-
-    def _time(self, server_time: float) -> float:
-        """What time a step is told, of the server's, in epoch seconds."""
-        return server_time
 
 
 class _Login:

@@ -35,7 +35,6 @@ class RedisBatcher:
         loop: The running event loop.
         now: The caller's wall clock, in epoch seconds.
         key_of: The key of an account.
-        time_of: What time a step is told, of the server's.
         timeout: Seconds that a step may take.
         where: The server's name for an error.
         copy: Returns a plain copy of what redis-py raised.
@@ -47,7 +46,6 @@ class RedisBatcher:
         loop: asyncio.AbstractEventLoop,
         now: float,
         key_of: Callable[[str], str],
-        time_of: Callable[[float], float],
         timeout: float,
         where: str,
         copy: Callable[[Exception], RedisError],
@@ -60,7 +58,6 @@ class RedisBatcher:
         self._is_cluster = isinstance(client, RedisCluster)
         self._link = RedisLink(client, where, now, copy)
         self._key_of = key_of
-        self._time_of = time_of
         self._timeout = timeout
         self._where = where
         self._accounts: dict[str, RedisAccount] = {}
@@ -144,8 +141,7 @@ class RedisBatcher:
 
     async def _exchange(self, accounts: list[RedisAccount], give_up_at: float) -> None:
         now = self._link.clock.now()
-        told = self._time_of(now)
-        drafts = [(account, account.draft(f"{self._name}-{next(self._numbers)}", told)) for account in accounts]
+        drafts = [(account, account.draft(f"{self._name}-{next(self._numbers)}", now)) for account in accounts]
         drafts = [(account, draft) for account, draft in drafts if account.steps]
         if drafts:
             keys = [self._key_of(account.name) for account, _ in drafts]

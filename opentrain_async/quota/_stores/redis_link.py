@@ -11,7 +11,7 @@ from ..._base.clock import LATEST, doubled
 from ..._base.fenced_log import logger
 from .batch import RedisAwayError, RedisError
 from .redis_clock import ServerClock
-from .redis_scripts import STEP
+from .redis_scripts import DIGEST, STEP
 
 _FIRST_RETRY, _LAST_RETRY = 0.01, 0.5
 """Seconds before a command is sent again after a connection has failed, at first and at most."""
@@ -96,8 +96,8 @@ class RedisLink:
 
         if self._is_told:
             with suppress(NoScriptError):
-                return await self.client.evalsha(STEP.digest, *arguments)
-        answer = await self.client.eval(STEP.source, *arguments)
+                return await self.client.evalsha(DIGEST, *arguments)
+        answer = await self.client.eval(STEP, *arguments)
         self._is_told = True
         return answer
 

@@ -6,30 +6,14 @@ An account is one key, a hash of its log and of a version that is never reused. 
 
 import hashlib
 
-from attrs import frozen
-
 from ..._base.found_file import MIB
 from .redis_clock import AHEAD_SECONDS, BEHIND_SECONDS
 from .serialized import LONGEST_LOG
 
-
-@frozen
-class Script:
-    """A Lua script and the digest by which the server knows it."""
-
-    source: str
-    digest: str
-
-    @classmethod
-    def of(cls, source: str) -> "Script":
-        """The script with this source."""
-        return cls(source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
-
-
 NONE = "-"
 """Stands for the version of what is not there."""
 
-STEP = Script.of(
+STEP = (
     """
 local time = redis.call('TIME')
 local late = time[1] + time[2] / 1000000 - ARGV[2]
@@ -83,3 +67,6 @@ Answers with the server's time, in seconds and microseconds, and with an entry f
 - Nothing: the key holds a value of another kind, or one that is too long for a log. The other keys are served all the
   same.
 """
+
+DIGEST = hashlib.sha1(STEP.encode(), usedforsecurity=False).hexdigest()
+"""The name by which a server knows the script."""
